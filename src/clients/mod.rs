@@ -1,0 +1,36 @@
+//! Thin clients of the providers. The only code that knows reqwest.
+
+pub mod stripe;
+pub mod twilio;
+
+use std::time::Duration;
+
+/// What went wrong with a call, told apart by what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The request never reached the provider: nothing happened there.
+    #[error("{provider} cannot be reached: {why}")]
+    Unreachable { provider: &'static str, why: String },
+    /// The provider answered that it did nothing and wants us back later (429, a key in use).
+    #[error("{provider} wants to be asked again later (status {status})")]
+    TryLater {
+        provider: &'static str,
+        status: u16,
+        after: Option<Duration>,
+    },
+    /// The request was sent and no answer came, or one that leaves the outcome open (5xx).
+    #[error("{provider} left the outcome open: {why}")]
+    Unknown {
+        provider: &'static str,
+        status: Option<u16>,
+        why: String,
+    },
+    /// A definite no: nothing happened, and the same request will be refused again.
+    #[error("{provider} refused (status {status}, code {code}): {message}")]
+    Refused {
+        provider: &'static str,
+        status: u16,
+        code: String,
+        message: String,
+    },
+}

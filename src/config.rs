@@ -1,0 +1,121 @@
+//! The settings: read from the environment once, all faults reported together.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub host: IpAddr,
+    pub port: u16,
+    /// Unset: the embedded cluster under `data_dir`.
+    pub database_url: Option<SecretString>,
+    pub data_dir: PathBuf,
+    /// What providers call us by; no slash at the end.
+    pub public_base_url: String,
+    pub stripe: StripeConfig,
+    pub twilio: TwilioConfig,
+    pub voipms: VoipmsConfig,
+    /// `id:hex`, the first one seals, all of them open.
+    pub encryption_keys: Vec<SecretString>,
+    pub jwt: JwtConfig,
+    pub pools: PoolConfig,
+    pub worker: WorkerConfig,
+    pub telephony: TelephonyConfig,
+    pub http: HttpConfig,
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone)]
+pub struct StripeConfig {
+    pub secret_key: SecretString,
+    /// Any of them may have signed: rotation, several endpoints, several Stripe accounts.
+    pub webhook_secrets: Vec<SecretString>,
+    pub api_base: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct TwilioConfig {
+    pub account_sid: String,
+    /// The first one is used for calls; any may have signed (a promoted secondary token).
+    pub auth_tokens: Vec<SecretString>,
+    pub api_base: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct VoipmsConfig {
+    /// Unguessable tokens of the callback URL.
+    pub callback_tokens: Vec<SecretString>,
+    /// Addresses that may call; empty: any.
+    pub callback_addresses: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct JwtConfig {
+    /// HS256.
+    pub secret: Option<SecretString>,
+    /// RS256 and ES256 keys of an identity provider.
+    pub jwks_url: Option<String>,
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PoolConfig {
+    pub ingest: u32,
+    pub work: u32,
+    pub console: u32,
+    pub acquire_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub money: usize,
+    pub voice: usize,
+    pub default: usize,
+    pub bulk: usize,
+    /// At most so many jobs of one account at once, per lane.
+    pub account_max: usize,
+    pub lease: Duration,
+    /// The longest an idle worker waits before it looks again.
+    pub poll_max: Duration,
+    /// How long a drain waits for running jobs.
+    pub drain: Duration,
+    /// Scales every job's back-off; 1.0 outside of tests.
+    pub backoff_scale: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct TelephonyConfig {
+    /// ISO 3166, where numbers are bought.
+    pub country: String,
+    /// Tried in this order when an account's own area code has none.
+    pub area_codes: Vec<String>,
+    /// How long a subscription may be past due before its telephony is suspended.
+    pub past_due_grace: Duration,
+    /// How long a suspended account keeps its number.
+    pub release_grace: Duration,
+    /// After an unknown outcome, how long a request may still be carried out by the provider.
+    pub quiet_time: Duration,
+    pub greeting: String,
+    pub sms_reply: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    pub header_deadline: Duration,
+    pub body_deadline: Duration,
+    pub connections_max: usize,
+    pub connections_per_address_max: usize,
+    /// Longest wait for companions of a grouped commit.
+    pub group_wait: Duration,
+    pub group_max: usize,
+    pub store_deadline: Duration,
+    pub cors_origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

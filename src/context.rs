@@ -1,0 +1,37 @@
+//! What a job may use: the database, the providers, the catalogue, the clock.
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use crate::{
+    clients::{stripe::Stripe, twilio::Twilio},
+    clock::Clock,
+    config::Config,
+    queue::Wake,
+    sealed::Keyring,
+};
+
+/// One per process, shared by every role.
+#[derive(Clone)]
+pub struct Context {
+    pub config: Arc<Config>,
+    pub pools: Pools,
+    pub clock: Clock,
+    pub stripe: Stripe,
+    pub twilio: Twilio,
+    pub keyring: Arc<Keyring>,
+    /// Tells idle workers that something was stored.
+    pub wake: Wake,
+}
+
+/// Separate pools, so that a slow console or a busy worker never keeps a webhook waiting.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// The receiver's and the API's.
+    pub ingest: PgPool,
+    /// The workers': claims, leases and the jobs themselves.
+    pub work: PgPool,
+    /// Operators, health checks and metrics.
+    pub console: PgPool,
+}

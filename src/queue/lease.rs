@@ -1,0 +1,69 @@
+//! What a run holds while it works: the right to write, for a limited time.
+
+use std::time::Instant;
+
+use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+
+/// The claim of one run on one job. Every write names it; when it is lost, nothing more is written.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub job_id: Uuid,
+    /// Counts the claims of the job; with `token` it tells this run from every other.
+    pub attempt: i32,
+    pub token: Uuid,
+    /// Cancelled when the lease is lost.
+    pub lost: CancellationToken,
+    /// Until when it surely holds, by this process' monotonic clock.
+    pub(super) holds_until: std::sync::Arc<std::sync::Mutex<Instant>>,
+}
+
+/// Another run took over, or an operator cancelled: this one must stop and write nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the lease of job {0} is lost")]
+pub struct LeaseLost(pub Uuid);
+
+impl Lease {
+    /// Whether an outside effect may still begin. Asked right before every provider call.
+    pub fn is_held(&self) -> bool {
+        let until = *self
+            .holds_until
+            .lock()
+            .expect("the lock is never held across a panic");
+        !self.lost.is_cancelled() && Clock::instant() < until
+    }
+
+    /// The first statement of every transaction in which a run writes: it locks the job's row, so
+    /// that the lease cannot pass to another run before this transaction ends.
+    pub async fn hold(&self, tx: &mut PgConnection) -> Result<(), HoldError> {
+        let held: Option<i32> = sqlx::query_scalar(
+            "select attempt from queue.jobs
+             where id = $1 and attempt = $2 and lease_token = $3 and state = 'running' for update",
+        )
+        .bind(self.job_id)
+        .bind(self.attempt)
+        .bind(self.token)
+        .fetch_optional(tx)
+        .await?;
+        match held {
+            Some(_) => Ok(()),
+            None => {
+                self.lost.cancel();
+                metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "effect")
+                    .increment(1);
+                Err(HoldError::Lost(LeaseLost(self.job_id)))
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    #[error(transparent)]
+    Lost(#[from] LeaseLost),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}

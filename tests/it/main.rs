@@ -1,0 +1,1 @@
+//! The service, through HTTP and the real queue on a real Postgres.

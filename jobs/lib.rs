@@ -3,7 +3,11 @@
 //! One file per job: its payload, its promise (kind, key, lane, retries) and its decision. The same
 //! name in the service's `src/work/` does what was decided here.
 
+pub mod handle_stripe_event;
 pub mod job;
 pub mod mask;
+pub mod provision_subaccount;
 
+pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};
+pub use provision_subaccount::ProvisionSubaccount;

@@ -1,1 +1,4 @@
 //! The service, through HTTP and the real queue on a real Postgres.
+
+mod schema;
+mod support;

@@ -7,6 +7,9 @@ pub mod handle_stripe_event;
 pub mod job;
 pub mod mask;
 pub mod provision_subaccount;
+pub mod prune_history;
+pub mod sweep_expired_leases;
+pub mod timetable;
 
 pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};

@@ -46,7 +46,9 @@ create unique index jobs_live_key on queue.jobs (kind, key) where state <> 'dead
 -- Exactly the claim: by lane, account after account, then each account's own order.
 create index jobs_ready on queue.jobs (lane, account_id, priority desc, run_at, id) where state = 'ready';
 create index jobs_waiting on queue.jobs (run_at) where state = 'waiting';
-create index jobs_running on queue.jobs (lease_until) where state = 'running';
+-- Not by lease_until: a renewal would then write the index too, many times a minute. There are never
+-- more running jobs than worker slots, so the sweep reads them all.
+create index jobs_running on queue.jobs (account_id, kind) where state = 'running';
 create index jobs_dead on queue.jobs (kind, id) where state = 'dead';
 
 create table queue.finished_jobs (

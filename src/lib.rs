@@ -8,4 +8,6 @@ pub mod db;
 pub mod queue;
 pub mod sealed;
 pub mod signature;
+pub mod scheduler;
 pub mod work;
+pub mod worker;

@@ -13,6 +13,14 @@ pub enum Enqueued {
     AlreadyThere(Uuid),
 }
 
+impl Enqueued {
+    pub fn id(self) -> Uuid {
+        match self {
+            Enqueued::New(id) | Enqueued::AlreadyThere(id) => id,
+        }
+    }
+}
+
 /// Store one job.
 pub async fn enqueue<J: Job>(tx: &mut PgConnection, job: &J) -> sqlx::Result<Enqueued> {
     let mut all = enqueue_all(tx, &[NewJob::of(job)]).await?;

@@ -1,6 +1,9 @@
 //! What a run holds while it works: the right to write, for a limited time.
 
-use std::time::Instant;
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +21,7 @@ pub struct Lease {
     /// Cancelled when the lease is lost.
     pub lost: CancellationToken,
     /// Until when it surely holds, by this process' monotonic clock.
-    pub(super) holds_until: std::sync::Arc<std::sync::Mutex<Instant>>,
+    pub(super) holds_until: Arc<Mutex<Instant>>,
 }
 
 /// Another run took over, or an operator cancelled: this one must stop and write nothing.
@@ -34,6 +37,10 @@ impl Lease {
             .lock()
             .expect("the lock is never held across a panic");
         !self.lost.is_cancelled() && Clock::instant() < until
+    }
+
+    pub(super) fn renewed_until(&self, until: Instant) {
+        *self.holds_until.lock().expect("the lock is never held across a panic") = until;
     }
 
     /// The first statement of every transaction in which a run writes: it locks the job's row, so

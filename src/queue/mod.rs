@@ -1,11 +1,141 @@
 //! Our job store and the apalis backend over it.
+//!
+//! Stored by [`enqueue`] in the caller's transaction, taken by `claim`, kept by `held`, ended by
+//! `runs`; `upkeep` takes back what a dead worker held. Operators act through [`operate`].
 
+mod ack;
+mod backend;
+mod claim;
 mod enqueue;
+mod held;
+pub mod history;
 mod lease;
+pub mod look;
+pub mod operate;
+mod runs;
+pub mod timetable;
+pub mod upkeep;
 mod verdict;
 mod wake;
 
+use std::{collections::HashMap, sync::Arc};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tollkeeper_jobs::{Lane, RetryPolicy};
+
+pub use backend::{LaneQueue, Ticket};
+pub use claim::Claimed;
 pub use enqueue::{Enqueued, enqueue, enqueue_all};
 pub use lease::{HoldError, Lease, LeaseLost};
 pub use verdict::{Failure, Outcome};
 pub use wake::Wake;
+
+use crate::context::Context;
+use ack::{Ack, AckLayer};
+use backend::Fetcher;
+use claim::Claimant;
+use held::Held;
+use runs::Runs;
+
+/// The queue as one worker process uses it.
+pub struct Queue {
+    ctx: Context,
+    worker: Arc<str>,
+    kinds: Arc<[String]>,
+    ack: AckLayer,
+    held: Held,
+    runs: Runs,
+    /// Ends the claiming.
+    stop: CancellationToken,
+    /// Ends the renewals, the sweeps and the waking, after the last run.
+    closed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Queue {
+    /// Start what a worker process needs beside its workers. `policies` are the kinds it knows.
+    pub fn open(ctx: &Context, policies: HashMap<&'static str, RetryPolicy>, stop: CancellationToken) -> Queue {
+        let settings = &ctx.config.worker;
+        let pool = ctx.pools.work.clone();
+        let (held, closed, tasks) = (Held::default(), CancellationToken::new(), TaskTracker::new());
+        let runs = Runs::spawn(pool.clone(), settings.lease);
+        tasks.spawn(held.clone().keep_renewed(pool.clone(), settings.lease, closed.clone()));
+        tasks.spawn(upkeep::keep_moving(pool.clone(), ctx.clock.clone(), ctx.wake.clone(), closed.clone()));
+        tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
+        let kinds = policies.keys().map(|kind| kind.to_string()).collect();
+        let ack = AckLayer {
+            ack: Arc::new(Ack {
+                runs: runs.clone(),
+                held: held.clone(),
+                clock: ctx.clock.clone(),
+                policies,
+                backoff_scale: settings.backoff_scale,
+            }),
+        };
+        Queue { ctx: ctx.clone(), worker: worker_name(), kinds, ack, held, runs, stop, closed, tasks }
+    }
+
+    /// Unique for this process start: a restarted worker is another worker.
+    pub fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// One lane as a backend with so many slots.
+    pub fn lane(&self, lane: Lane, slots: usize) -> LaneQueue {
+        let settings = &self.ctx.config.worker;
+        let claimant = Claimant {
+            pool: self.ctx.pools.work.clone(),
+            lane,
+            worker: self.worker.clone(),
+            lease: settings.lease,
+            account_max: settings.account_max,
+            kinds: self.kinds.clone(),
+        };
+        let fetcher = Fetcher {
+            claimant,
+            slots,
+            poll_max: settings.poll_max,
+            wake: self.ctx.wake.clone(),
+            stop: self.stop.clone(),
+        };
+        LaneQueue::spawn(fetcher, self.ack.clone())
+    }
+
+    /// The start gate of a run: whether it may begin.
+    pub fn gate(&self) -> Gate {
+        Gate { runs: self.runs.clone() }
+    }
+
+    /// Stop what still runs and give every claimed job back, uncharged.
+    pub async fn close(self) {
+        for lease in self.held.all() {
+            lease.lost.cancel();
+        }
+        match upkeep::give_back(&self.ctx.pools.work, &self.worker).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "gave claimed jobs back"),
+            Err(error) => tracing::warn!(%error, "cannot give jobs back; their leases run out"),
+        }
+        self.closed.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Opens only for the run that holds its job.
+#[derive(Clone)]
+pub struct Gate {
+    runs: Runs,
+}
+
+impl Gate {
+    /// The first thing a run does, before any effect.
+    pub async fn pass(&self, lease: &Lease) -> Result<(), LeaseLost> {
+        if self.runs.start(lease).await { Ok(()) } else { Err(LeaseLost(lease.job_id)) }
+    }
+}
+
+fn worker_name() -> Arc<str> {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    format!("{}:{}:{}", host.trim(), std::process::id(), uuid::Uuid::now_v7()).into()
+}

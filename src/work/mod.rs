@@ -1,5 +1,8 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
+mod prune_history;
+mod sweep_expired_leases;
+
 use std::future::Future;
 
 use tollkeeper_jobs::Job;

@@ -1,0 +1,50 @@
+-- $1 ids, $2 attempts, $3 tokens, $4 outcomes, $5 notes, $6 run again at, $7 run again in
+with told as (
+    select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[])
+        as t (id, attempt, token, outcome, note, later_at, later_in)
+),
+-- Only runs that still hold their job. Whoever is missing here has lost it, and changes nothing.
+held as materialized (
+    select job.*, told.outcome, told.note as why, coalesce(told.later_at, now() + told.later_in) as later_at,
+           case when told.outcome = 'retry' then job.failures + 1 else job.failures end as failed
+    from told
+    join queue.jobs job on job.id = told.id and job.attempt = told.attempt and job.lease_token = told.token
+    where job.state = 'running'
+    order by job.id
+    for update of job
+),
+remembered as (
+    insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+    select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), outcome, why from held
+),
+ended as (
+    delete from queue.jobs job using held
+    where job.id = held.id and held.outcome in ('done', 'skipped') and not held.again
+),
+history as (
+    insert into queue.finished_jobs
+        (id, kind, key, account_id, lane, priority, state, run_at, attempts_max, failures, crashes, attempt,
+         worker, started_at, version, payload, note, created_at, finished_at)
+    select id, kind, key, account_id, lane, priority, outcome, run_at, attempts_max, failures, crashes, attempt,
+           worker, started_at, version, payload, why, created_at, now()
+    from held where outcome in ('done', 'skipped') and not again
+),
+-- Asked for again while it ran: whatever the run ended in, the newer wish is carried out.
+once_more as (
+    update queue.jobs job
+    set state = 'ready', run_at = now(), again = false, failures = 0, crashes = 0, note = held.why,
+        lease_token = null, lease_until = null
+    from held
+    where job.id = held.id and held.again and held.outcome in ('done', 'skipped', 'stop')
+),
+postponed as (
+    update queue.jobs job
+    set state = case when held.outcome in ('stop', 'retry') and (held.outcome = 'stop' or held.failed >= held.attempts_max)
+                     then 'dead' else 'waiting' end,
+        run_at = coalesce(held.later_at, held.run_at),
+        failures = held.failed, again = false, note = held.why, lease_token = null, lease_until = null
+    from held
+    where job.id = held.id and held.outcome in ('later', 'retry', 'stop')
+      and not (held.again and held.outcome = 'stop')
+)
+select id from held

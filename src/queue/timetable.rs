@@ -1,0 +1,57 @@
+//! Ticks of the timetable, each stored once with its job, however many schedulers look.
+
+use sqlx::{PgPool, Row};
+use tollkeeper_jobs::timetable::{Entry, due};
+
+use super::{claim::interval, enqueue::enqueue_all};
+use crate::clock::Clock;
+
+/// Store what of one entry has become due since the last look, by the database's clock, in one
+/// transaction. Answers how many ticks were new; another scheduler at the same entry: none.
+pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<usize> {
+    let ahead = interval(clock.offset().to_std().unwrap_or_default());
+    let mut tx = pool.begin().await?;
+    // A new entry starts now: it has no past to make up for.
+    sqlx::query("insert into queue.schedules (name, last_tick) values ($1, now() + $2) on conflict do nothing")
+        .bind(entry.name)
+        .bind(&ahead)
+        .execute(&mut *tx)
+        .await?;
+    let Some(row) = sqlx::query(
+        "select last_tick, now() + $2 as now from queue.schedules where name = $1 for update skip locked",
+    )
+    .bind(entry.name)
+    .bind(&ahead)
+    .fetch_optional(&mut *tx)
+    .await?
+    else {
+        return Ok(0);
+    };
+    let (last, now) = (row.try_get("last_tick")?, row.try_get("now")?);
+    let due = due(entry, last, now);
+    let mut new = 0;
+    for tick_at in &due.ticks {
+        let first = sqlx::query("insert into queue.cron_ticks (name, tick_at) values ($1, $2) on conflict do nothing")
+            .bind(entry.name)
+            .bind(tick_at)
+            .execute(&mut *tx)
+            .await?;
+        if first.rows_affected() == 1 {
+            let asked = enqueue_all(&mut tx, &[(entry.job)(*tick_at)]).await?;
+            sqlx::query("update queue.cron_ticks set job_id = $3 where name = $1 and tick_at = $2")
+                .bind(entry.name)
+                .bind(tick_at)
+                .bind(asked.first().map(|asked| asked.id()))
+                .execute(&mut *tx)
+                .await?;
+            new += 1;
+        }
+    }
+    sqlx::query("update queue.schedules set last_tick = $2 where name = $1 and last_tick < $2")
+        .bind(entry.name)
+        .bind(due.seen_until)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(new)
+}

@@ -1,0 +1,105 @@
+//! What keeps the queue moving: due jobs become ready, runs whose worker is gone are taken back.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
+
+use super::{claim::interval, wake::Wake};
+use crate::clock::Clock;
+
+/// A job that took its worker down this often is poison.
+pub const CRASHES_MAX: i32 = 3;
+const PROMOTE_EVERY: Duration = Duration::from_millis(100);
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const BATCH_MAX: i64 = 1000;
+
+/// Run both for ever, in every worker process: a sweep that itself had to wait for a worker could
+/// not free the slots of dead ones. They take different rows, so any number of them may run.
+pub(super) async fn keep_moving(pool: PgPool, clock: Clock, wake: Wake, stop: CancellationToken) {
+    let mut swept_at = Clock::instant();
+    while stop.run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY)).await.is_some() {
+        let mut moved = promote_due(&pool, &clock).await;
+        if swept_at.elapsed() >= SWEEP_EVERY {
+            swept_at = Clock::instant();
+            moved = match pool.acquire().await {
+                Ok(mut conn) => moved.and(sweep_expired(&mut conn).await),
+                Err(error) => Err(error),
+            };
+        }
+        match moved {
+            Ok(0) => {}
+            Ok(_) => wake.ring(),
+            Err(error) => tracing::warn!(%error, "cannot move due jobs; trying again"),
+        }
+    }
+}
+
+/// Waiting jobs whose time has come become ready. Answers how many.
+async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
+    // The service's clock may be ahead of the database's: a test or a simulation moved it.
+    let ahead = clock.offset().to_std().unwrap_or_default();
+    let promoted = sqlx::query(
+        "update queue.jobs set state = 'ready'
+         where id in (select id from queue.jobs where state = 'waiting' and run_at <= now() + $1
+                      order by run_at limit $2 for update skip locked)",
+    )
+    .bind(interval(ahead))
+    .bind(BATCH_MAX)
+    .execute(pool)
+    .await?;
+    Ok(promoted.rows_affected())
+}
+
+/// Take back the runs whose lease has run out: ready again at once, a crash charged, not a failure;
+/// dead with its reason after [`CRASHES_MAX`]. A run that never passed its start gate did nothing
+/// and is charged nothing. Answers how many runs were taken back.
+pub async fn sweep_expired(conn: &mut PgConnection) -> sqlx::Result<u64> {
+    let swept = sqlx::query(
+        "with expired as materialized (
+             select id, attempt, account_id, worker, claimed_at, started_at, crashes,
+                    crashes + case when started_at is null then 0 else 1 end as crashed
+             from queue.jobs where state = 'running' and lease_until < now()
+             order by id limit $1 for update skip locked
+         ),
+         remembered as (
+             insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+             select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), 'crash',
+                    'the lease ran out: the worker died, hung or lost the database'
+             from expired
+         )
+         update queue.jobs job
+         set state = case when expired.crashed >= $2 then 'dead' else 'ready' end,
+             crashes = expired.crashed,
+             note = case when expired.crashed >= $2
+                         then 'its worker did not survive it ' || expired.crashed || ' times' else job.note end,
+             lease_token = null, lease_until = null
+         from expired where job.id = expired.id",
+    )
+    .bind(BATCH_MAX)
+    .bind(CRASHES_MAX)
+    .execute(conn)
+    .await?;
+    Ok(swept.rows_affected())
+}
+
+/// Give claimed jobs back without charging them anything: the process ends.
+pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> {
+    let given = sqlx::query(
+        "with mine as materialized (
+             select id, attempt, account_id, worker, claimed_at, started_at from queue.jobs
+             where state = 'running' and worker = $1 order by id for update
+         ),
+         remembered as (
+             insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+             select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), 'given_back',
+                    'the worker was told to stop' from mine
+         )
+         update queue.jobs job set state = 'ready', lease_token = null, lease_until = null
+         from mine where job.id = mine.id",
+    )
+    .bind(worker)
+    .execute(pool)
+    .await?;
+    Ok(given.rows_affected())
+}

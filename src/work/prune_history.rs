@@ -1,0 +1,26 @@
+//! Make the days ahead and drop the old ones; see the promise in `jobs/prune_history.rs`.
+
+use tollkeeper_jobs::prune_history::{PruneHistory, keep};
+
+use super::Work;
+use crate::{
+    context::Context,
+    db::retention,
+    queue::{Failure, Lease, Outcome, history},
+};
+
+impl Work for PruneHistory {
+    async fn run(&self, ctx: &Context, _: &Lease) -> Result<Outcome, Failure> {
+        let now = ctx.clock.now();
+        let keep = keep(now);
+        let mut conn = ctx.pools.work.acquire().await?;
+        history::ensure_days(&mut conn, now.date_naive()).await?;
+        let pruned = history::prune(&mut conn, keep.finished_from, keep.dead_from).await?;
+        let webhooks = retention::forget_webhooks(&mut conn, keep.dead_from).await?;
+        if pruned == history::Pruned::default() && webhooks == 0 {
+            return Ok(Outcome::Skipped("nothing is old enough".into()));
+        }
+        tracing::info!(days = pruned.days, rows = pruned.rows, webhooks, "pruned history");
+        Ok(Outcome::Done)
+    }
+}

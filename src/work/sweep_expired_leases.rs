@@ -1,0 +1,19 @@
+//! Take back the runs whose worker is gone; see the promise in `jobs/sweep_expired_leases.rs`.
+
+use tollkeeper_jobs::sweep_expired_leases::SweepExpiredLeases;
+
+use super::Work;
+use crate::{
+    context::Context,
+    queue::{Failure, Lease, Outcome, upkeep},
+};
+
+impl Work for SweepExpiredLeases {
+    async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let mut tx = ctx.pools.work.begin().await?;
+        lease.hold(&mut tx).await?;
+        let swept = upkeep::sweep_expired(&mut tx).await?;
+        tx.commit().await?;
+        Ok(if swept == 0 { Outcome::Skipped("no lease has run out".into()) } else { Outcome::Done })
+    }
+}

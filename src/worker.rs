@@ -1,0 +1,170 @@
+//! The register of jobs, and the apalis workers that carry them out: one per lane.
+
+use std::{collections::HashMap, io, pin::Pin, sync::Arc, time::Duration};
+
+use apalis::{layers::WorkerBuilderExt, layers::tracing::TraceLayer};
+use apalis_core::{
+    monitor::Monitor,
+    task::{Task, data::Data},
+    worker::{builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use tollkeeper_jobs::{Lane, RetryPolicy, prune_history::PruneHistory, sweep_expired_leases::SweepExpiredLeases};
+
+use crate::{
+    context::Context,
+    queue::{Claimed, Failure, Gate, Lease, Outcome, Queue, Ticket, history},
+    work::Work,
+};
+
+type Run = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>;
+
+/// How one kind is carried out.
+#[derive(Clone, Copy)]
+struct Entry {
+    version: i16,
+    retry: RetryPolicy,
+    run: fn(Value, Context, Lease) -> Run,
+}
+
+/// Every kind of job this program knows.
+#[derive(Clone, Default)]
+pub struct Register {
+    entries: HashMap<&'static str, Entry>,
+}
+
+impl Register {
+    /// All jobs of the service. A job that is missing here is a job that never runs: a test names it.
+    pub fn all() -> Register {
+        Register::default().with::<PruneHistory>().with::<SweepExpiredLeases>()
+    }
+
+    pub fn with<W: Work>(mut self) -> Register {
+        let entry = Entry { version: W::VERSION, retry: W::RETRY, run: |payload, ctx, lease| Box::pin(run::<W>(payload, ctx, lease)) };
+        self.entries.insert(W::KIND, entry);
+        self
+    }
+
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.entries.keys().copied()
+    }
+}
+
+async fn run<W: Work>(payload: Value, ctx: Context, lease: Lease) -> Result<Outcome, Failure> {
+    let job: W = serde_json::from_value(payload)
+        .map_err(|error| Failure::Stop(format!("the stored payload of {} does not parse: {error}", W::KIND)))?;
+    job.run(&ctx, &lease).await
+}
+
+/// Work until `stop`: then claim nothing more, let runs finish for as long as a drain may take, and
+/// give the rest back without charging them an attempt.
+pub async fn run_until(ctx: Context, register: Register, stop: CancellationToken) -> io::Result<()> {
+    ensure_days(&ctx).await;
+    let policies = register.entries.iter().map(|(kind, entry)| (*kind, entry.retry)).collect();
+    let queue = Queue::open(&ctx, policies, stop.clone());
+    tracing::info!(worker = queue.worker(), "working");
+    let performer = Performer { ctx: ctx.clone(), register: Arc::new(register), gate: queue.gate() };
+    let monitor = Lane::ALL.into_iter().fold(Monitor::new(), |monitor, lane| {
+        let slots = slots(&ctx, lane);
+        let queue = &queue;
+        let backend = std::sync::Mutex::new(Some(queue.lane(lane, slots)));
+        let (performer, name) = (performer.clone(), format!("{lane}:{}", queue.worker()));
+        monitor.register(move |_| {
+            let backend = backend.lock().expect("no panic while it is taken").take();
+            WorkerBuilder::new(name.clone())
+                .backend(backend.expect("a lane's backend never fails, so its worker is built once"))
+                .data(performer.clone())
+                .concurrency(slots)
+                .parallelize(tokio::spawn)
+                .timeout(timeout(lane))
+                .catch_panic()
+                .layer(TraceLayer::new().make_span_with(span).on_request(|_: &Task<Ticket>, _: &Span| {}).on_response(()).on_failure(()))
+                .build(perform)
+        })
+    });
+    let asked_to_stop = stop.clone();
+    let running = monitor.run_with_signal(async move {
+        asked_to_stop.cancelled().await;
+        Ok(())
+    });
+    let drained = tokio::select! {
+        ended = running => ended.map_err(io::Error::other),
+        () = drain_deadline(&ctx, &stop) => {
+            tracing::warn!("some jobs did not finish in time; giving them back");
+            Ok(())
+        }
+    };
+    queue.close().await;
+    drained
+}
+
+async fn drain_deadline(ctx: &Context, stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(ctx.config.worker.drain).await;
+}
+
+async fn ensure_days(ctx: &Context) {
+    let made = async {
+        let mut conn = ctx.pools.work.acquire().await?;
+        history::ensure_days(&mut conn, ctx.clock.now().date_naive()).await
+    };
+    if let Err(error) = made.await {
+        tracing::warn!(%error, "cannot make the days ahead; the timetable tries again");
+    }
+}
+
+#[derive(Clone)]
+struct Performer {
+    ctx: Context,
+    register: Arc<Register>,
+    gate: Gate,
+}
+
+/// One run: through the gate, then the job, unless the lease is lost on the way.
+async fn perform(ticket: Ticket, performer: Data<Performer>) -> Result<Outcome, Failure> {
+    let claimed: &Claimed = &ticket.claimed;
+    performer.gate.pass(&claimed.lease).await?;
+    let entry = performer.register.entries.get(claimed.kind.as_str());
+    let Some(entry) = entry.filter(|entry| entry.version >= claimed.version) else {
+        // A newer program stored it during a deploy, and will be there to run it.
+        let why = format!("this program does not know version {} of {}", claimed.version, claimed.kind);
+        return Err(Failure::Wait { after: Some(Duration::from_secs(30)), why });
+    };
+    let run = (entry.run)(claimed.payload.clone(), performer.ctx.clone(), claimed.lease.clone());
+    match claimed.lease.lost.run_until_cancelled(run).await {
+        Some(ended) => ended,
+        None => Err(Failure::LeaseLost(crate::queue::LeaseLost(claimed.lease.job_id))),
+    }
+}
+
+fn span(task: &Task<Ticket>) -> Span {
+    let claimed = &task.args.claimed;
+    tracing::info_span!(
+        "job",
+        job.kind = %claimed.kind,
+        job.id = %claimed.lease.job_id,
+        job.attempt = claimed.lease.attempt,
+        account.id = %claimed.account_id,
+    )
+}
+
+fn slots(ctx: &Context, lane: Lane) -> usize {
+    let settings = &ctx.config.worker;
+    match lane {
+        Lane::Money => settings.money,
+        Lane::Voice => settings.voice,
+        Lane::Default => settings.default,
+        Lane::Bulk => settings.bulk,
+    }
+}
+
+/// How long one run of a lane's jobs may take.
+fn timeout(lane: Lane) -> Duration {
+    match lane {
+        Lane::Voice => Duration::from_secs(30),
+        Lane::Money | Lane::Default => Duration::from_secs(180),
+        Lane::Bulk => Duration::from_secs(1800),
+    }
+}

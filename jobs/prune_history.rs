@@ -35,7 +35,10 @@ pub struct Keep {
 }
 
 pub fn keep(now: DateTime<Utc>) -> Keep {
-    Keep { finished_from: now.date_naive() - FINISHED_KEPT, dead_from: now - DEAD_KEPT }
+    Keep {
+        finished_from: now.date_naive() - FINISHED_KEPT,
+        dead_from: now - DEAD_KEPT,
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +49,9 @@ mod tests {
     fn two_weeks_of_history_and_a_quarter_of_dead_jobs_are_kept() {
         let keep = keep("2026-11-20T10:00:00Z".parse().unwrap());
         assert_eq!(keep.finished_from, "2026-11-06".parse().unwrap());
-        assert_eq!(keep.dead_from, "2026-08-22T10:00:00Z".parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(
+            keep.dead_from,
+            "2026-08-22T10:00:00Z".parse::<DateTime<Utc>>().unwrap()
+        );
     }
 }

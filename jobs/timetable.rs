@@ -60,15 +60,27 @@ const LATE_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// Which ticks of `entry` lie in `(last, now]`, by its policy.
 pub fn due(entry: &Entry, last: DateTime<Utc>, now: DateTime<Utc>) -> Due {
-    let schedule = Schedule::from_str(entry.schedule).expect("every schedule of the table parses: a test says so");
+    let schedule = Schedule::from_str(entry.schedule)
+        .expect("every schedule of the table parses: a test says so");
     if now <= last {
-        return Due { ticks: Vec::new(), seen_until: last };
+        return Due {
+            ticks: Vec::new(),
+            seen_until: last,
+        };
     }
     match entry.missed {
         Missed::All => {
-            let ticks: Vec<_> = schedule.after(&last).take_while(|tick| *tick <= now).take(TICKS_MAX).collect();
+            let ticks: Vec<_> = schedule
+                .after(&last)
+                .take_while(|tick| *tick <= now)
+                .take(TICKS_MAX)
+                .collect();
             // A full batch may not be everything: go on behind its last tick.
-            let seen_until = if ticks.len() == TICKS_MAX { ticks[TICKS_MAX - 1] } else { now };
+            let seen_until = if ticks.len() == TICKS_MAX {
+                ticks[TICKS_MAX - 1]
+            } else {
+                now
+            };
             Due { ticks, seen_until }
         }
         Missed::Latest | Missed::Skip => {
@@ -78,7 +90,10 @@ pub fn due(entry: &Entry, last: DateTime<Utc>, now: DateTime<Utc>) -> Due {
             let is_wanted = |tick: &DateTime<Utc>| {
                 *tick > last && (entry.missed == Missed::Latest || now - *tick <= LATE_MAX)
             };
-            Due { ticks: latest.into_iter().filter(is_wanted).collect(), seen_until: now }
+            Due {
+                ticks: latest.into_iter().filter(is_wanted).collect(),
+                seen_until: now,
+            }
         }
     }
 }
@@ -93,9 +108,18 @@ mod tests {
     }
 
     fn check(missed: Missed, last: &str, now: &str, ticks: &[&str]) {
-        let entry = Entry { name: "test", schedule: "0 */10 * * * *", missed, job: TIMETABLE[0].job };
+        let entry = Entry {
+            name: "test",
+            schedule: "0 */10 * * * *",
+            missed,
+            job: TIMETABLE[0].job,
+        };
         let due = due(&entry, at(last), at(now));
-        assert_eq!(due.ticks, ticks.iter().map(|tick| at(tick)).collect::<Vec<_>>(), "{missed:?}");
+        assert_eq!(
+            due.ticks,
+            ticks.iter().map(|tick| at(tick)).collect::<Vec<_>>(),
+            "{missed:?}"
+        );
     }
 
     #[test]
@@ -112,7 +136,16 @@ mod tests {
     #[test]
     fn missed_ticks_are_made_up_by_the_policy() {
         let (last, now) = ("2026-11-20T10:00:00Z", "2026-11-20T10:35:00Z");
-        check(Missed::All, last, now, &["2026-11-20T10:10:00Z", "2026-11-20T10:20:00Z", "2026-11-20T10:30:00Z"]);
+        check(
+            Missed::All,
+            last,
+            now,
+            &[
+                "2026-11-20T10:10:00Z",
+                "2026-11-20T10:20:00Z",
+                "2026-11-20T10:30:00Z",
+            ],
+        );
         check(Missed::Latest, last, now, &["2026-11-20T10:30:00Z"]);
         check(Missed::Skip, last, now, &[]);
     }
@@ -120,7 +153,12 @@ mod tests {
     #[test]
     fn a_tick_of_this_very_second_is_due_and_the_last_one_is_not_due_again() {
         for missed in [Missed::All, Missed::Latest, Missed::Skip] {
-            check(missed, "2026-11-20T10:05:00Z", "2026-11-20T10:10:00Z", &["2026-11-20T10:10:00Z"]);
+            check(
+                missed,
+                "2026-11-20T10:05:00Z",
+                "2026-11-20T10:10:00Z",
+                &["2026-11-20T10:10:00Z"],
+            );
             check(missed, "2026-11-20T10:10:00Z", "2026-11-20T10:10:30Z", &[]);
             check(missed, "2026-11-20T10:10:00Z", "2026-11-20T10:09:00Z", &[]);
         }
@@ -128,7 +166,12 @@ mod tests {
 
     #[test]
     fn a_long_gap_is_made_up_in_batches_without_losing_a_tick() {
-        let entry = Entry { name: "test", schedule: "* * * * * *", missed: Missed::All, job: TIMETABLE[0].job };
+        let entry = Entry {
+            name: "test",
+            schedule: "* * * * * *",
+            missed: Missed::All,
+            job: TIMETABLE[0].job,
+        };
         let (mut last, now) = (at("2026-11-20T10:00:00Z"), at("2026-11-20T11:00:00Z"));
         let mut ticks = Vec::new();
         while last < now {

@@ -19,10 +19,16 @@ pub async fn run_until(ctx: Context, stop: CancellationToken) {
                     ctx.wake.ring();
                 }
                 // Nothing is lost: the next look starts where the last good one ended.
-                Err(error) => tracing::warn!(%error, timetable.entry = entry.name, "cannot tick; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, timetable.entry = entry.name, "cannot tick; trying again")
+                }
             }
         }
-        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+        if stop
+            .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
+            .await
+            .is_none()
+        {
             return;
         }
     }

@@ -10,8 +10,10 @@ use apalis_core::{
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tollkeeper_jobs::{
+    Lane, RetryPolicy, prune_history::PruneHistory, sweep_expired_leases::SweepExpiredLeases,
+};
 use tracing::Span;
-use tollkeeper_jobs::{Lane, RetryPolicy, prune_history::PruneHistory, sweep_expired_leases::SweepExpiredLeases};
 
 use crate::{
     context::Context,
@@ -38,11 +40,17 @@ pub struct Register {
 impl Register {
     /// All jobs of the service. A job that is missing here is a job that never runs: a test names it.
     pub fn all() -> Register {
-        Register::default().with::<PruneHistory>().with::<SweepExpiredLeases>()
+        Register::default()
+            .with::<PruneHistory>()
+            .with::<SweepExpiredLeases>()
     }
 
     pub fn with<W: Work>(mut self) -> Register {
-        let entry = Entry { version: W::VERSION, retry: W::RETRY, run: |payload, ctx, lease| Box::pin(run::<W>(payload, ctx, lease)) };
+        let entry = Entry {
+            version: W::VERSION,
+            retry: W::RETRY,
+            run: |payload, ctx, lease| Box::pin(run::<W>(payload, ctx, lease)),
+        };
         self.entries.insert(W::KIND, entry);
         self
     }
@@ -53,19 +61,35 @@ impl Register {
 }
 
 async fn run<W: Work>(payload: Value, ctx: Context, lease: Lease) -> Result<Outcome, Failure> {
-    let job: W = serde_json::from_value(payload)
-        .map_err(|error| Failure::Stop(format!("the stored payload of {} does not parse: {error}", W::KIND)))?;
+    let job: W = serde_json::from_value(payload).map_err(|error| {
+        Failure::Stop(format!(
+            "the stored payload of {} does not parse: {error}",
+            W::KIND
+        ))
+    })?;
     job.run(&ctx, &lease).await
 }
 
 /// Work until `stop`: then claim nothing more, let runs finish for as long as a drain may take, and
 /// give the rest back without charging them an attempt.
-pub async fn run_until(ctx: Context, register: Register, stop: CancellationToken) -> io::Result<()> {
+pub async fn run_until(
+    ctx: Context,
+    register: Register,
+    stop: CancellationToken,
+) -> io::Result<()> {
     ensure_days(&ctx).await;
-    let policies = register.entries.iter().map(|(kind, entry)| (*kind, entry.retry)).collect();
+    let policies = register
+        .entries
+        .iter()
+        .map(|(kind, entry)| (*kind, entry.retry))
+        .collect();
     let queue = Queue::open(&ctx, policies, stop.clone());
     tracing::info!(worker = queue.worker(), "working");
-    let performer = Performer { ctx: ctx.clone(), register: Arc::new(register), gate: queue.gate() };
+    let performer = Performer {
+        ctx: ctx.clone(),
+        register: Arc::new(register),
+        gate: queue.gate(),
+    };
     let monitor = Lane::ALL.into_iter().fold(Monitor::new(), |monitor, lane| {
         let slots = slots(&ctx, lane);
         let queue = &queue;
@@ -74,13 +98,21 @@ pub async fn run_until(ctx: Context, register: Register, stop: CancellationToken
         monitor.register(move |_| {
             let backend = backend.lock().expect("no panic while it is taken").take();
             WorkerBuilder::new(name.clone())
-                .backend(backend.expect("a lane's backend never fails, so its worker is built once"))
+                .backend(
+                    backend.expect("a lane's backend never fails, so its worker is built once"),
+                )
                 .data(performer.clone())
                 .concurrency(slots)
                 .parallelize(tokio::spawn)
                 .timeout(timeout(lane))
                 .catch_panic()
-                .layer(TraceLayer::new().make_span_with(span).on_request(|_: &Task<Ticket>, _: &Span| {}).on_response(()).on_failure(()))
+                .layer(
+                    TraceLayer::new()
+                        .make_span_with(span)
+                        .on_request(|_: &Task<Ticket>, _: &Span| {})
+                        .on_response(())
+                        .on_failure(()),
+                )
                 .build(perform)
         })
     });
@@ -129,13 +161,25 @@ async fn perform(ticket: Ticket, performer: Data<Performer>) -> Result<Outcome, 
     let entry = performer.register.entries.get(claimed.kind.as_str());
     let Some(entry) = entry.filter(|entry| entry.version >= claimed.version) else {
         // A newer program stored it during a deploy, and will be there to run it.
-        let why = format!("this program does not know version {} of {}", claimed.version, claimed.kind);
-        return Err(Failure::Wait { after: Some(Duration::from_secs(30)), why });
+        let why = format!(
+            "this program does not know version {} of {}",
+            claimed.version, claimed.kind
+        );
+        return Err(Failure::Wait {
+            after: Some(Duration::from_secs(30)),
+            why,
+        });
     };
-    let run = (entry.run)(claimed.payload.clone(), performer.ctx.clone(), claimed.lease.clone());
+    let run = (entry.run)(
+        claimed.payload.clone(),
+        performer.ctx.clone(),
+        claimed.lease.clone(),
+    );
     match claimed.lease.lost.run_until_cancelled(run).await {
         Some(ended) => ended,
-        None => Err(Failure::LeaseLost(crate::queue::LeaseLost(claimed.lease.job_id))),
+        None => Err(Failure::LeaseLost(crate::queue::LeaseLost(
+            claimed.lease.job_id,
+        ))),
     }
 }
 

@@ -36,7 +36,10 @@ impl<S> Layer<S> for AckLayer {
     type Service = AckService<S>;
 
     fn layer(&self, inner: S) -> AckService<S> {
-        AckService { ack: self.ack.clone(), inner }
+        AckService {
+            ack: self.ack.clone(),
+            inner,
+        }
     }
 }
 
@@ -83,7 +86,10 @@ impl Ack {
             Ok(Outcome::Done) => return Some(ending("done", None)),
             Ok(Outcome::Skipped(why)) => return Some(ending("skipped", Some(mask(&why)))),
             Ok(Outcome::Later(at, why)) => {
-                return Some(Ending { later_at: Some(at), ..ending("later", Some(mask(&why))) });
+                return Some(Ending {
+                    later_at: Some(at),
+                    ..ending("later", Some(mask(&why)))
+                });
             }
             Err(error) => match error.downcast::<Failure>() {
                 Ok(failure) => *failure,
@@ -97,12 +103,24 @@ impl Ack {
             Failure::Stop(_) => ending("stop", note),
             Failure::Wait { after, .. } => {
                 let pause = after.unwrap_or_else(|| PATIENCE.mul_f64(self.backoff_scale));
-                Ending { later_in: Some(self.ahead() + pause.mul_f64(rand::random_range(1.0..1.5))), ..ending("later", note) }
+                Ending {
+                    later_in: Some(self.ahead() + pause.mul_f64(rand::random_range(1.0..1.5))),
+                    ..ending("later", note)
+                }
             }
             Failure::Retry(_) => {
-                let policy = self.policies.get(claimed.kind.as_str()).copied().unwrap_or(RetryPolicy::DEFAULT);
-                let delay = policy.delay(claimed.failures + 1, rand::random()).mul_f64(self.backoff_scale);
-                Ending { later_in: Some(self.ahead() + delay), ..ending("retry", note) }
+                let policy = self
+                    .policies
+                    .get(claimed.kind.as_str())
+                    .copied()
+                    .unwrap_or(RetryPolicy::DEFAULT);
+                let delay = policy
+                    .delay(claimed.failures + 1, rand::random())
+                    .mul_f64(self.backoff_scale);
+                Ending {
+                    later_in: Some(self.ahead() + delay),
+                    ..ending("retry", note)
+                }
             }
         })
     }
@@ -114,13 +132,21 @@ impl Ack {
 }
 
 fn ending(outcome: &'static str, note: Option<String>) -> Ending {
-    Ending { outcome, note, later_at: None, later_in: None }
+    Ending {
+        outcome,
+        note,
+        later_at: None,
+        later_in: None,
+    }
 }
 
 fn tell(claimed: &Claimed, ending: &Ending) {
-    let waited_out = Clock::instant().saturating_duration_since(claimed.claimed_at).as_secs_f64();
+    let waited_out = Clock::instant()
+        .saturating_duration_since(claimed.claimed_at)
+        .as_secs_f64();
     metrics::counter!("tollkeeper_runs_total", "kind" => claimed.kind.clone(), "outcome" => ending.outcome).increment(1);
-    metrics::histogram!("tollkeeper_run_seconds", "kind" => claimed.kind.clone()).record(waited_out);
+    metrics::histogram!("tollkeeper_run_seconds", "kind" => claimed.kind.clone())
+        .record(waited_out);
     let note = ending.note.as_deref().unwrap_or_default();
     let job = &claimed.lease.job_id;
     match ending.outcome {

@@ -62,7 +62,11 @@ impl Fetcher {
         let slots = Arc::new(Semaphore::new(self.slots));
         let mut cursor = String::new();
         let mut pause = POLL_MIN;
-        while let Some(Ok(slot)) = self.stop.run_until_cancelled(slots.clone().acquire_owned()).await {
+        while let Some(Ok(slot)) = self
+            .stop
+            .run_until_cancelled(slots.clone().acquire_owned())
+            .await
+        {
             let mut free = vec![slot];
             while free.len() < BATCH_MAX
                 && let Ok(slot) = slots.clone().try_acquire_owned()
@@ -77,14 +81,19 @@ impl Fetcher {
                 Ok(claimed) => {
                     pause = POLL_MIN;
                     for (claimed, slot) in claimed.into_iter().zip(free) {
-                        let ticket = Ticket { claimed: Arc::new(claimed), _slot: Arc::new(slot) };
+                        let ticket = Ticket {
+                            claimed: Arc::new(claimed),
+                            _slot: Arc::new(slot),
+                        };
                         if out.send(ticket).await.is_err() {
                             return;
                         }
                     }
                     continue;
                 }
-                Err(error) => tracing::warn!(%error, lane = %self.claimant.lane, "cannot claim jobs; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, lane = %self.claimant.lane, "cannot claim jobs; trying again")
+                }
             }
             drop(free);
             tokio::select! {
@@ -101,7 +110,11 @@ impl Backend for LaneQueue {
     /// Database errors never end a worker: every task beneath tries again by itself.
     type Error = Infallible;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
@@ -110,10 +123,16 @@ impl Backend for LaneQueue {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<Ticket>, Infallible>>> {
-        self.tickets.poll_recv(cx).map(|ticket| ticket.map(|ticket| Ok(task(ticket))))
+        self.tickets
+            .poll_recv(cx)
+            .map(|ticket| ticket.map(|ticket| Ok(task(ticket))))
     }
 
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_close(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 }

@@ -64,7 +64,9 @@ impl Claimant {
         tx.commit().await?;
 
         let visited: i64 = rows.first().map_or(Ok(0), |row| row.try_get("visited"))?;
-        let last: Option<String> = rows.first().map_or(Ok(None), |row| row.try_get("last_account"))?;
+        let last: Option<String> = rows
+            .first()
+            .map_or(Ok(None), |row| row.try_get("last_account"))?;
         *cursor = match last {
             // The smallest text behind the account just visited.
             Some(account_id) if visited >= want as i64 => account_id + "\u{1}",
@@ -72,7 +74,10 @@ impl Claimant {
         };
         let holds_until = asked_at + self.lease;
         rows.iter()
-            .filter(|row| !row.try_get::<Option<Uuid>, _>("id").is_ok_and(|id| id.is_none()))
+            .filter(|row| {
+                !row.try_get::<Option<Uuid>, _>("id")
+                    .is_ok_and(|id| id.is_none())
+            })
             .map(|row| {
                 Ok(Claimed {
                     lease: Lease {
@@ -106,5 +111,9 @@ fn lock_of(lane: Lane) -> &'static str {
 }
 
 pub(super) fn interval(duration: Duration) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: duration.as_micros().min(i64::MAX as u128) as i64 }
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: duration.as_micros().min(i64::MAX as u128) as i64,
+    }
 }

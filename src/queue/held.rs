@@ -35,7 +35,10 @@ impl Drop for Entry {
 impl Held {
     pub fn enter(&self, lease: &Lease) -> Entry {
         self.lock().insert(lease.token, lease.clone());
-        Entry { held: self.clone(), token: lease.token }
+        Entry {
+            held: self.clone(),
+            token: lease.token,
+        }
     }
 
     pub fn all(&self) -> Vec<Lease> {
@@ -43,12 +46,18 @@ impl Held {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Lease>> {
-        self.leases.lock().expect("the lock is never held across a panic")
+        self.leases
+            .lock()
+            .expect("the lock is never held across a panic")
     }
 
     /// Renew every held lease three times within its life, until told to stop.
     pub async fn keep_renewed(self, pool: PgPool, lease: Duration, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(lease / 3)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(lease / 3))
+            .await
+            .is_some()
+        {
             if let Err(error) = self.renew(&pool, lease).await {
                 // Until it works again every lease runs towards its end, and no effect begins after.
                 tracing::warn!(%error, "cannot renew leases; trying again");
@@ -85,7 +94,8 @@ impl Held {
             } else if self.lock().contains_key(&lease_held.token) {
                 // Still running here, and no longer ours: stop it before its next effect.
                 lease_held.lost.cancel();
-                metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "renew").increment(1);
+                metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "renew")
+                    .increment(1);
             }
         }
         Ok(())

@@ -70,9 +70,13 @@ pub async fn prune(
     .fetch_all(&mut *conn)
     .await?;
     for name in partitions {
-        let day = name.rsplit_once('_').and_then(|(_, day)| NaiveDate::parse_from_str(day, "%Y%m%d").ok());
+        let day = name
+            .rsplit_once('_')
+            .and_then(|(_, day)| NaiveDate::parse_from_str(day, "%Y%m%d").ok());
         if day.is_some_and(|day| day < keep_from) {
-            sqlx::raw_sql(AssertSqlSafe(format!("drop table queue.{name}"))).execute(&mut *conn).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!("drop table queue.{name}")))
+                .execute(&mut *conn)
+                .await?;
             pruned.days += 1;
         }
     }
@@ -80,13 +84,21 @@ pub async fn prune(
         "delete from queue.finished_jobs_rest where finished_at < $1::date",
         "delete from queue.job_attempts_rest where finished_at < $1::date",
     ] {
-        pruned.rows += sqlx::query(sql).bind(keep_from).execute(&mut *conn).await?.rows_affected();
+        pruned.rows += sqlx::query(sql)
+            .bind(keep_from)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
     }
     for sql in [
         "delete from queue.jobs where state = 'dead' and coalesce(started_at, created_at) < $1",
         "delete from queue.cron_ticks where tick_at < $1",
     ] {
-        pruned.rows += sqlx::query(sql).bind(keep_dead_from).execute(&mut *conn).await?.rows_affected();
+        pruned.rows += sqlx::query(sql)
+            .bind(keep_dead_from)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
     }
     Ok(pruned)
 }

@@ -40,7 +40,10 @@ impl Lease {
     }
 
     pub(super) fn renewed_until(&self, until: Instant) {
-        *self.holds_until.lock().expect("the lock is never held across a panic") = until;
+        *self
+            .holds_until
+            .lock()
+            .expect("the lock is never held across a panic") = until;
     }
 
     /// The first statement of every transaction in which a run writes: it locks the job's row, so

@@ -111,7 +111,11 @@ pub async fn list(
 
 /// One job with every run of it and everything operators did to it. None: there is no such job.
 pub async fn show(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobStory>> {
-    let Some(job) = sqlx::query_as(all_jobs!("where id = $1")).bind(id).fetch_optional(&mut *conn).await? else {
+    let Some(job) = sqlx::query_as(all_jobs!("where id = $1"))
+        .bind(id)
+        .fetch_optional(&mut *conn)
+        .await?
+    else {
         return Ok(None);
     };
     let attempts = sqlx::query_as(
@@ -127,7 +131,11 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobS
     .bind(id)
     .fetch_all(&mut *conn)
     .await?;
-    Ok(Some(JobStory { job, attempts, actions }))
+    Ok(Some(JobStory {
+        job,
+        attempts,
+        actions,
+    }))
 }
 
 /// Live and dead jobs by lane and state, and how long the oldest of them has been due, in seconds.
@@ -159,7 +167,9 @@ pub struct Control {
 }
 
 pub async fn controls(conn: &mut PgConnection) -> sqlx::Result<Vec<Control>> {
-    sqlx::query_as("select scope, name, paused_at, running_max from queue.controls order by scope, name")
-        .fetch_all(conn)
-        .await
+    sqlx::query_as(
+        "select scope, name, paused_at, running_max from queue.controls order by scope, name",
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -54,13 +54,29 @@ pub struct Queue {
 
 impl Queue {
     /// Start what a worker process needs beside its workers. `policies` are the kinds it knows.
-    pub fn open(ctx: &Context, policies: HashMap<&'static str, RetryPolicy>, stop: CancellationToken) -> Queue {
+    pub fn open(
+        ctx: &Context,
+        policies: HashMap<&'static str, RetryPolicy>,
+        stop: CancellationToken,
+    ) -> Queue {
         let settings = &ctx.config.worker;
         let pool = ctx.pools.work.clone();
-        let (held, closed, tasks) = (Held::default(), CancellationToken::new(), TaskTracker::new());
+        let (held, closed, tasks) = (
+            Held::default(),
+            CancellationToken::new(),
+            TaskTracker::new(),
+        );
         let runs = Runs::spawn(pool.clone(), settings.lease);
-        tasks.spawn(held.clone().keep_renewed(pool.clone(), settings.lease, closed.clone()));
-        tasks.spawn(upkeep::keep_moving(pool.clone(), ctx.clock.clone(), ctx.wake.clone(), closed.clone()));
+        tasks.spawn(
+            held.clone()
+                .keep_renewed(pool.clone(), settings.lease, closed.clone()),
+        );
+        tasks.spawn(upkeep::keep_moving(
+            pool.clone(),
+            ctx.clock.clone(),
+            ctx.wake.clone(),
+            closed.clone(),
+        ));
         tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
         let kinds = policies.keys().map(|kind| kind.to_string()).collect();
         let ack = AckLayer {
@@ -72,7 +88,17 @@ impl Queue {
                 backoff_scale: settings.backoff_scale,
             }),
         };
-        Queue { ctx: ctx.clone(), worker: worker_name(), kinds, ack, held, runs, stop, closed, tasks }
+        Queue {
+            ctx: ctx.clone(),
+            worker: worker_name(),
+            kinds,
+            ack,
+            held,
+            runs,
+            stop,
+            closed,
+            tasks,
+        }
     }
 
     /// Unique for this process start: a restarted worker is another worker.
@@ -103,7 +129,9 @@ impl Queue {
 
     /// The start gate of a run: whether it may begin.
     pub fn gate(&self) -> Gate {
-        Gate { runs: self.runs.clone() }
+        Gate {
+            runs: self.runs.clone(),
+        }
     }
 
     /// Stop what still runs and give every claimed job back, uncharged.
@@ -131,11 +159,21 @@ pub struct Gate {
 impl Gate {
     /// The first thing a run does, before any effect.
     pub async fn pass(&self, lease: &Lease) -> Result<(), LeaseLost> {
-        if self.runs.start(lease).await { Ok(()) } else { Err(LeaseLost(lease.job_id)) }
+        if self.runs.start(lease).await {
+            Ok(())
+        } else {
+            Err(LeaseLost(lease.job_id))
+        }
     }
 }
 
 fn worker_name() -> Arc<str> {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-    format!("{}:{}:{}", host.trim(), std::process::id(), uuid::Uuid::now_v7()).into()
+    format!(
+        "{}:{}:{}",
+        host.trim(),
+        std::process::id(),
+        uuid::Uuid::now_v7()
+    )
+    .into()
 }

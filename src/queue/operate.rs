@@ -18,7 +18,11 @@ pub enum OperateError {
     #[error("there is no job {0}")]
     NotFound(Uuid),
     #[error("job {id} is {state}: {advice}")]
-    WrongState { id: Uuid, state: String, advice: &'static str },
+    WrongState {
+        id: Uuid,
+        state: String,
+        advice: &'static str,
+    },
     #[error("job {0} cannot run again: a newer job of the same kind and key is under way")]
     NewerUnderWay(Uuid),
     #[error(transparent)]
@@ -70,13 +74,28 @@ pub async fn retry(conn: &mut PgConnection, id: Uuid, by: By<'_>) -> Result<(), 
 /// Take a live job out. A run under way loses its lease: it begins no further effect and writes
 /// nothing more. What it has done outside is in the journal.
 pub async fn cancel(conn: &mut PgConnection, id: Uuid, by: By<'_>) -> Result<(), OperateError> {
-    remove(conn, id, by, "cancel", &["ready", "waiting", "running"], "only a live job can be cancelled; discard a dead one")
-        .await
+    remove(
+        conn,
+        id,
+        by,
+        "cancel",
+        &["ready", "waiting", "running"],
+        "only a live job can be cancelled; discard a dead one",
+    )
+    .await
 }
 
 /// Put a dead job away for good.
 pub async fn discard(conn: &mut PgConnection, id: Uuid, by: By<'_>) -> Result<(), OperateError> {
-    remove(conn, id, by, "discard", &["dead"], "only a dead job can be discarded; cancel a live one").await
+    remove(
+        conn,
+        id,
+        by,
+        "discard",
+        &["dead"],
+        "only a dead job can be discarded; cancel a live one",
+    )
+    .await
 }
 
 async fn remove(
@@ -136,7 +155,11 @@ pub async fn count_matching(conn: &mut PgConnection, filter: &Filter) -> Result<
 
 /// Run every dead or waiting job that matches. A dead one whose key is under way again is left
 /// alone, and of several dead ones with one key the newest runs. Answers how many run.
-pub async fn retry_matching(conn: &mut PgConnection, filter: &Filter, by: By<'_>) -> Result<i64, OperateError> {
+pub async fn retry_matching(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    by: By<'_>,
+) -> Result<i64, OperateError> {
     let mut tx = conn.begin().await?;
     let retried = sqlx::query(
         "with matching as (
@@ -163,21 +186,47 @@ pub async fn retry_matching(conn: &mut PgConnection, filter: &Filter, by: By<'_>
     .execute(&mut *tx)
     .await?
     .rows_affected() as i64;
-    record(&mut tx, "retry_matching", by, None, json!({ "filter": filter }), retried).await?;
+    record(
+        &mut tx,
+        "retry_matching",
+        by,
+        None,
+        json!({ "filter": filter }),
+        retried,
+    )
+    .await?;
     tx.commit().await?;
     Ok(retried)
 }
 
 /// Claim nothing more of this kind or lane. What runs already runs to its end.
-pub async fn pause(conn: &mut PgConnection, scope: Scope, name: &str, by: By<'_>) -> Result<(), OperateError> {
+pub async fn pause(
+    conn: &mut PgConnection,
+    scope: Scope,
+    name: &str,
+    by: By<'_>,
+) -> Result<(), OperateError> {
     control(conn, scope, name, by, "pause", "insert into queue.controls (scope, name, paused_at) values ($1, $2, now())
          on conflict (scope, name) do update set paused_at = coalesce(queue.controls.paused_at, now())").await
 }
 
 /// Undo [`pause`].
-pub async fn resume(conn: &mut PgConnection, scope: Scope, name: &str, by: By<'_>) -> Result<(), OperateError> {
-    control(conn, scope, name, by, "resume", "insert into queue.controls (scope, name) values ($1, $2)
-         on conflict (scope, name) do update set paused_at = null").await
+pub async fn resume(
+    conn: &mut PgConnection,
+    scope: Scope,
+    name: &str,
+    by: By<'_>,
+) -> Result<(), OperateError> {
+    control(
+        conn,
+        scope,
+        name,
+        by,
+        "resume",
+        "insert into queue.controls (scope, name) values ($1, $2)
+         on conflict (scope, name) do update set paused_at = null",
+    )
+    .await
 }
 
 async fn control(
@@ -189,8 +238,20 @@ async fn control(
     sql: &'static str,
 ) -> Result<(), OperateError> {
     let mut tx = conn.begin().await?;
-    sqlx::query(sql).bind(scope.as_str()).bind(name).execute(&mut *tx).await?;
-    record(&mut tx, action, by, None, json!({ "scope": scope.as_str(), "name": name }), 1).await?;
+    sqlx::query(sql)
+        .bind(scope.as_str())
+        .bind(name)
+        .execute(&mut *tx)
+        .await?;
+    record(
+        &mut tx,
+        action,
+        by,
+        None,
+        json!({ "scope": scope.as_str(), "name": name }),
+        1,
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }
@@ -211,7 +272,15 @@ pub async fn cap_kind(
     .bind(running_max)
     .execute(&mut *tx)
     .await?;
-    record(&mut tx, "cap", by, None, json!({ "kind": kind, "running_max": running_max }), 1).await?;
+    record(
+        &mut tx,
+        "cap",
+        by,
+        None,
+        json!({ "kind": kind, "running_max": running_max }),
+        1,
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }
@@ -230,7 +299,11 @@ async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<String, OperateError> {
         .fetch_optional(tx)
         .await?;
     match finished {
-        Some(state) => Err(OperateError::WrongState { id, state, advice: "it has ended" }),
+        Some(state) => Err(OperateError::WrongState {
+            id,
+            state,
+            advice: "it has ended",
+        }),
         None => Err(OperateError::NotFound(id)),
     }
 }

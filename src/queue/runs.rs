@@ -43,8 +43,12 @@ impl Runs {
         let (starts, start_requests) = mpsc::channel(BATCH_MAX);
         let (endings, end_requests) = mpsc::channel(BATCH_MAX);
         let gate = pool.clone();
-        tokio::spawn(serve(start_requests, "start", move |batch| Box::pin(start_all(gate.clone(), lease, batch))));
-        tokio::spawn(serve(end_requests, "end", move |batch| Box::pin(end_all(pool.clone(), batch))));
+        tokio::spawn(serve(start_requests, "start", move |batch| {
+            Box::pin(start_all(gate.clone(), lease, batch))
+        }));
+        tokio::spawn(serve(end_requests, "end", move |batch| {
+            Box::pin(end_all(pool.clone(), batch))
+        }));
         Runs { starts, endings }
     }
 
@@ -61,7 +65,11 @@ impl Runs {
 
 async fn ask<T>(to: &mpsc::Sender<Asked<T>>, lease: &Lease, what: T) -> bool {
     let (answer, answered) = oneshot::channel();
-    let asked = Asked { lease: lease.clone(), what, answer };
+    let asked = Asked {
+        lease: lease.clone(),
+        what,
+        answer,
+    };
     // Without an answer the process is ending: the lease runs out and the job runs elsewhere.
     to.send(asked).await.is_ok() && answered.await.unwrap_or(false)
 }
@@ -76,7 +84,10 @@ async fn serve<T>(
 ) {
     let mut asked = Vec::new();
     while requests.recv_many(&mut asked, BATCH_MAX).await > 0 {
-        let (batch, answers): (Vec<_>, Vec<_>) = asked.drain(..).map(|a| ((a.lease, a.what), a.answer)).unzip();
+        let (batch, answers): (Vec<_>, Vec<_>) = asked
+            .drain(..)
+            .map(|a| ((a.lease, a.what), a.answer))
+            .unzip();
         let batch = Arc::new(batch);
         let held = until_written(&batch, write, &run).await;
         for ((lease, _), answer) in batch.iter().zip(answers) {
@@ -117,7 +128,11 @@ fn refuse(lease: &Lease, write: &'static str) {
     );
 }
 
-async fn start_all(pool: PgPool, lease: Duration, batch: Arc<Vec<(Lease, ())>>) -> sqlx::Result<HashSet<Uuid>> {
+async fn start_all(
+    pool: PgPool,
+    lease: Duration,
+    batch: Arc<Vec<(Lease, ())>>,
+) -> sqlx::Result<HashSet<Uuid>> {
     let (ids, attempts, tokens) = fences(&batch);
     let held: Vec<Uuid> = sqlx::query_scalar(
         "with asked as (
@@ -148,7 +163,11 @@ async fn end_all(pool: PgPool, batch: Arc<Vec<(Lease, Ending)>>) -> sqlx::Result
         .bind(endings().map(|e| e.outcome).collect::<Vec<_>>())
         .bind(endings().map(|e| e.note.as_deref()).collect::<Vec<_>>())
         .bind(endings().map(|e| e.later_at).collect::<Vec<_>>())
-        .bind(endings().map(|e| e.later_in.map(interval)).collect::<Vec<_>>())
+        .bind(
+            endings()
+                .map(|e| e.later_in.map(interval))
+                .collect::<Vec<_>>(),
+        )
         .fetch_all(&pool)
         .await?;
     Ok(held.into_iter().collect())

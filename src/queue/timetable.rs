@@ -31,11 +31,13 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
     let due = due(entry, last, now);
     let mut new = 0;
     for tick_at in &due.ticks {
-        let first = sqlx::query("insert into queue.cron_ticks (name, tick_at) values ($1, $2) on conflict do nothing")
-            .bind(entry.name)
-            .bind(tick_at)
-            .execute(&mut *tx)
-            .await?;
+        let first = sqlx::query(
+            "insert into queue.cron_ticks (name, tick_at) values ($1, $2) on conflict do nothing",
+        )
+        .bind(entry.name)
+        .bind(tick_at)
+        .execute(&mut *tx)
+        .await?;
         if first.rows_affected() == 1 {
             let asked = enqueue_all(&mut tx, &[(entry.job)(*tick_at)]).await?;
             sqlx::query("update queue.cron_ticks set job_id = $3 where name = $1 and tick_at = $2")

@@ -18,7 +18,11 @@ const BATCH_MAX: i64 = 1000;
 /// not free the slots of dead ones. They take different rows, so any number of them may run.
 pub(super) async fn keep_moving(pool: PgPool, clock: Clock, wake: Wake, stop: CancellationToken) {
     let mut swept_at = Clock::instant();
-    while stop.run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY))
+        .await
+        .is_some()
+    {
         let mut moved = promote_due(&pool, &clock).await;
         if swept_at.elapsed() >= SWEEP_EVERY {
             swept_at = Clock::instant();

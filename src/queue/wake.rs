@@ -34,8 +34,16 @@ impl Wake {
 
     /// Pass rings on to the other processes.
     pub async fn tell_others(self, pool: PgPool, stop: CancellationToken) {
-        while stop.run_until_cancelled(self.elsewhere.notified()).await.is_some() {
-            if let Err(error) = sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&pool).await {
+        while stop
+            .run_until_cancelled(self.elsewhere.notified())
+            .await
+            .is_some()
+        {
+            if let Err(error) = sqlx::query("select pg_notify($1, '')")
+                .bind(CHANNEL)
+                .execute(&pool)
+                .await
+            {
                 tracing::debug!(%error, "cannot wake other processes; they poll");
             }
             tokio::time::sleep(TOLD_EVERY).await;

@@ -20,7 +20,12 @@ impl Work for PruneHistory {
         if pruned == history::Pruned::default() && webhooks == 0 {
             return Ok(Outcome::Skipped("nothing is old enough".into()));
         }
-        tracing::info!(days = pruned.days, rows = pruned.rows, webhooks, "pruned history");
+        tracing::info!(
+            days = pruned.days,
+            rows = pruned.rows,
+            webhooks,
+            "pruned history"
+        );
         Ok(Outcome::Done)
     }
 }

@@ -14,6 +14,10 @@ impl Work for SweepExpiredLeases {
         lease.hold(&mut tx).await?;
         let swept = upkeep::sweep_expired(&mut tx).await?;
         tx.commit().await?;
-        Ok(if swept == 0 { Outcome::Skipped("no lease has run out".into()) } else { Outcome::Done })
+        Ok(if swept == 0 {
+            Outcome::Skipped("no lease has run out".into())
+        } else {
+            Outcome::Done
+        })
     }
 }

@@ -1,4 +1,9 @@
 //! The service, through HTTP and the real queue on a real Postgres.
 
+mod fairness;
+mod operators;
+mod outages;
+mod queue;
 mod schema;
 mod support;
+mod timetable;

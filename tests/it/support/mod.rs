@@ -1,3 +1,19 @@
 //! What the tests stand on.
 
 pub mod cluster;
+pub mod probe;
+pub mod service;
+
+use std::time::{Duration, Instant};
+
+/// Wait until the condition holds; fail with what was waited for after 30 seconds.
+pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "still waiting until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,184 @@
+//! The service as a test runs it: its own database, real workers, short waits.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tollkeeper::{
+    clients::{stripe::Stripe, twilio::Twilio},
+    clock::Clock,
+    config::*,
+    context::{Context, Pools},
+    queue::{self, Enqueued, Wake},
+    sealed::Keyring,
+    worker::{self, Register},
+};
+use tollkeeper_jobs::{Job, NewJob};
+
+use super::{cluster, until};
+
+pub struct Service {
+    pub ctx: Context,
+    pub db: PgPool,
+}
+
+/// A worker in this process.
+pub struct Worker {
+    stop: CancellationToken,
+    ended: JoinHandle<std::io::Result<()>>,
+}
+
+impl Worker {
+    /// Drain and end.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+impl Service {
+    pub async fn new() -> Service {
+        Service::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Service {
+        let options = cluster::fresh_database_options().await;
+        let mut config = config();
+        change(&mut config);
+        let pool = |size| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .connect_lazy_with(options.clone())
+        };
+        let pools = Pools {
+            ingest: pool(10),
+            work: pool(12),
+            console: pool(4),
+        };
+        let ctx = Context {
+            config: Arc::new(config),
+            pools,
+            clock: Clock::default(),
+            stripe: Stripe,
+            twilio: Twilio,
+            keyring: Arc::new(Keyring {}),
+            wake: Wake::default(),
+        };
+        Service { db: pool(4), ctx }
+    }
+
+    pub fn work(&self, register: Register) -> Worker {
+        let stop = CancellationToken::new();
+        let ended = tokio::spawn(worker::run_until(self.ctx.clone(), register, stop.clone()));
+        Worker { stop, ended }
+    }
+
+    pub async fn enqueue<J: Job>(&self, job: &J) -> Enqueued {
+        let mut tx = self.db.begin().await.unwrap();
+        let enqueued = queue::enqueue(&mut tx, job).await.unwrap();
+        tx.commit().await.unwrap();
+        self.ctx.wake.ring();
+        enqueued
+    }
+
+    pub async fn enqueue_all(&self, jobs: &[NewJob]) -> Vec<Enqueued> {
+        let mut tx = self.db.begin().await.unwrap();
+        let enqueued = queue::enqueue_all(&mut tx, jobs).await.unwrap();
+        tx.commit().await.unwrap();
+        self.ctx.wake.ring();
+        enqueued
+    }
+
+    /// Wait until nothing is ready, running or due soon.
+    pub async fn drain(&self) {
+        until("the queue is empty", async || {
+            let live: i64 = self
+                .value(
+                    "select count(*) from queue.jobs where state in ('ready', 'running')
+                     or (state = 'waiting' and run_at < now() + interval '1 minute')",
+                )
+                .await;
+            live == 0
+        })
+        .await;
+    }
+
+    /// One value from the database.
+    pub async fn value<T>(&self, sql: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(sql).fetch_one(&self.db).await.unwrap()
+    }
+
+    pub async fn execute(&self, sql: &'static str) -> u64 {
+        sqlx::query(sql)
+            .execute(&self.db)
+            .await
+            .unwrap()
+            .rows_affected()
+    }
+}
+
+fn config() -> Config {
+    Config {
+        host: [127, 0, 0, 1].into(),
+        port: 0,
+        database_url: None,
+        data_dir: PathBuf::new(),
+        public_base_url: "https://hooks.test".into(),
+        stripe: StripeConfig {
+            secret_key: "sk_test_tollkeeper".into(),
+            webhook_secrets: vec!["whsec_test_tollkeeper".into()],
+            api_base: "http://127.0.0.1:9".into(),
+        },
+        twilio: TwilioConfig {
+            account_sid: "AC00000000000000000000000000000001".into(),
+            auth_tokens: vec!["a-made-up-token".into()],
+            api_base: "http://127.0.0.1:9".into(),
+        },
+        voipms: VoipmsConfig::default(),
+        encryption_keys: vec![
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f".into(),
+        ],
+        jwt: JwtConfig::default(),
+        pools: PoolConfig {
+            ingest: 10,
+            work: 12,
+            console: 4,
+            acquire_timeout: Duration::from_secs(5),
+        },
+        worker: WorkerConfig {
+            money: 8,
+            voice: 4,
+            default: 8,
+            bulk: 4,
+            account_max: 4,
+            lease: Duration::from_secs(30),
+            poll_max: Duration::from_millis(100),
+            drain: Duration::from_secs(5),
+            backoff_scale: 0.001,
+        },
+        telephony: TelephonyConfig {
+            country: "US".into(),
+            area_codes: vec!["415".into()],
+            past_due_grace: Duration::from_secs(3 * 86_400),
+            release_grace: Duration::from_secs(7 * 86_400),
+            quiet_time: Duration::from_millis(300),
+            greeting: "Hello!".into(),
+            sms_reply: "Thank you.".into(),
+        },
+        http: HttpConfig {
+            header_deadline: Duration::from_secs(5),
+            body_deadline: Duration::from_secs(10),
+            connections_max: 1024,
+            connections_per_address_max: 1024,
+            group_wait: Duration::from_millis(2),
+            group_max: 50,
+            store_deadline: Duration::from_secs(2),
+            cors_origins: vec![],
+        },
+        log_format: LogFormat::Text,
+    }
+}

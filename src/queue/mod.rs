@@ -74,6 +74,7 @@ impl Queue {
         tasks.spawn(upkeep::keep_moving(
             pool.clone(),
             ctx.clock.clone(),
+            settings.lease,
             ctx.wake.clone(),
             closed.clone(),
         ));

@@ -16,7 +16,13 @@ const BATCH_MAX: i64 = 1000;
 
 /// Run both for ever, in every worker process: a sweep that itself had to wait for a worker could
 /// not free the slots of dead ones. They take different rows, so any number of them may run.
-pub(super) async fn keep_moving(pool: PgPool, clock: Clock, wake: Wake, stop: CancellationToken) {
+pub(super) async fn keep_moving(
+    pool: PgPool,
+    clock: Clock,
+    lease: Duration,
+    wake: Wake,
+    stop: CancellationToken,
+) {
     let mut swept_at = Clock::instant();
     while stop
         .run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY))
@@ -27,7 +33,7 @@ pub(super) async fn keep_moving(pool: PgPool, clock: Clock, wake: Wake, stop: Ca
         if swept_at.elapsed() >= SWEEP_EVERY {
             swept_at = Clock::instant();
             moved = match pool.acquire().await {
-                Ok(mut conn) => moved.and(sweep_expired(&mut conn).await),
+                Ok(mut conn) => moved.and(sweep_expired(&mut conn, lease).await),
                 Err(error) => Err(error),
             };
         }
@@ -58,12 +64,16 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
 /// Take back the runs whose lease has run out: ready again at once, a crash charged, not a failure;
 /// dead with its reason after [`CRASHES_MAX`]. A run that never passed its start gate did nothing
 /// and is charged nothing. Answers how many runs were taken back.
-pub async fn sweep_expired(conn: &mut PgConnection) -> sqlx::Result<u64> {
+///
+/// A Postgres that has just started leaves living workers half a lease to renew first: they could
+/// not while it was away, and an outage is no crash of theirs.
+pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Result<u64> {
     let swept = sqlx::query(
         "with expired as materialized (
              select id, attempt, account_id, worker, claimed_at, started_at, crashes,
                     crashes + case when started_at is null then 0 else 1 end as crashed
              from queue.jobs where state = 'running' and lease_until < now()
+               and pg_postmaster_start_time() < now() - $3
              order by id limit $1 for update skip locked
          ),
          remembered as (
@@ -82,6 +92,7 @@ pub async fn sweep_expired(conn: &mut PgConnection) -> sqlx::Result<u64> {
     )
     .bind(BATCH_MAX)
     .bind(CRASHES_MAX)
+    .bind(interval(lease / 2))
     .execute(conn)
     .await?;
     Ok(swept.rows_affected())

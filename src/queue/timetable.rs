@@ -14,14 +14,14 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
     // A new entry starts now: it has no past to make up for.
     sqlx::query("insert into queue.schedules (name, last_tick) values ($1, now() + $2) on conflict do nothing")
         .bind(entry.name)
-        .bind(&ahead)
+        .bind(ahead)
         .execute(&mut *tx)
         .await?;
     let Some(row) = sqlx::query(
         "select last_tick, now() + $2 as now from queue.schedules where name = $1 for update skip locked",
     )
     .bind(entry.name)
-    .bind(&ahead)
+    .bind(ahead)
     .fetch_optional(&mut *tx)
     .await?
     else {

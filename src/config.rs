@@ -1,8 +1,16 @@
 //! The settings: read from the environment once, all faults reported together.
+//!
+//! `.env.sample` lists every variable with its default. A `.env` file is not read: whoever starts the
+//! program decides what its environment is.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+mod load;
+mod reader;
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+
+pub use load::{environment, is_price_setting};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -11,6 +19,8 @@ pub struct Config {
     /// Unset: the embedded cluster under `data_dir`.
     pub database_url: Option<SecretString>,
     pub data_dir: PathBuf,
+    /// Where the embedded server's programs are; unset: searched.
+    pub pg_bindir: Option<PathBuf>,
     /// What providers call us by; no slash at the end.
     pub public_base_url: String,
     pub stripe: StripeConfig,
@@ -18,12 +28,36 @@ pub struct Config {
     pub voipms: VoipmsConfig,
     /// `id:hex`, the first one seals, all of them open.
     pub encryption_keys: Vec<SecretString>,
+    /// The key of the service whose rows are imported, 64 hex.
+    pub legacy_encryption_key: Option<SecretString>,
     pub jwt: JwtConfig,
     pub pools: PoolConfig,
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,
     pub http: HttpConfig,
     pub log_format: LogFormat,
+    /// `RUST_LOG`, in the form of tracing's filters.
+    pub log_filter: String,
+    /// Price ids by the name of their setting (`STRIPE_PRICE_…`, `STRIPE_…_PRICE_ID`); which of them
+    /// mean something, the plan catalogue says.
+    pub price_ids: BTreeMap<String, String>,
+}
+
+/// Everything that is wrong with the settings, each with the variable's name and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", listed(.faults))]
+pub struct ConfigError {
+    pub faults: Vec<String>,
+}
+
+fn listed(faults: &[String]) -> String {
+    let heading = match faults.len() {
+        1 => "one setting is wrong:".to_owned(),
+        count => format!("{count} settings are wrong:"),
+    };
+    faults
+        .iter()
+        .fold(heading, |text, fault| format!("{text}\n  {fault}"))
 }
 
 #[derive(Debug, Clone)]

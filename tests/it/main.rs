@@ -1,5 +1,7 @@
 //! The service, through HTTP and the real queue on a real Postgres.
 
+mod config;
+mod embedded;
 mod fairness;
 mod operators;
 mod outages;

@@ -56,13 +56,14 @@ impl Service {
             work: pool(12),
             console: pool(4),
         };
+        let keyring = Arc::new(Keyring::new(&config.encryption_keys).unwrap());
         let ctx = Context {
             config: Arc::new(config),
             pools,
             clock: Clock::default(),
             stripe: Stripe,
             twilio: Twilio,
-            keyring: Arc::new(Keyring {}),
+            keyring,
             wake: Wake::default(),
         };
         Service { db: pool(4), ctx }
@@ -127,6 +128,7 @@ fn config() -> Config {
         port: 0,
         database_url: None,
         data_dir: PathBuf::new(),
+        pg_bindir: None,
         public_base_url: "https://hooks.test".into(),
         stripe: StripeConfig {
             secret_key: "sk_test_tollkeeper".into(),
@@ -142,6 +144,7 @@ fn config() -> Config {
         encryption_keys: vec![
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f".into(),
         ],
+        legacy_encryption_key: None,
         jwt: JwtConfig::default(),
         pools: PoolConfig {
             ingest: 10,
@@ -180,5 +183,7 @@ fn config() -> Config {
             cors_origins: vec![],
         },
         log_format: LogFormat::Text,
+        log_filter: "warn".into(),
+        price_ids: Default::default(),
     }
 }

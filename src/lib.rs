@@ -1,5 +1,6 @@
 //! Tollkeeper: webhooks in, finished work out, once. ARCHITECTURE.md is the map.
 
+pub mod cli;
 pub mod clients;
 pub mod clock;
 pub mod config;
@@ -9,4 +10,5 @@ pub mod postgres;
 pub mod queue;
 pub mod sealed;
 pub mod signature;
+pub mod telemetry;
 pub mod work;

@@ -63,6 +63,19 @@ impl Owner {
     }
 }
 
+/// Make the data folder if it is missing, for nobody but us to look into; gives its full path.
+pub fn make_data_dir(data_dir: &Path) -> io::Result<PathBuf> {
+    // SAFETY: the call has no preconditions.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    // Root's server runs as another user, who must be able to pass through.
+    let mode = if is_root { 0o711 } else { 0o700 };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(data_dir)?;
+    data_dir.canonicalize()
+}
+
 /// Where everything of one cluster is.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -78,15 +91,8 @@ impl Folder {
     /// Make what is missing. The same data folder always leads to the same places.
     pub fn open(data_dir: &Path) -> Result<Folder, EmbeddedError> {
         let owner = Owner::of_server()?;
-        // Root's server runs as another user, who must be able to pass through.
-        let mode = if owner.is_other { 0o711 } else { 0o700 };
         let named = |error| EmbeddedError::Folder(data_dir.to_path_buf(), error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(data_dir)
-            .map_err(named)?;
-        let data_dir = data_dir.canonicalize().map_err(named)?;
+        let data_dir = make_data_dir(data_dir).map_err(named)?;
         if owner.is_other && !data_dir.ancestors().all(|folder| owner.may_enter(folder)) {
             let home = PathBuf::from("/var/lib/tollkeeper").join(short_name(&data_dir));
             tracing::info!(

@@ -131,7 +131,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         telephony: telephony(reader),
         http: http(reader),
         log_format: log_format(reader),
-        log_filter: reader.text("RUST_LOG", "info"),
+        log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),
     }
 }

@@ -1,6 +1,8 @@
 //! The service, through HTTP and the real queue on a real Postgres.
 
+mod cli;
 mod config;
 mod embedded;
 mod schema;
+mod sealed;
 mod support;

@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod embedded;
+mod floors;
 mod schema;
 mod sealed;
 mod support;

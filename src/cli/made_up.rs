@@ -71,9 +71,11 @@ pub fn make(
 
 type Make = fn() -> String;
 
+/// The key gets an id of its own: sealed tokens tell which key they miss.
 fn wanted(environment: &BTreeMap<String, String>, is_sandbox: bool) -> Vec<(&'static str, Make)> {
-    let mut wanted: Vec<(&'static str, Make)> =
-        vec![("ENCRYPTION_KEY", || format!("1:{}", random_hex(32)))];
+    let mut wanted: Vec<(&'static str, Make)> = vec![("ENCRYPTION_KEY", || {
+        format!("{}:{}", random_hex(4), random_hex(32))
+    })];
     if !environment.contains_key("JWKS_URL") {
         wanted.push(("JWT_SECRET", || random_hex(32)));
     }

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{Database, Program, Settings};
+use super::{Database, Program, Settings, Usage, secrets};
+use crate::sealed::Keyring;
 
 /// Run everything in one process; make up what is not set.
 #[derive(Debug, Args)]
@@ -21,7 +22,10 @@ impl Up {
 }
 
 async fn serve(program: &Program, database: &Database) -> anyhow::Result<()> {
+    let keyring = Keyring::new(&program.settings.config.encryption_keys)
+        .map_err(|error| Usage(error.to_string()))?;
     database.migrate().await?;
+    secrets::require_fitting_keys(&mut database.connect().await?, &keyring).await?;
     if let Some(url) = database.embedded_url() {
         println!("database: {url}");
     }

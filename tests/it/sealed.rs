@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tollkeeper::{
-    cli::secrets::{check, import, parse, rotate},
+    cli::secrets::{check, import, parse, require_fitting_keys, rotate},
     db::sealed_columns,
     sealed::{Keyring, Place},
 };
@@ -18,7 +18,7 @@ fn ring(ids: &[&str]) -> Keyring {
     let key = |id: &&str| {
         SecretString::from(format!(
             "{id}:{}",
-            hex::encode(id.repeat(32)[..32].as_bytes())
+            hex::encode(&id.repeat(32).as_bytes()[..32])
         ))
     };
     Keyring::new(&ids.iter().map(key).collect::<Vec<_>>()).unwrap()
@@ -261,4 +261,31 @@ async fn rows_of_the_older_services_come_in_sealed_and_each_refusal_says_why() {
         [OLD_TOKEN, &plain, "their-own"]
     );
     assert!(!done.text().contains(&plain) && !done.text().contains(OLD_TOKEN));
+}
+
+#[tokio::test]
+async fn a_service_does_not_start_with_a_key_that_opens_nothing() {
+    let db = cluster::fresh_database().await;
+    let mut conn = db.acquire().await.unwrap();
+    require_fitting_keys(&mut conn, &ring(&["b"]))
+        .await
+        .unwrap();
+    store(&db, &ring(&["a"]), 0, "token").await;
+
+    let refusal = require_fitting_keys(&mut conn, &ring(&["b"]))
+        .await
+        .unwrap_err();
+
+    assert!(
+        format!("{refusal:#}").contains(r#"names the key "a""#),
+        "{refusal:#}"
+    );
+    require_fitting_keys(&mut conn, &ring(&["b", "a"]))
+        .await
+        .unwrap();
+    store(&db, &ring(&["b"]), 1, "token").await;
+    // One bad row is for `secrets check`; it does not keep everybody else's service down.
+    require_fitting_keys(&mut conn, &ring(&["b"]))
+        .await
+        .unwrap();
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -11,6 +12,7 @@ use crate::{
 };
 
 const BATCH: i64 = 200;
+const GLANCE: i64 = 20;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
@@ -59,5 +61,23 @@ pub async fn check(conn: &mut PgConnection, keyring: &Keyring) -> sqlx::Result<C
                 report.unreadable.push(token.account_id);
             }
         }
+    }
+}
+
+/// Whether a role may start with these keys: not when tokens are there and none of the first ones
+/// opens. Somebody lost the key, or names another database.
+pub async fn require_fitting_keys(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+) -> anyhow::Result<()> {
+    let tokens = sealed_columns::subaccount_tokens(conn, "", GLANCE).await?;
+    let open = |token: &sealed_columns::SealedToken| {
+        keyring.open(&token.sealed, Place::subaccount_token(&token.account_id))
+    };
+    let mut refusals = tokens.iter().map(open);
+    match refusals.next() {
+        Some(Err(error)) if refusals.all(|opened| opened.is_err()) => Err(error)
+            .context("ENCRYPTION_KEY does not fit this database: set the key it was used with"),
+        _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 
-pub use check::{CheckReport, check};
+pub use check::{CheckReport, check, require_fitting_keys};
 pub use import::{ImportReport, import};
 pub use rotate::{RotateReport, rotate};
 pub use rows::{Row, parse};

@@ -1,5 +1,6 @@
 //! Tollkeeper: webhooks in, finished work out, once. ARCHITECTURE.md is the map.
 
+pub mod cli;
 pub mod clients;
 pub mod clock;
 pub mod config;
@@ -10,5 +11,6 @@ pub mod queue;
 pub mod scheduler;
 pub mod sealed;
 pub mod signature;
+pub mod telemetry;
 pub mod work;
 pub mod worker;

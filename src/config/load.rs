@@ -131,7 +131,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         telephony: telephony(reader),
         http: http(reader),
         log_format: log_format(reader),
-        log_filter: reader.text("RUST_LOG", "info"),
+        log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),
     }
 }
@@ -240,10 +240,9 @@ fn jwt(reader: &mut Reader<'_>) -> JwtConfig {
     }
     JwtConfig {
         secret: secret.map(SecretString::from),
-        jwks_url: match reader.optional("JWKS_URL") {
-            Some(_) => Some(reader.base_url("JWKS_URL", "")),
-            None => None,
-        },
+        jwks_url: reader
+            .optional("JWKS_URL")
+            .map(|_| reader.base_url("JWKS_URL", "")),
         issuer: reader.optional("JWT_ISSUER").map(str::to_owned),
         audience: reader.optional("JWT_AUDIENCE").map(str::to_owned),
     }

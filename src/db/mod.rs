@@ -3,7 +3,9 @@
 //! The connection comes first, so the caller owns the transaction. Writes carry their own guard and
 //! say whether they won.
 
+pub mod databases;
 pub mod retention;
+pub mod sealed_columns;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 

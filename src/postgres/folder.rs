@@ -63,10 +63,23 @@ impl Owner {
     }
 }
 
+/// Make the data folder if it is missing, for nobody but us to look into; gives its full path.
+pub fn make_data_dir(data_dir: &Path) -> io::Result<PathBuf> {
+    // SAFETY: the call has no preconditions.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    // Root's server runs as another user, who must be able to pass through.
+    let mode = if is_root { 0o711 } else { 0o700 };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(data_dir)?;
+    data_dir.canonicalize()
+}
+
 /// Where everything of one cluster is.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// `postgres/` in the data folder, or its stand-in where the server's user can reach it.
+    /// `postgres/` in the data folder, or where a link of that name leads.
     pub home: PathBuf,
     pub cluster: PathBuf,
     pub socket: PathBuf,
@@ -78,33 +91,26 @@ impl Folder {
     /// Make what is missing. The same data folder always leads to the same places.
     pub fn open(data_dir: &Path) -> Result<Folder, EmbeddedError> {
         let owner = Owner::of_server()?;
-        // Root's server runs as another user, who must be able to pass through.
-        let mode = if owner.is_other { 0o711 } else { 0o700 };
         let named = |error| EmbeddedError::Folder(data_dir.to_path_buf(), error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(data_dir)
-            .map_err(named)?;
-        let data_dir = data_dir.canonicalize().map_err(named)?;
-        if owner.is_other && !data_dir.ancestors().all(|folder| owner.may_enter(folder)) {
-            let home = PathBuf::from("/var/lib/tollkeeper").join(short_name(&data_dir));
-            tracing::info!(
-                "{} is closed to the server's user: the cluster is in {}",
-                data_dir.display(),
-                home.display()
-            );
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o711)
-                .create(&home)
-                .map_err(named)?;
+        let data_dir = make_data_dir(data_dir).map_err(named)?;
+        let home = data_dir.join("postgres");
+        if home.is_symlink()
+            || home.exists()
+            || data_dir.ancestors().all(|folder| owner.may_enter(folder))
+        {
             return Folder::at(home, owner);
         }
-        Folder::at(data_dir.join("postgres"), owner)
+        Folder::at(outside(&home).map_err(named)?, owner)
     }
 
     fn at(home: PathBuf, owner: Owner) -> Result<Folder, EmbeddedError> {
+        // A link that leads nowhere is an error: an empty database in its place would look like a loss.
+        let home = match home.is_symlink() {
+            true => home
+                .canonicalize()
+                .map_err(|error| EmbeddedError::Folder(home, error))?,
+            false => home,
+        };
         let folder = Folder {
             cluster: home.join("cluster"),
             socket: socket_folder(&home),
@@ -148,6 +154,23 @@ impl Folder {
         let lines: Vec<&str> = text.lines().rev().take(4).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Where root's data folder is closed to the server's user (`/root`), the cluster goes outside, and a
+/// link tells where. A new name each time: a data folder that was removed takes its cluster along.
+fn outside(home: &Path) -> io::Result<PathBuf> {
+    let name = hex::encode(rand::random::<[u8; 8]>());
+    let outside = Path::new("/var/lib/tollkeeper").join(name);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(&outside)?;
+    std::os::unix::fs::symlink(&outside, home)?;
+    tracing::info!(
+        "the data folder is closed to the server's user: the cluster is in {}",
+        outside.display()
+    );
+    Ok(outside)
 }
 
 /// The right to run the server of a folder; ends with the process, however it ends.

@@ -18,8 +18,11 @@ use std::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 pub use binaries::Binaries;
+pub use folder::make_data_dir;
 use folder::{Folder, Lock};
 use server::{Server, State};
+
+use crate::db::databases;
 
 /// How long a start may take, recovery of a large log included.
 const START_MAX: Duration = Duration::from_secs(120);
@@ -144,15 +147,8 @@ impl Embedded {
             }
         };
         self.server.is_up();
-        let is_there: bool =
-            sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-                .bind(DATABASE)
-                .fetch_one(&mut conn)
-                .await?;
-        if !is_there {
-            sqlx::raw_sql("create database tollkeeper")
-                .execute(&mut conn)
-                .await?;
+        if !databases::exists(&mut conn, DATABASE).await? {
+            databases::create(&mut conn, DATABASE).await?;
         }
         Ok(conn.close().await?)
     }

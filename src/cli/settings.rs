@@ -1,0 +1,132 @@
+//! The settings of a command: the environment, and what was made up for the data folder.
+//!
+//! What is made up belongs to the embedded database beside it. With a DATABASE_URL nothing is:
+//! another machine on that database would not have the key.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::made_up::{self, MadeUp};
+use crate::config::{self, Config, ConfigError};
+
+/// Wrong usage or settings: the message says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+impl From<ConfigError> for Usage {
+    fn from(error: ConfigError) -> Usage {
+        Usage(error.to_string())
+    }
+}
+
+#[derive(Debug)]
+pub struct Settings {
+    pub config: Config,
+    pub is_sandbox: bool,
+    /// What had to be made up just now.
+    pub made_up: Option<MadeUp>,
+}
+
+/// The sandbox never gets a real key and never sends anything to a real provider.
+const PROVIDER_VARIABLES: [&str; 10] = [
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_API_BASE",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_API_BASE",
+    "VOIPMS_CALLBACK_TOKENS",
+    "PUBLIC_BASE_URL",
+    "WEBHOOK_BASE_URL",
+    "BASE_URL",
+];
+
+impl Settings {
+    /// The environment, completed by what an earlier `up` made up for the same data folder.
+    pub fn read(is_sandbox: bool) -> anyhow::Result<Settings> {
+        let mut environment = environment(is_sandbox)?;
+        if !environment.contains_key("DATABASE_URL") {
+            let earlier = made_up::read(Path::new(&environment["TOLLKEEPER_DATA"]))?;
+            complete(&mut environment, earlier);
+        }
+        Settings::of(&environment, is_sandbox, None)
+    }
+
+    /// The same, and what is still missing is made up and written down.
+    pub fn made_up(is_sandbox: bool) -> anyhow::Result<Settings> {
+        let mut environment = environment(is_sandbox)?;
+        if environment.contains_key("DATABASE_URL") {
+            return Settings::of(&environment, is_sandbox, None);
+        }
+        let (values, made_up) = made_up::make(&environment, is_sandbox)?;
+        complete(&mut environment, values);
+        Settings::of(&environment, is_sandbox, made_up)
+    }
+
+    fn of(
+        environment: &BTreeMap<String, String>,
+        is_sandbox: bool,
+        made_up: Option<MadeUp>,
+    ) -> anyhow::Result<Settings> {
+        let config = Config::from_map(environment).map_err(Usage::from)?;
+        Ok(Settings {
+            config,
+            is_sandbox,
+            made_up,
+        })
+    }
+
+    /// Whether a role may start; the error names what it lacks and the way without.
+    pub fn require_providers(&self) -> Result<(), Usage> {
+        let missing = self.config.missing();
+        if self.is_sandbox || missing.is_empty() {
+            return Ok(());
+        }
+        let width = missing
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
+        let list: String = missing
+            .iter()
+            .map(|(name, found)| format!("\n  {name:width$}  {found}"))
+            .collect();
+        Err(Usage(format!(
+            "these settings are missing:{list}\nTo try it without any provider: tollkeeper up --sandbox"
+        )))
+    }
+}
+
+/// This process' variables without the empty ones, and with the data folder settled.
+fn environment(is_sandbox: bool) -> Result<BTreeMap<String, String>, Usage> {
+    let mut environment = config::environment();
+    environment.retain(|_, value| !value.trim().is_empty());
+    let data = environment
+        .entry("TOLLKEEPER_DATA".to_owned())
+        .or_insert_with(|| "./.tollkeeper".to_owned());
+    if is_sandbox {
+        // Its customers and numbers do not exist: they must never meet the real ones.
+        *data = Path::new(data)
+            .join("sandbox")
+            .to_string_lossy()
+            .into_owned();
+        if environment.contains_key("DATABASE_URL") {
+            return Err(Usage(
+                "the sandbox keeps a database of its own: unset DATABASE_URL".to_owned(),
+            ));
+        }
+        environment.retain(|name, _| !PROVIDER_VARIABLES.contains(&name.as_str()));
+        for base in ["STRIPE_API_BASE", "TWILIO_API_BASE"] {
+            // Until the sandbox listens, its address is one that leads nowhere.
+            environment.insert(base.to_owned(), "http://sandbox.invalid".to_owned());
+        }
+    }
+    Ok(environment)
+}
+
+/// What the environment says itself wins.
+fn complete(environment: &mut BTreeMap<String, String>, values: BTreeMap<String, String>) {
+    for (name, value) in values {
+        environment.entry(name).or_insert(value);
+    }
+}

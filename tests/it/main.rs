@@ -7,5 +7,6 @@ mod operators;
 mod outages;
 mod queue;
 mod schema;
+mod signatures;
 mod support;
 mod timetable;

@@ -4,6 +4,8 @@
 //! say whether they won.
 
 pub mod retention;
+pub mod subaccounts;
+pub mod webhooks;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 

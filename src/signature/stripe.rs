@@ -59,11 +59,8 @@ impl<'a> Signed<'a> {
         let mut signatures = Vec::new();
         for part in header.split(',') {
             match part.split_once('=') {
-                Some(("t", text)) => {
-                    if at_text.replace(text).is_some() {
-                        return Err(SignatureError::MalformedHeader);
-                    }
-                }
+                Some(("t", _)) if at_text.is_some() => return Err(SignatureError::MalformedHeader),
+                Some(("t", text)) => at_text = Some(text),
                 Some(("v1", text)) => signatures.push(text),
                 // v0 is a scheme of test events, and there may be more: none of them counts.
                 _ => {}

@@ -1,7 +1,7 @@
 //! What every request passes through: an id, the access log, limits on its body, and one shape for
 //! the errors that no endpoint answers itself.
 
-use std::any::Any;
+use std::{any::Any, sync::Arc, time::Duration};
 
 use poem::{
     Body, Endpoint, EndpointExt, Error, IntoResponse, Request, Response, Result,
@@ -13,22 +13,26 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::receiver;
-use crate::{clock::Clock, context::Context};
+use crate::clock::Clock;
 
 /// In bytes, for everything that is not Stripe's.
 const BODY_MAX: usize = 64 * 1024;
 
 /// The routes as the world sees them. The order matters: the last one named is the first one passed.
-pub fn around<Routes>(routes: Routes, ctx: &Context) -> impl Endpoint + use<Routes>
+pub fn around<Routes>(
+    routes: Routes,
+    clock: &Clock,
+    body_deadline: Duration,
+) -> impl Endpoint<Output = Response> + use<Routes>
 where
     Routes: Endpoint + 'static,
 {
-    let (clock, deadline) = (ctx.clock.clone(), ctx.config.http.body_deadline);
     let (unknown, unsupported, broken) = (clock.clone(), clock.clone(), clock.clone());
+    let clock = clock.clone();
     routes
         .around(move |next, request| {
             let clock = clock.clone();
-            async move { with_whole_body(next, request, deadline, &clock).await }
+            async move { with_whole_body(next, request, body_deadline, &clock).await }
         })
         .catch_error(move |_: NotFoundError| {
             let response = problem(
@@ -65,9 +69,9 @@ where
 
 /// Read the body before anything else looks at it, so that no endpoint can be held by a slow one.
 async fn with_whole_body<E: Endpoint>(
-    next: std::sync::Arc<E>,
+    next: Arc<E>,
     mut request: Request,
-    deadline: std::time::Duration,
+    deadline: Duration,
     clock: &Clock,
 ) -> Result<Response> {
     let limit = if receiver::is_stripe(request.uri().path()) {
@@ -109,7 +113,7 @@ async fn with_whole_body<E: Endpoint>(
 }
 
 /// One line for each request: no query, no token, no number.
-async fn logged<E: Endpoint>(next: std::sync::Arc<E>, request: Request) -> Result<Response> {
+async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
     let method = request.method().clone();
     let path = tollkeeper_jobs::mask::mask(receiver::loggable(request.uri().path()));
     let started = Clock::instant();
@@ -136,4 +140,29 @@ fn problem(clock: &Clock, status: StatusCode, code: &str, message: &str) -> Resp
         .status(status)
         .content_type("application/json")
         .body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use poem::{Route, endpoint::make};
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_tells_nothing() {
+        let routes = Route::new().at(
+            "/broken",
+            make(async |_| -> Result<()> { panic!("a secret") }),
+        );
+        let app = around(routes, &Clock::default(), Duration::from_secs(1));
+
+        let request = Request::builder().uri_str("/broken").finish();
+        let response = app.call(request).await.unwrap();
+
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().into_string().await.unwrap();
+        assert!(
+            body.contains("INTERNAL_ERROR") && !body.contains("secret"),
+            "{body}"
+        );
+    }
 }

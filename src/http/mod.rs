@@ -29,9 +29,10 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let (receiver, storing) = Receiver::start(&ctx);
-    let app = layers::around(routes(&receiver), &ctx);
+    let http = &ctx.config.http;
+    let app = layers::around(routes(&receiver), &ctx.clock, http.body_deadline);
     drop(receiver);
-    let listener = Guarded::new(listener, Limits::of(&ctx.config.http));
+    let listener = Guarded::new(listener, Limits::of(http));
     Server::new(listener)
         .run_with_graceful_shutdown(app, shutdown.cancelled(), Some(DRAIN))
         .await?;

@@ -6,6 +6,7 @@ mod fairness;
 mod operators;
 mod outages;
 mod queue;
+mod receiver;
 mod schema;
 mod signatures;
 mod support;

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod probe;
 pub mod service;
+pub mod web;
 
 use std::time::{Duration, Instant};
 

@@ -108,11 +108,13 @@ fn of_call(address: Address, fields: &Fields<'_>, call: &str, recording: Option<
     if address == Address::Call && is_new && !is_progress {
         return asked("incoming_call", call.to_owned(), Answer::Greeting);
     }
-    let sequence = fields
-        .word("SequenceNumber")
-        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-        .unwrap_or("none");
-    told("call_status", format!("{call}:{status}:{sequence}"))
+    let sequence = fields.number("SequenceNumber").unwrap_or("none");
+    // What is billed is part of the key: a report of another length is not a copy of this one.
+    let seconds = fields.number("CallDuration").unwrap_or("none");
+    told(
+        "call_status",
+        format!("{call}:{status}:{sequence}:{seconds}"),
+    )
 }
 
 fn of_message(fields: &Fields<'_>, message: &str) -> Callback {
@@ -167,6 +169,11 @@ impl<'a> Fields<'a> {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         })
+    }
+
+    fn number(&self, name: &str) -> Option<&'a str> {
+        self.word(name)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     /// An id in its exact form: two letters and 32 hexadecimal digits.
@@ -280,8 +287,12 @@ mod tests {
             )
         };
         assert_eq!(
-            key("CallStatus=completed&SequenceNumber=3").as_deref(),
-            Some("call_status:CA00000000000000000000000000000003:completed:3")
+            key("CallStatus=completed&SequenceNumber=3&CallDuration=61").as_deref(),
+            Some("call_status:CA00000000000000000000000000000003:completed:3:61")
+        );
+        assert_ne!(
+            key("CallStatus=completed&SequenceNumber=3&CallDuration=61"),
+            key("CallStatus=completed&SequenceNumber=3&CallDuration=60")
         );
         assert_ne!(
             key("CallStatus=completed&SequenceNumber=3"),

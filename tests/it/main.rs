@@ -1,5 +1,6 @@
 //! The service, through HTTP and the real queue on a real Postgres.
 
+mod callbacks;
 mod config;
 mod embedded;
 mod fairness;

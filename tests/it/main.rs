@@ -10,5 +10,6 @@ mod queue;
 mod receiver;
 mod schema;
 mod signatures;
+mod slow_clients;
 mod support;
 mod timetable;

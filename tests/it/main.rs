@@ -13,3 +13,4 @@ mod signatures;
 mod slow_clients;
 mod support;
 mod timetable;
+mod voipms;

@@ -15,14 +15,16 @@ use crate::{
     signature::stripe as signature,
 };
 
+/// Where Stripe's endpoints point, here and in the services that this one replaces.
 pub const PATHS: [&str; 3] = [
     "/stripe/webhook",
     "/api/stripe/webhook",
     "/stripe-webhook-endpoint",
 ];
-/// In bytes.
+/// In bytes; an invoice with many lines is large.
 pub const BODY_MAX: usize = 256 * 1024;
 
+/// Stripe's part of the routes.
 pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
     PATHS.into_iter().fold(route, |route, path| {
         route.at(path, post(Webhook(receiver.clone())))

@@ -18,8 +18,10 @@ use crate::{
     signature::is_same,
 };
 
-pub const PATHS: [&str; 2] = ["/api/phone/webhooks/voipms/sms", "/webhooks/voipms/sms"];
+/// With the token behind it as one more segment, or in the query.
+const PATHS: [&str; 2] = ["/api/phone/webhooks/voipms/sms", "/webhooks/voipms/sms"];
 
+/// VoIP.ms' part of the routes.
 pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
     PATHS.into_iter().fold(route, |route, path| {
         let endpoint = Arc::new(Message(receiver.clone()));

@@ -8,7 +8,9 @@ pub mod job;
 pub mod mask;
 pub mod provision_subaccount;
 pub mod prune_history;
+pub mod stripe_events;
 pub mod sweep_expired_leases;
+pub mod telephony;
 pub mod timetable;
 
 pub use handle_stripe_event::HandleStripeEvent;

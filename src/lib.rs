@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod db;
+pub mod http;
 pub mod postgres;
 pub mod queue;
 pub mod scheduler;

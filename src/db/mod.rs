@@ -6,6 +6,8 @@
 pub mod databases;
 pub mod retention;
 pub mod sealed_columns;
+pub mod subaccounts;
+pub mod webhooks;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod probe;
 pub mod service;
 pub mod source;
+pub mod web;
 
 use std::time::{Duration, Instant};
 

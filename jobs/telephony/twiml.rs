@@ -1,0 +1,123 @@
+//! Writes TwiML, the XML a provider is told to carry out on a call or as the answer to a message.
+
+/// One instruction. Texts are plain; they are escaped here and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb<'a> {
+    Say(&'a str),
+    /// Record until the caller hangs up or stays silent. `action` is asked what comes next: without
+    /// one the provider asks the current URL again, and the greeting would start over for ever.
+    Record {
+        action: &'a str,
+        status_callback: &'a str,
+    },
+    Message(&'a str),
+    Hangup,
+    /// Refuse the call before it is answered, and before it costs anything.
+    Reject,
+}
+
+/// The whole answer. No verb at all means: do nothing.
+pub fn response(verbs: &[Verb<'_>]) -> String {
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>");
+    for verb in verbs {
+        write(&mut xml, verb);
+    }
+    xml.push_str("</Response>");
+    xml
+}
+
+fn write(xml: &mut String, verb: &Verb<'_>) {
+    match verb {
+        Verb::Say(text) => {
+            xml.push_str("<Say voice=\"alice\" language=\"en-US\">");
+            escape(xml, text);
+            xml.push_str("</Say>");
+        }
+        Verb::Record {
+            action,
+            status_callback,
+        } => {
+            xml.push_str("<Record action=\"");
+            escape(xml, action);
+            xml.push_str(
+                "\" method=\"POST\" maxLength=\"3600\" timeout=\"10\" transcribe=\"false\" \
+                 recordingStatusCallback=\"",
+            );
+            escape(xml, status_callback);
+            xml.push_str("\" recordingStatusCallbackMethod=\"POST\"/>");
+        }
+        Verb::Message(text) => {
+            xml.push_str("<Message>");
+            escape(xml, text);
+            xml.push_str("</Message>");
+        }
+        Verb::Hangup => xml.push_str("<Hangup/>"),
+        Verb::Reject => xml.push_str("<Reject/>"),
+    }
+}
+
+/// For text and for attributes in double quotes. What XML cannot carry at all is left out.
+fn escape(xml: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => xml.push_str("&amp;"),
+            '<' => xml.push_str("&lt;"),
+            '>' => xml.push_str("&gt;"),
+            '"' => xml.push_str("&quot;"),
+            '\t' | '\n' | '\r' => xml.push(c),
+            '\u{fffe}' | '\u{ffff}' => {}
+            c if c < ' ' => {}
+            c => xml.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(verbs: &[Verb<'_>], inside: &str) {
+        assert_eq!(
+            response(verbs),
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{inside}</Response>")
+        );
+    }
+
+    #[test]
+    fn each_verb_is_written_as_the_replaced_service_wrote_it() {
+        check(&[], "");
+        check(&[Verb::Hangup], "<Hangup/>");
+        check(&[Verb::Reject], "<Reject/>");
+        check(
+            &[
+                Verb::Say("Hello!"),
+                Verb::Record {
+                    action: "https://a.test/x?a=1&b=2",
+                    status_callback: "https://a.test/y",
+                },
+            ],
+            "<Say voice=\"alice\" language=\"en-US\">Hello!</Say><Record action=\"https://a.test/x?a=1&amp;b=2\" \
+             method=\"POST\" maxLength=\"3600\" timeout=\"10\" transcribe=\"false\" \
+             recordingStatusCallback=\"https://a.test/y\" recordingStatusCallbackMethod=\"POST\"/>",
+        );
+    }
+
+    #[test]
+    fn a_text_cannot_become_a_verb() {
+        check(
+            &[Verb::Message("<Hangup/> & \"\u{0}\"")],
+            "<Message>&lt;Hangup/&gt; &amp; &quot;&quot;</Message>",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_adds_an_element(text in any::<String>()) {
+            let xml = response(&[Verb::Message(&text)]);
+            // The declaration, Response and Message, opened and closed.
+            prop_assert_eq!(xml.matches('<').count(), 5);
+            prop_assert_eq!(xml.matches('>').count(), 5);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Every verified webhook, once, before it is acknowledged.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A verified webhook, ready to be stored.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    pub id: Uuid,
+    pub provider: Provider,
+    /// The same for every copy, and for nothing else of this provider.
+    pub event_key: String,
+    pub kind: String,
+    /// Which secret, token or account verified it.
+    pub endpoint: String,
+    /// What of the request beside the body may matter later.
+    pub headers: Value,
+    /// Byte for byte as it was signed.
+    pub body: Vec<u8>,
+    pub state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    Stripe,
+    Twilio,
+    Voipms,
+}
+
+impl Provider {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Provider::Stripe => "stripe",
+            Provider::Twilio => "twilio",
+            Provider::Voipms => "voipms",
+        }
+    }
+}
+
+/// What is to become of a new webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its job is stored with it.
+    Stored,
+    /// Nothing here wants it.
+    Ignored,
+    /// Kept whole for a part of the service that takes it up later.
+    Held,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Stored => "stored",
+            State::Ignored => "ignored",
+            State::Held => "held",
+        }
+    }
+}
+
+/// Store those that are not there yet; the answer names the ids of the new ones.
+///
+/// A copy that another transaction is just storing is waited for, so that "not new" means "committed".
+/// Rows are written in the order of their keys, so that two callers never lock each other out.
+pub async fn insert_all(
+    conn: &mut PgConnection,
+    webhooks: &[&NewWebhook],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Uuid>> {
+    let column = |of: fn(&NewWebhook) -> &str| webhooks.iter().map(|w| of(w)).collect::<Vec<_>>();
+    sqlx::query_scalar(
+        "insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
+         select id, provider, event_key, kind, endpoint, headers, body, state, $9
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bytea[], $8::text[])
+              with ordinality
+              as asked (id, provider, event_key, kind, endpoint, headers, body, state, position)
+         order by provider, event_key, position
+         on conflict (provider, event_key) do nothing
+         returning id",
+    )
+    .bind(webhooks.iter().map(|w| w.id).collect::<Vec<_>>())
+    .bind(column(|w| w.provider.as_str()))
+    .bind(column(|w| &w.event_key))
+    .bind(column(|w| &w.kind))
+    .bind(column(|w| &w.endpoint))
+    .bind(webhooks.iter().map(|w| &w.headers).collect::<Vec<_>>())
+    .bind(webhooks.iter().map(|w| w.body.as_slice()).collect::<Vec<_>>())
+    .bind(column(|w| w.state.as_str()))
+    .bind(now)
+    .fetch_all(conn)
+    .await
+}

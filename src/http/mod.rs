@@ -1,0 +1,46 @@
+//! The web role: providers call the receiver, apps the API, over one socket.
+//!
+//! It stores and answers. It does no work and calls no provider.
+
+mod layers;
+pub mod listener;
+pub mod receiver;
+
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+
+use poem::{Endpoint, Route, Server};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    listener::{Guarded, Limits},
+    receiver::Receiver,
+};
+use crate::context::Context;
+
+/// How long requests may take to end once the service is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serve until told to stop; then no new connection is taken, and what runs may end.
+///
+/// Returns after every webhook that was taken in is stored or was refused to its sender.
+pub async fn serve(
+    ctx: Context,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let (receiver, storing) = Receiver::start(&ctx);
+    let http = &ctx.config.http;
+    let app = layers::around(routes(&receiver), &ctx.clock, http.body_deadline);
+    drop(receiver);
+    let listener = Guarded::new(listener, Limits::of(http));
+    Server::new(listener)
+        .run_with_graceful_shutdown(app, shutdown.cancelled(), Some(DRAIN))
+        .await?;
+    storing.await.map_err(io::Error::other)
+}
+
+/// Every route of the service.
+fn routes(receiver: &Arc<Receiver>) -> impl Endpoint + use<> {
+    receiver::routes(Route::new(), receiver)
+    // The API's routes are nested here.
+}

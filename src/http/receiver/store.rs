@@ -1,0 +1,228 @@
+//! Storing webhooks in groups: one commit for all that arrive within a few milliseconds, so that
+//! throughput is not one disk flush per webhook.
+//!
+//! A caller is answered after the commit that holds its webhook, never before. A group that the
+//! database refuses is stored one by one, so that a row that cannot be stored fails alone.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sqlx::PgPool;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+use tollkeeper_jobs::NewJob;
+
+use crate::{
+    clock::Clock,
+    config::HttpConfig,
+    context::Context,
+    db::webhooks::{self, NewWebhook, Provider},
+    queue::{self, Wake},
+};
+
+/// How many may wait for their commit. More is answered with "later" at once: memory stays bounded.
+const WAITING_MAX: usize = 1024;
+/// Places that Stripe may not take: it repeats for three days, Twilio hardly ever.
+const RESERVE: usize = WAITING_MAX / 4;
+
+/// A webhook and the job it leads to.
+#[derive(Debug)]
+pub struct Delivery {
+    pub webhook: NewWebhook,
+    pub job: Option<NewJob>,
+}
+
+/// It is in the database, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    New,
+    /// A copy of it was there before; nothing new was stored.
+    Duplicate,
+}
+
+/// It is not known to be in the database: the sender must not be told that it was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    #[error("too many webhooks are waiting to be stored")]
+    Busy,
+    #[error("the database took too long")]
+    TooSlow,
+    #[error("the database did not store it")]
+    Refused,
+}
+
+impl NotStored {
+    /// The label of metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotStored::Busy => "busy",
+            NotStored::TooSlow => "too_slow",
+            NotStored::Refused => "refused",
+        }
+    }
+}
+
+/// The way in, for any number of callers.
+#[derive(Debug, Clone)]
+pub struct Store {
+    waiting: mpsc::Sender<Waiting>,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    delivery: Delivery,
+    answer: oneshot::Sender<Result<Stored, NotStored>>,
+}
+
+impl Store {
+    /// Start the task that commits. It ends, with everything stored, once every `Store` is dropped.
+    pub fn start(ctx: &Context) -> (Store, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let writer = Writer {
+            pool: ctx.pools.ingest.clone(),
+            clock: ctx.clock.clone(),
+            wake: ctx.wake.clone(),
+            settings: ctx.config.http.clone(),
+        };
+        let store = Store {
+            waiting: sender,
+            deadline: ctx.config.http.store_deadline,
+        };
+        (store, tokio::spawn(writer.run(receiver)))
+    }
+
+    /// Wait until the delivery is committed.
+    ///
+    /// An error leaves open whether it was: the sender repeats, and a copy changes nothing.
+    pub async fn put(&self, delivery: Delivery) -> Result<Stored, NotStored> {
+        let free = self.waiting.capacity();
+        if delivery.webhook.provider == Provider::Stripe && free <= RESERVE {
+            return Err(NotStored::Busy);
+        }
+        let (answer, answered) = oneshot::channel();
+        self.waiting
+            .try_send(Waiting { delivery, answer })
+            .map_err(|_| NotStored::Busy)?;
+        match timeout(self.deadline, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(NotStored::Refused),
+            Err(_) => Err(NotStored::TooSlow),
+        }
+    }
+}
+
+struct Writer {
+    pool: PgPool,
+    clock: Clock,
+    wake: Wake,
+    settings: HttpConfig,
+}
+
+impl Writer {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+        while let Some(group) = self.gather(&mut waiting).await {
+            metrics::histogram!("tollkeeper_webhook_group_size").record(group.len() as f64);
+            let deliveries: Vec<&Delivery> = group.iter().map(|one| &one.delivery).collect();
+            let outcomes = self.store(&deliveries).await;
+            for (one, outcome) in group.into_iter().zip(outcomes) {
+                // A caller that went away has its webhook stored all the same.
+                let _ = one.answer.send(outcome);
+            }
+        }
+    }
+
+    /// The first that arrives and its companions; none when no caller is left.
+    async fn gather(&self, waiting: &mut mpsc::Receiver<Waiting>) -> Option<Vec<Waiting>> {
+        let group_max = self.settings.group_max.max(1);
+        let mut group = Vec::with_capacity(group_max);
+        if waiting.recv_many(&mut group, group_max).await == 0 {
+            return None;
+        }
+        let companions = async {
+            while group.len() < group_max {
+                let free = group_max - group.len();
+                if waiting.recv_many(&mut group, free).await == 0 {
+                    break;
+                }
+            }
+        };
+        // Cancelled between two receptions, never within one: nothing is lost.
+        let _ = timeout(self.settings.group_wait, companions).await;
+        Some(group)
+    }
+
+    /// One transaction for all; one each when the database refuses that.
+    async fn store(&self, deliveries: &[&Delivery]) -> Vec<Result<Stored, NotStored>> {
+        let together = self.commit_in_time(deliveries).await;
+        match together {
+            Ok(stored) => stored.into_iter().map(Ok).collect(),
+            Err(NotStored::Refused) if deliveries.len() > 1 => {
+                metrics::counter!("tollkeeper_webhook_groups_split_total").increment(1);
+                join_all(deliveries.iter().map(async |one| {
+                    let stored = self.commit_in_time(&[*one]).await?;
+                    Ok(stored[0])
+                }))
+                .await
+            }
+            Err(error) => vec![Err(error); deliveries.len()],
+        }
+    }
+
+    async fn commit_in_time(&self, deliveries: &[&Delivery]) -> Result<Vec<Stored>, NotStored> {
+        match timeout(self.settings.store_deadline, self.commit(deliveries)).await {
+            Ok(Ok(stored)) => Ok(stored),
+            // The database answered, and said no: perhaps to one row among many.
+            Ok(Err(sqlx::Error::Database(error))) => {
+                tracing::warn!(
+                    code = error.code().as_deref(),
+                    webhooks = deliveries.len(),
+                    "the database refused a group of webhooks"
+                );
+                Err(NotStored::Refused)
+            }
+            // It cannot be reached: asking once for each would only take longer.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, webhooks = deliveries.len(), "webhooks cannot be stored");
+                Err(NotStored::TooSlow)
+            }
+            Err(_) => {
+                tracing::warn!(
+                    webhooks = deliveries.len(),
+                    "storing webhooks took too long"
+                );
+                Err(NotStored::TooSlow)
+            }
+        }
+    }
+
+    async fn commit(&self, deliveries: &[&Delivery]) -> sqlx::Result<Vec<Stored>> {
+        let rows: Vec<&NewWebhook> = deliveries.iter().map(|one| &one.webhook).collect();
+        let mut tx = self.pool.begin().await?;
+        let new = webhooks::insert_all(&mut tx, &rows, self.clock.now()).await?;
+        let is_new = |one: &Delivery| new.contains(&one.webhook.id);
+        let jobs: Vec<NewJob> = deliveries
+            .iter()
+            .filter(|one| is_new(one))
+            .filter_map(|one| one.job.clone())
+            .collect();
+        queue::enqueue_all(&mut tx, &jobs).await?;
+        tx.commit().await?;
+        if !jobs.is_empty() {
+            self.wake.ring();
+        }
+        Ok(deliveries
+            .iter()
+            .map(|one| {
+                if is_new(one) {
+                    Stored::New
+                } else {
+                    Stored::Duplicate
+                }
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,163 @@
+//! Twilio's callbacks, under every URL that a number or a call was ever given.
+//!
+//! They are verified, stored whole (state `held`) and answered: questions with TwiML, reports with
+//! `OK`. The public URL is what was signed, so it is rebuilt from our own setting, never from `Host`.
+
+mod incoming;
+mod urls;
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{Endpoint, Request, Response, Result, Route, get, http::StatusCode};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+use tollkeeper_jobs::telephony::callback::{self, Address, Callback};
+use uuid::Uuid;
+
+use self::incoming::Incoming;
+use super::{Delivery, NotStored, Receiver, Stored, answers, count, count_stored, later, text};
+use crate::{
+    db::{
+        subaccounts,
+        webhooks::{NewWebhook, Provider, State},
+    },
+    sealed::Place,
+};
+
+/// A caller hears silence until we answer; the provider itself would wait for fifteen seconds.
+const PATIENCE: Duration = Duration::from_millis(1800);
+
+/// Twilio's part of the routes.
+pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
+    urls::all().fold(route, |route, (path, address)| {
+        let endpoint = Arc::new(Called {
+            receiver: receiver.clone(),
+            address,
+        });
+        route.at(path, get(endpoint.clone()).post(endpoint))
+    })
+}
+
+struct Called {
+    receiver: Arc<Receiver>,
+    address: Address,
+}
+
+enum Fault {
+    /// Not from Twilio, or for an account that is not ours.
+    Forbidden(&'static str),
+    /// The URL names another user than the account's.
+    OtherUser,
+    NotStored(NotStored),
+}
+
+impl Endpoint for Called {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let ctx = &self.receiver.ctx;
+        let incoming = Incoming::read(request, &ctx.config.public_base_url).await?;
+        let callback = callback::read(self.address, &incoming.params);
+        let answer = callback.answer;
+        let deadline = if answer.is_heard() {
+            PATIENCE.min(ctx.config.http.store_deadline)
+        } else {
+            ctx.config.http.store_deadline
+        };
+        let outcome = timeout(deadline, self.receiver.take(incoming, callback))
+            .await
+            .unwrap_or(Err(Fault::NotStored(NotStored::TooSlow)));
+        Ok(match outcome {
+            Ok(stored) => {
+                count_stored(Provider::Twilio, stored);
+                answers::to(answer, &ctx.config)
+            }
+            Err(Fault::Forbidden(why)) => {
+                count(Provider::Twilio, why);
+                text(StatusCode::FORBIDDEN, "Forbidden")
+            }
+            Err(Fault::OtherUser) => {
+                count(Provider::Twilio, "other_user");
+                answers::not_ours(answer)
+            }
+            Err(Fault::NotStored(error)) if answer.is_heard() => {
+                count(Provider::Twilio, error.as_str());
+                answers::fixed_apology()
+            }
+            Err(Fault::NotStored(error)) => later(Provider::Twilio, error),
+        })
+    }
+}
+
+impl Receiver {
+    async fn take(&self, incoming: Incoming, callback: Callback) -> Result<Stored, Fault> {
+        let account_sid = incoming
+            .account_sid()
+            .ok_or(Fault::Forbidden("unknown_account"))?;
+        let (tokens, owner) = self.keys_of(&account_sid).await?;
+        incoming
+            .verify(&tokens)
+            .map_err(|error| Fault::Forbidden(error.as_str()))?;
+        // Under the master account the signed URL itself is the only one that names a user.
+        if let (Some(owner), Some(named)) = (owner, &incoming.user_id)
+            && owner != *named
+        {
+            return Err(Fault::OtherUser);
+        }
+        let delivery = Delivery {
+            webhook: held(incoming, callback, account_sid),
+            job: None,
+        };
+        self.store.put(delivery).await.map_err(Fault::NotStored)
+    }
+
+    /// The tokens an account may sign with and, for a subaccount, the account it belongs to.
+    async fn keys_of(
+        &self,
+        account_sid: &str,
+    ) -> Result<(Vec<SecretString>, Option<String>), Fault> {
+        let master = &self.ctx.config.twilio;
+        if account_sid == master.account_sid {
+            return Ok((master.auth_tokens.clone(), None));
+        }
+        let sealed = async {
+            let mut conn = self.ctx.pools.ingest.acquire().await?;
+            subaccounts::sealed_token(&mut conn, account_sid).await
+        };
+        let (account_id, sealed) = sealed
+            .await
+            .map_err(|error| {
+                tracing::warn!(%error, "the token of a subaccount cannot be read");
+                Fault::NotStored(NotStored::Refused)
+            })?
+            .ok_or(Fault::Forbidden("unknown_account"))?;
+        let place = Place::subaccount_token(&account_id);
+        let token = self.ctx.keyring.open(&sealed, place).map_err(|error| {
+            // Ours to repair: until then the provider must not believe that it was received.
+            tracing::error!(%error, account_id, "the token of a subaccount does not open");
+            Fault::NotStored(NotStored::Refused)
+        })?;
+        Ok((vec![token], Some(account_id)))
+    }
+}
+
+fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebhook {
+    let event_key = callback.key.unwrap_or_else(|| {
+        let mut digest = Sha256::new();
+        digest.update(&incoming.url);
+        digest.update([0]);
+        digest.update(&incoming.body);
+        format!("sha256:{}", hex::encode(digest.finalize()))
+    });
+    NewWebhook {
+        id: Uuid::now_v7(),
+        provider: Provider::Twilio,
+        event_key,
+        kind: callback.kind.to_owned(),
+        endpoint: account_sid,
+        headers: incoming.headers,
+        body: incoming.body,
+        state: State::Held,
+    }
+}

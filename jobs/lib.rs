@@ -6,8 +6,26 @@
 pub mod handle_stripe_event;
 pub mod job;
 pub mod mask;
+pub mod outside;
+pub mod plans;
+pub mod poll_stripe_events;
+pub mod provision_number;
 pub mod provision_subaccount;
+pub mod reactivate_telephony;
+pub mod release_number;
+pub mod stripe;
+pub mod suspend_telephony;
+pub mod sweep_provider_resources;
+pub mod sync_subscription;
+pub mod telephony;
 
 pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};
+pub use poll_stripe_events::PollStripeEvents;
+pub use provision_number::ProvisionNumber;
 pub use provision_subaccount::ProvisionSubaccount;
+pub use reactivate_telephony::ReactivateTelephony;
+pub use release_number::ReleaseNumber;
+pub use suspend_telephony::SuspendTelephony;
+pub use sweep_provider_resources::SweepProviderResources;
+pub use sync_subscription::SyncSubscription;

@@ -1,0 +1,4 @@
+//! What telephony an account shall have, and how its parts are written down.
+
+pub mod desired;
+pub mod e164;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use sqlx::PgPool;
+use tollkeeper_jobs::plans::Catalogue;
 
 use crate::{
     clients::{stripe::Stripe, twilio::Twilio},
@@ -20,9 +22,17 @@ pub struct Context {
     pub clock: Clock,
     pub stripe: Stripe,
     pub twilio: Twilio,
+    pub catalogue: Arc<Catalogue>,
     pub keyring: Arc<Keyring>,
     /// Tells idle workers that something was stored.
     pub wake: Wake,
+}
+
+impl Context {
+    /// After an unknown outcome, how long the request may still be carried out by the provider.
+    pub fn quiet_time(&self) -> TimeDelta {
+        TimeDelta::from_std(self.config.telephony.quiet_time).unwrap_or(TimeDelta::MAX)
+    }
 }
 
 /// Separate pools, so that a slow console or a busy worker never keeps a webhook waiting.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod db;
+pub mod journal;
 pub mod queue;
 pub mod sealed;
 pub mod signature;

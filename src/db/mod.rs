@@ -3,6 +3,15 @@
 //! The connection comes first, so the caller owns the transaction. Writes carry their own guard and
 //! say whether they won.
 
+pub mod accounts;
+pub mod findings;
+pub mod phone_numbers;
+pub mod provider_calls;
+pub mod stored_events;
+pub mod subaccounts;
+pub mod subscriptions;
+pub mod telephony;
+
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 /// Begin a transaction that sees the rows of one account and nothing else, whatever it asks for.

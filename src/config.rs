@@ -1,6 +1,6 @@
 //! The settings: read from the environment once, all faults reported together.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -23,8 +23,6 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,
     pub http: HttpConfig,
-    /// The price ids of the plan catalogue, by the variable that names each.
-    pub prices: BTreeMap<String, String>,
     pub log_format: LogFormat,
 }
 

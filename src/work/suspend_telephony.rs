@@ -8,7 +8,7 @@ use tollkeeper_jobs::{
     suspend_telephony::{self, Plan},
 };
 
-use super::{Work, account, subaccount_status, sync_subscription::database_time};
+use super::{Work, account, subaccount_status};
 use crate::{
     context::Context,
     db::{phone_numbers, subaccounts, telephony},
@@ -63,7 +63,6 @@ async fn write_down(
     let release_at = now + grace;
     telephony::suspend(tx, account_id, now, release_at).await?;
     phone_numbers::suspend_all(tx, account_id).await?;
-    let at = database_time(ctx, release_at);
     let releases: Vec<NewJob> = phone_numbers::kept(tx, account_id)
         .await?
         .into_iter()
@@ -72,7 +71,7 @@ async fn write_down(
                 account_id: account_id.to_owned(),
                 number_id: number.id,
             })
-            .at(at)
+            .at(release_at)
         })
         .collect();
     if releases.is_empty() {

@@ -1,6 +1,5 @@
 //! Bring one subscription in line with what Stripe says now, and telephony with the subscription.
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -136,17 +135,10 @@ async fn ask_for_telephony(
         Action::GoOn => NewJob::of(&ProvisionSubaccount { account_id }),
         Action::Reactivate => NewJob::of(&ReactivateTelephony { account_id }),
         Action::Suspend => NewJob::of(&SuspendTelephony { account_id }),
-        Action::SuspendAt(at) => {
-            NewJob::of(&SuspendTelephony { account_id }).at(database_time(ctx, at))
-        }
+        Action::SuspendAt(at) => NewJob::of(&SuspendTelephony { account_id }).at(at),
     };
     queue::enqueue_all(tx, &[job]).await?;
     Ok(())
-}
-
-/// A due time by the database's clock, which no test moves.
-pub(super) fn database_time(ctx: &Context, at: DateTime<Utc>) -> DateTime<Utc> {
-    at - ctx.clock.offset()
 }
 
 /// Open the finding of an unknown price, or close it.

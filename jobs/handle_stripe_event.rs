@@ -1,12 +1,16 @@
 //! Find out what a stored Stripe event asks for, and ask for it.
 //!
 //! Enqueued by the receiver (and by `poll_stripe_events`) in the transaction that stores the
-//! webhook. Safe to run twice: what it asks for is keyed by its subject.
+//! webhook. Safe to run twice: what it asks for is keyed by its subject. It never decides on what an
+//! event says about a subscription: it asks for the subscription to be fetched again.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Job;
+use crate::{
+    Job, RetryPolicy,
+    stripe::{CheckoutSession, Customer, Event, Object},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandleStripeEvent {
@@ -15,8 +19,179 @@ pub struct HandleStripeEvent {
 
 impl Job for HandleStripeEvent {
     const KIND: &'static str = "handle_stripe_event";
+    const RETRY: RetryPolicy = RetryPolicy {
+        attempts_max: 100,
+        ..RetryPolicy::DEFAULT
+    };
 
     fn key(&self) -> String {
         self.webhook_id.to_string()
+    }
+}
+
+/// What an event asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing here wants it.
+    Ignore,
+    /// Nothing yet: it is kept whole for a part of the service that takes it up later.
+    Hold,
+    Do(Vec<Step>),
+    /// A thin event: fetch the object, then decide with [`decide_on_invoice`] or
+    /// [`decide_on_checkout`].
+    FetchInvoice(String),
+    FetchCheckoutSession(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Remember whose customer this is.
+    MapCustomer {
+        customer_ref: String,
+        account_id: String,
+        email: Option<String>,
+    },
+    SyncSubscription(String),
+    /// Its subscriptions ended with it: sync every one.
+    CustomerDeleted(String),
+}
+
+/// What the event asks for, by its kind and its object.
+pub fn decide(event: &Event) -> Plan {
+    match event.kind.as_str() {
+        "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed" => {
+            return Plan::Hold;
+        }
+        "customer.deleted" => return decide_on_deleted_customer(event),
+        _ => {}
+    }
+    match &event.object {
+        Object::Subscription(subscription) => {
+            Plan::Do(vec![Step::SyncSubscription(subscription.id.clone())])
+        }
+        Object::Invoice(invoice) => decide_on_invoice(invoice.subscription_ref()),
+        Object::CheckoutSession(session) => decide_on_checkout(session),
+        Object::Customer(customer) => decide_on_customer(customer),
+        Object::Related { kind, id } => match kind.as_str() {
+            "subscription" => Plan::Do(vec![Step::SyncSubscription(id.clone())]),
+            "invoice" => Plan::FetchInvoice(id.clone()),
+            "checkout.session" => Plan::FetchCheckoutSession(id.clone()),
+            _ => Plan::Ignore,
+        },
+        Object::Charge(_) | Object::Other => Plan::Ignore,
+    }
+}
+
+/// Of an invoice only its subscription matters here; one written by hand has none.
+pub fn decide_on_invoice(subscription_ref: Option<&str>) -> Plan {
+    match subscription_ref {
+        Some(subscription_ref) => {
+            Plan::Do(vec![Step::SyncSubscription(subscription_ref.to_owned())])
+        }
+        None => Plan::Ignore,
+    }
+}
+
+/// A finished checkout says who the customer is; whether it was paid is the subscription's matter.
+pub fn decide_on_checkout(session: &CheckoutSession) -> Plan {
+    let mut steps = Vec::new();
+    if let (Some(customer), Some(account_id)) = (&session.customer, session.account_id()) {
+        steps.push(Step::MapCustomer {
+            customer_ref: customer.0.clone(),
+            account_id,
+            email: session.email().map(str::to_owned),
+        });
+    }
+    if let Some(subscription) = &session.subscription {
+        steps.push(Step::SyncSubscription(subscription.0.clone()));
+    }
+    if steps.is_empty() {
+        return Plan::Ignore;
+    }
+    Plan::Do(steps)
+}
+
+fn decide_on_customer(customer: &Customer) -> Plan {
+    match crate::stripe::account_in(&customer.metadata) {
+        Some(account_id) => Plan::Do(vec![Step::MapCustomer {
+            customer_ref: customer.id.clone(),
+            account_id,
+            email: customer.email.clone(),
+        }]),
+        None => Plan::Ignore,
+    }
+}
+
+fn decide_on_deleted_customer(event: &Event) -> Plan {
+    match &event.object {
+        Object::Customer(customer) => Plan::Do(vec![Step::CustomerDeleted(customer.id.clone())]),
+        Object::Related { id, .. } => Plan::Do(vec![Step::CustomerDeleted(id.clone())]),
+        _ => Plan::Ignore,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBSCRIPTION: &str = "sub_1SFixture0000000001";
+
+    fn check(file: &str, plan: Plan) {
+        let path = format!(
+            "{}/../tests/it/golden/webhooks/stripe/{file}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let event = Event::parse(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(decide(&event), plan, "{file}");
+    }
+
+    fn sync() -> Step {
+        Step::SyncSubscription(SUBSCRIPTION.into())
+    }
+
+    #[test]
+    fn an_event_about_a_subscription_asks_to_fetch_it_again() {
+        for shape in ["new", "old"] {
+            for kind in [
+                "customer.subscription.created",
+                "customer.subscription.deleted.immediately",
+                "customer.subscription.updated.past_due",
+                "invoice.paid.subscription_cycle",
+                "invoice.payment_failed.subscription_cycle",
+            ] {
+                check(&format!("{shape}/{kind}"), Plan::Do(vec![sync()]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_checkout_says_whose_customer_it_is() {
+        for shape in ["new", "old"] {
+            let map = Step::MapCustomer {
+                customer_ref: "cus_TFixture000001".into(),
+                account_id: "42".into(),
+                email: Some("zoe@example.com".into()),
+            };
+            check(
+                &format!("{shape}/checkout.session.completed"),
+                Plan::Do(vec![map, sync()]),
+            );
+        }
+    }
+
+    #[test]
+    fn every_other_event_is_held_ignored_or_fetched() {
+        for shape in ["new", "old"] {
+            check(&format!("{shape}/charge.refunded.partial"), Plan::Hold);
+            check(
+                &format!("{shape}/customer.deleted"),
+                Plan::Do(vec![Step::CustomerDeleted("cus_TFixture000001".into())]),
+            );
+        }
+        assert_eq!(decide_on_invoice(None), Plan::Ignore);
+        check(
+            "thin/v1.invoice.created",
+            Plan::FetchInvoice("in_1SFixtureCycle01".into()),
+        );
     }
 }

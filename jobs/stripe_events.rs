@@ -48,9 +48,10 @@ const HANDLED: [(&str, Subject); 24] = [
 
 /// What an event of this type is about; none when nothing here wants it.
 ///
-/// Types are compared whole: a thin event (`v1.invoice.created`) has a type of its own and comes
-/// beside the snapshot event that it names.
+/// A thin event (`v1.invoice.created`) is about the same as the snapshot event it stands for; an
+/// endpoint may be sent either or both.
 pub fn route(event_type: &str) -> Option<Subject> {
+    let event_type = event_type.strip_prefix("v1.").unwrap_or(event_type);
     HANDLED
         .iter()
         .find(|(handled, _)| *handled == event_type)
@@ -67,13 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_known_by_its_whole_type() {
+    fn an_event_is_known_by_its_type_thin_or_not() {
         let check = |event_type: &str, subject| assert_eq!(route(event_type), subject);
         check("customer.subscription.deleted", Some(Subject::Subscription));
         check("customer.deleted", Some(Subject::Customer));
         check("charge.dispute.closed", Some(Subject::Dispute));
         check("customer.subscription", None);
-        check("v1.invoice.created", None);
+        check("v1.invoice.created", Some(Subject::Invoice));
+        check("v2.core.account.created", None);
         check("", None);
     }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use cron::Schedule;
 
-use crate::{NewJob, prune_history::PruneHistory, sweep_expired_leases::SweepExpiredLeases};
+use crate::{NewJob, PollStripeEvents, PruneHistory, SweepExpiredLeases, SweepProviderResources};
 
 /// What becomes of ticks nobody was there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,18 @@ pub const TIMETABLE: &[Entry] = &[
         schedule: "0 17 * * * *",
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&PruneHistory { tick_at }),
+    },
+    Entry {
+        name: "poll_stripe_events",
+        schedule: "30 */10 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&PollStripeEvents { tick_at }),
+    },
+    Entry {
+        name: "sweep_provider_resources",
+        schedule: "0 41 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&SweepProviderResources { tick_at }),
     },
 ];
 

@@ -6,14 +6,13 @@ create table webhooks (
     provider    text not null check (provider in ('stripe', 'twilio', 'voipms')),
     event_key   text not null,
     kind        text not null,
-    -- Which endpoint or secret verified it.
+    -- Which endpoint or secret verified it; 'poll' when it was fetched because nobody delivered it.
     endpoint    text not null,
     headers     jsonb not null,
     body        bytea not null,
     -- stored: its job is to be done; handled: it was done; ignored: nothing here wants it;
     -- held: kept whole for a part of the service that takes it up later.
     state       text not null check (state in ('stored', 'handled', 'ignored', 'held')),
-    source      text not null default 'delivery' check (source in ('delivery', 'poll')),
     received_at timestamptz not null default now(),
     handled_at  timestamptz,
     unique (provider, event_key)

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use sqlx::PgPool;
+use tollkeeper_jobs::plans::{self, Catalogue};
 
 use crate::{
     clients::{stripe::Stripe, twilio::Twilio},
@@ -20,9 +22,42 @@ pub struct Context {
     pub clock: Clock,
     pub stripe: Stripe,
     pub twilio: Twilio,
+    pub catalogue: Arc<Catalogue>,
     pub keyring: Arc<Keyring>,
     /// Tells idle workers that something was stored.
     pub wake: Wake,
+}
+
+impl Context {
+    /// Everything a process needs, from its settings. Nothing is connected yet. The error lists every
+    /// setting that does not fit, with its name.
+    pub fn new(config: Config, pools: Pools, clock: Clock) -> Result<Context, Vec<String>> {
+        let mut faults = Vec::new();
+        let catalogue = Catalogue::load(plans::BUILT_IN, |setting| {
+            config.price_ids.get(setting).cloned()
+        })
+        .map_err(|mut found| faults.append(&mut found));
+        let keyring = Keyring::new(&config.encryption_keys)
+            .map_err(|error| faults.push(format!("ENCRYPTION_KEY: {error}")));
+        let (Ok(catalogue), Ok(keyring)) = (catalogue, keyring) else {
+            return Err(faults);
+        };
+        Ok(Context {
+            stripe: Stripe::new(&config.stripe),
+            twilio: Twilio::new(&config.twilio),
+            config: Arc::new(config),
+            pools,
+            clock,
+            catalogue: Arc::new(catalogue),
+            keyring: Arc::new(keyring),
+            wake: Wake::default(),
+        })
+    }
+
+    /// After an unknown outcome, how long the request may still be carried out by the provider.
+    pub fn quiet_time(&self) -> TimeDelta {
+        TimeDelta::from_std(self.config.telephony.quiet_time).unwrap_or(TimeDelta::MAX)
+    }
 }
 
 /// Separate pools, so that a slow console or a busy worker never keeps a webhook waiting.

@@ -7,6 +7,7 @@ pub mod config;
 pub mod context;
 pub mod db;
 pub mod http;
+pub mod journal;
 pub mod postgres;
 pub mod queue;
 pub mod scheduler;

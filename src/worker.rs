@@ -11,7 +11,9 @@ use apalis_core::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    Lane, RetryPolicy, prune_history::PruneHistory, sweep_expired_leases::SweepExpiredLeases,
+    HandleStripeEvent, Lane, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
+    ReactivateTelephony, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepExpiredLeases,
+    SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -41,8 +43,17 @@ impl Register {
     /// All jobs of the service. A job that is missing here is a job that never runs: a test names it.
     pub fn all() -> Register {
         Register::default()
+            .with::<HandleStripeEvent>()
+            .with::<PollStripeEvents>()
+            .with::<ProvisionNumber>()
+            .with::<ProvisionSubaccount>()
             .with::<PruneHistory>()
+            .with::<ReactivateTelephony>()
+            .with::<ReleaseNumber>()
+            .with::<SuspendTelephony>()
             .with::<SweepExpiredLeases>()
+            .with::<SweepProviderResources>()
+            .with::<SyncSubscription>()
     }
 
     pub fn with<W: Work>(mut self) -> Register {

@@ -1,4 +1,6 @@
-//! What a phone call or a message means to us, and what we answer.
+//! What telephony an account shall have, what a call or a message means, and how it is written down.
 
 pub mod callback;
+pub mod desired;
+pub mod e164;
 pub mod twiml;

@@ -1,5 +1,8 @@
 //! Thin clients of the providers. The only code that knows reqwest.
+//!
+//! No client retries by itself or follows a redirect: what may be repeated is the journal's matter.
 
+mod call;
 pub mod stripe;
 pub mod twilio;
 
@@ -33,4 +36,20 @@ pub enum ClientError {
         code: String,
         message: String,
     },
+}
+
+impl ClientError {
+    /// Whether the provider knows no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, ClientError::Refused { status: 404, .. })
+    }
+}
+
+/// A look-up that finds nothing is an answer.
+pub(crate) fn found<T>(result: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,2 +1,286 @@
+//! Stripe's REST API v1, as far as this service uses it.
+
+use chrono::{DateTime, Utc};
+use reqwest::{Client, RequestBuilder};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use tollkeeper_jobs::{
+    mask::mask,
+    stripe::{CheckoutSession, Customer, Invoice, List, Subscription},
+};
+
+use super::{
+    ClientError,
+    call::{self, Answer},
+    found,
+};
+use crate::config::StripeConfig;
+
+const PROVIDER: &str = "stripe";
+/// Answers come in this shape, whatever the account's default is.
+const VERSION: &str = "2026-10-28.endive";
+const PAGE: &str = "100";
+/// A list that goes on longer is cut: the next run takes the rest.
+/// Stripe takes at most so many types in one question.
+const EVENT_KINDS_MAX: usize = 20;
+const PAGES_MAX: usize = 100;
+
 #[derive(Clone)]
-pub struct Stripe;
+pub struct Stripe {
+    http: Client,
+    base: String,
+    key: SecretString,
+}
+
+/// An event as listed: its id and kind, and the whole of it as it came.
+#[derive(Debug, Clone)]
+pub struct ListedEvent {
+    pub id: String,
+    pub kind: String,
+    pub body: Box<RawValue>,
+}
+
+impl Stripe {
+    pub fn new(config: &StripeConfig) -> Stripe {
+        Stripe {
+            http: call::http(),
+            base: config.api_base.trim_end_matches('/').to_owned(),
+            key: config.secret_key.clone(),
+        }
+    }
+
+    /// A subscription as it is now. None: Stripe knows no such id.
+    pub async fn subscription(&self, id: &str) -> Result<Option<Subscription>, ClientError> {
+        found(self.get(&["v1", "subscriptions", id], &[]).await)
+    }
+
+    /// A customer; a deleted one is answered as deleted. None: Stripe knows no such id.
+    pub async fn customer(&self, id: &str) -> Result<Option<Customer>, ClientError> {
+        found(self.get(&["v1", "customers", id], &[]).await)
+    }
+
+    pub async fn invoice(&self, id: &str) -> Result<Option<Invoice>, ClientError> {
+        found(self.get(&["v1", "invoices", id], &[]).await)
+    }
+
+    pub async fn checkout_session(&self, id: &str) -> Result<Option<CheckoutSession>, ClientError> {
+        found(self.get(&["v1", "checkout", "sessions", id], &[]).await)
+    }
+
+    /// The events since then that some endpoint did not take, newest first.
+    pub async fn undelivered_events(
+        &self,
+        kinds: &[&str],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ListedEvent>, ClientError> {
+        let mut events = Vec::new();
+        for kinds in kinds.chunks(EVENT_KINDS_MAX) {
+            events.append(&mut self.undelivered_of(kinds, since).await?);
+        }
+        Ok(events)
+    }
+
+    async fn undelivered_of(
+        &self,
+        kinds: &[&str],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ListedEvent>, ClientError> {
+        let since = since.timestamp().to_string();
+        let mut events: Vec<ListedEvent> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let mut query = vec![
+                ("delivery_success", "false"),
+                ("created[gte]", since.as_str()),
+                ("limit", PAGE),
+            ];
+            query.extend(kinds.iter().map(|kind| ("types[]", *kind)));
+            let last = events.last().map(|event| event.id.clone());
+            if let Some(last) = &last {
+                query.push(("starting_after", last));
+            }
+            let page: List<Box<RawValue>> = self.get(&["v1", "events"], &query).await?;
+            for body in page.data {
+                events.push(listed(body)?);
+            }
+            if !page.has_more || events.is_empty() {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    /// Send a form with an idempotency key.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        form: &[(&str, &str)],
+        key: &str,
+    ) -> Result<T, ClientError> {
+        let request = self
+            .http
+            .post(self.url(path))
+            .header("Idempotency-Key", key)
+            .form(form);
+        self.send(request).await
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        self.send(self.http.get(self.url(path)).query(query)).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let request = request
+            .bearer_auth(self.key.expose_secret())
+            .header("Stripe-Version", VERSION);
+        let answer = call::exchange(PROVIDER, request).await?;
+        tracing::debug!(
+            status = answer.status,
+            request_id = answer.header("request-id"),
+            "stripe answered"
+        );
+        match answer.status {
+            200..=299 => call::parse(PROVIDER, &answer.body),
+            _ => Err(refusal(&answer)),
+        }
+    }
+
+    fn url(&self, path: &[&str]) -> String {
+        joined(&self.base, path)
+    }
+}
+
+/// The base and the segments, each escaped: an id from outside cannot leave its place.
+pub(super) fn joined(base: &str, path: &[&str]) -> String {
+    let mut url = base.to_owned();
+    for segment in path {
+        url.push('/');
+        for byte in segment.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    url.push(char::from(byte));
+                }
+                _ => url.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    url
+}
+
+fn listed(body: Box<RawValue>) -> Result<ListedEvent, ClientError> {
+    #[derive(Deserialize)]
+    struct Head {
+        id: String,
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    let head: Head = call::parse(PROVIDER, body.get().as_bytes())?;
+    Ok(ListedEvent {
+        id: head.id,
+        kind: head.kind,
+        body,
+    })
+}
+
+/// What a status that is no success means. `Stripe-Should-Retry` overrules it, except that a 429 has
+/// done nothing whatever else is said.
+fn refusal(answer: &Answer) -> ClientError {
+    #[derive(Deserialize, Default)]
+    struct Body {
+        #[serde(default)]
+        error: Detail,
+    }
+    #[derive(Deserialize, Default)]
+    struct Detail {
+        code: Option<String>,
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        message: Option<String>,
+    }
+    let status = answer.status;
+    let should_retry = answer.header("stripe-should-retry");
+    let try_later = ClientError::TryLater {
+        provider: PROVIDER,
+        status,
+        after: answer.retry_after(),
+    };
+    match (status, should_retry) {
+        (429, _) => return try_later,
+        // Not stored under the key: the same one may be used again without a look.
+        (500.., Some("true")) => {
+            return call::open(PROVIDER, None, format!("status {status}, to be repeated"));
+        }
+        (500.., _) => return call::open(PROVIDER, Some(status), format!("status {status}")),
+        (409, Some("false")) => {}
+        (409, _) | (400..=499, Some("true")) => return try_later,
+        _ => {}
+    }
+    let detail = serde_json::from_slice::<Body>(&answer.body)
+        .unwrap_or_default()
+        .error;
+    ClientError::Refused {
+        provider: PROVIDER,
+        status,
+        code: detail.code.or(detail.kind).unwrap_or_default(),
+        message: mask(&detail.message.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, should_retry: Option<&str>, expected: &str) {
+        let mut headers = reqwest::header::HeaderMap::new();
+        if let Some(value) = should_retry {
+            headers.insert("stripe-should-retry", value.parse().unwrap());
+        }
+        let answer = Answer {
+            status,
+            headers,
+            body: br#"{"error":{"type":"card_error","code":"card_declined","message":"no"}}"#
+                .to_vec(),
+        };
+        let kind = match refusal(&answer) {
+            ClientError::Unreachable { .. } => "unreachable",
+            ClientError::TryLater { .. } => "later",
+            ClientError::Unknown { status: None, .. } => "unknown, same key",
+            ClientError::Unknown { .. } => "unknown",
+            ClientError::Refused { code, .. } => {
+                assert_eq!(code, "card_declined");
+                "refused"
+            }
+        };
+        assert_eq!(kind, expected, "{status} {should_retry:?}");
+    }
+
+    #[test]
+    fn a_status_says_what_to_do_next() {
+        check(400, None, "refused");
+        check(401, None, "refused");
+        check(402, None, "refused");
+        check(404, None, "refused");
+        check(409, None, "later");
+        check(409, Some("true"), "later");
+        check(409, Some("false"), "refused");
+        check(400, Some("true"), "later");
+        check(429, None, "later");
+        check(429, Some("false"), "later");
+        check(500, None, "unknown");
+        check(503, Some("false"), "unknown");
+        check(500, Some("true"), "unknown, same key");
+        check(302, None, "refused");
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_place_in_the_path() {
+        assert_eq!(
+            joined("http://stripe", &["v1", "customers", "../x?y#z"]),
+            "http://stripe/v1/customers/..%2Fx%3Fy%23z"
+        );
+    }
+}

@@ -3,10 +3,16 @@
 //! The connection comes first, so the caller owns the transaction. Writes carry their own guard and
 //! say whether they won.
 
+pub mod accounts;
 pub mod databases;
+pub mod findings;
+pub mod phone_numbers;
+pub mod provider_calls;
 pub mod retention;
 pub mod sealed_columns;
 pub mod subaccounts;
+pub mod subscriptions;
+pub mod telephony;
 pub mod webhooks;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};

@@ -1,17 +1,110 @@
-//! Twilio subaccounts: one per account, its token sealed.
+//! Twilio subaccounts: one per account, an order first.
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 
-/// The owner and the sealed auth token of a subaccount; none for a subaccount that is not ours.
+#[derive(Debug, Clone, FromRow)]
+pub struct Subaccount {
+    pub account_id: String,
+    pub subaccount_ref: Option<String>,
+    pub friendly_name: String,
+    pub status: String,
+}
+
+pub async fn load(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Option<Subaccount>> {
+    sqlx::query_as(
+        "select account_id, subaccount_ref, friendly_name, status from twilio_subaccounts where account_id = $1",
+    )
+    .bind(account_id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The subaccount, or the order for one, that carries this name.
+pub async fn named(
+    conn: &mut PgConnection,
+    friendly_name: &str,
+) -> sqlx::Result<Option<Subaccount>> {
+    sqlx::query_as(
+        "select account_id, subaccount_ref, friendly_name, status from twilio_subaccounts where friendly_name = $1",
+    )
+    .bind(friendly_name)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Every subaccount we know of or ordered.
+pub async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<Subaccount>> {
+    sqlx::query_as(
+        "select account_id, subaccount_ref, friendly_name, status from twilio_subaccounts",
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Write the order down. False: it is there already.
+pub async fn order(
+    conn: &mut PgConnection,
+    account_id: &str,
+    friendly_name: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into twilio_subaccounts (account_id, friendly_name, status) values ($1, $2, 'ordered')
+         on conflict (account_id) do nothing",
+    )
+    .bind(account_id)
+    .bind(friendly_name)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The order was carried out. False: another run was first.
+pub async fn created(
+    conn: &mut PgConnection,
+    account_id: &str,
+    subaccount_ref: &str,
+    auth_token_sealed: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update twilio_subaccounts
+         set status = 'active', subaccount_ref = $2, auth_token_sealed = $3, updated_at = now()
+         where account_id = $1 and status = 'ordered'",
+    )
+    .bind(account_id)
+    .bind(subaccount_ref)
+    .bind(auth_token_sealed)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Twilio carried a change of status out. False: there is no subaccount, or it has that status.
+pub async fn set_status(
+    conn: &mut PgConnection,
+    account_id: &str,
+    status: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update twilio_subaccounts set status = $2, updated_at = now()
+         where account_id = $1 and status <> 'ordered' and status <> $2",
+    )
+    .bind(account_id)
+    .bind(status)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whose subaccount it is, and its token as stored.
 pub async fn sealed_token(
     conn: &mut PgConnection,
-    account_sid: &str,
+    subaccount_ref: &str,
 ) -> sqlx::Result<Option<(String, String)>> {
     sqlx::query_as(
         "select account_id, auth_token_sealed from twilio_subaccounts
          where subaccount_ref = $1 and auth_token_sealed is not null",
     )
-    .bind(account_sid)
+    .bind(subaccount_ref)
     .fetch_optional(conn)
     .await
 }

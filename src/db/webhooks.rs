@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 /// A verified webhook, ready to be stored.
@@ -91,4 +91,31 @@ pub async fn insert_all(
     .bind(now)
     .fetch_all(conn)
     .await
+}
+
+/// A stored webhook, as its job sees it.
+#[derive(Debug, Clone, FromRow)]
+pub struct StoredWebhook {
+    pub id: Uuid,
+    pub kind: String,
+    pub body: Vec<u8>,
+}
+
+pub async fn load(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<StoredWebhook>> {
+    sqlx::query_as("select id, kind, body from webhooks where id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// What became of it: `handled`, `ignored` or `held`. False: it was so already.
+pub async fn mark(conn: &mut PgConnection, id: Uuid, state: &str) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update webhooks set state = $2, handled_at = now() where id = $1 and state <> $2",
+    )
+    .bind(id)
+    .bind(state)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

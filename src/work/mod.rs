@@ -1,7 +1,18 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
+mod account;
+mod handle_stripe_event;
+mod poll_stripe_events;
+mod provision_number;
+mod provision_subaccount;
 mod prune_history;
+mod reactivate_telephony;
+mod release_number;
+mod subaccount_status;
+mod suspend_telephony;
 mod sweep_expired_leases;
+mod sweep_provider_resources;
+mod sync_subscription;
 
 use std::future::Future;
 

@@ -1,6 +1,6 @@
 //! Make the days ahead and drop the old ones; see the promise in `jobs/prune_history.rs`.
 
-use tollkeeper_jobs::prune_history::{PruneHistory, keep};
+use tollkeeper_jobs::{PruneHistory, prune_history::keep};
 
 use super::Work;
 use crate::{

@@ -1,6 +1,6 @@
 //! Take back the runs whose worker is gone; see the promise in `jobs/sweep_expired_leases.rs`.
 
-use tollkeeper_jobs::sweep_expired_leases::SweepExpiredLeases;
+use tollkeeper_jobs::SweepExpiredLeases;
 
 use super::Work;
 use crate::{

@@ -1,17 +1,15 @@
 //! The service as a test runs it: its own database, real workers, short waits.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollkeeper::{
-    clients::{stripe::Stripe, twilio::Twilio},
     clock::Clock,
     config::*,
     context::{Context, Pools},
-    queue::{self, Enqueued, Wake},
-    sealed::Keyring,
+    queue::{self, Enqueued},
     worker::{self, Register},
 };
 use tollkeeper_jobs::{Job, NewJob};
@@ -56,16 +54,7 @@ impl Service {
             work: pool(12),
             console: pool(4),
         };
-        let keyring = Arc::new(Keyring::new(&config.encryption_keys).unwrap());
-        let ctx = Context {
-            config: Arc::new(config),
-            pools,
-            clock: Clock::default(),
-            stripe: Stripe,
-            twilio: Twilio,
-            keyring,
-            wake: Wake::default(),
-        };
+        let ctx = Context::new(config, pools, Clock::default()).unwrap();
         Service { db: pool(4), ctx }
     }
 

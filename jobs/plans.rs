@@ -1,0 +1,333 @@
+//! The plan catalogue: what each tier costs, includes and limits, and which price sells it.
+//!
+//! `plans.toml` is the catalogue; price ids come from settings, so that a test account and the real
+//! one sell the same tiers. A tier follows from a price id and from nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer};
+
+/// The catalogue this service is built with.
+pub const BUILT_IN: &str = include_str!("plans.toml");
+
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    /// ISO 4217, lower case; of every amount in it.
+    pub currency: String,
+    tiers: Vec<Tier>,
+    /// Price id to position in `tiers`.
+    by_price: BTreeMap<String, usize>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    pub id: String,
+    /// Tiers are compared and named within a product.
+    pub product: String,
+    pub name: String,
+    /// Higher is better; of several subscriptions the best one counts.
+    pub rank: u16,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Whether a paying subscriber is given a phone number without asking.
+    pub auto_provision_number: bool,
+    #[serde(default)]
+    pub prices: Vec<Price>,
+    /// By feature.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Limit>,
+    /// Units per cycle that cost nothing more, by meter.
+    #[serde(default)]
+    pub included: BTreeMap<String, Quantity>,
+    /// Micro-units of the major unit for each unit beyond the included ones, by meter.
+    #[serde(default)]
+    pub overage: BTreeMap<String, i64>,
+    /// Minor units per number and cycle.
+    #[serde(default)]
+    pub number_fee_minor: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// The environment variable that holds the price id.
+    pub setting: String,
+    /// None: agreed with each customer.
+    pub amount_minor: Option<i64>,
+    pub every: Interval,
+    #[serde(skip)]
+    pub price_ref: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interval {
+    Month,
+    Year,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub max: Quantity,
+    pub per: Window,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// A UTC day.
+    Day,
+    /// A UTC month.
+    Month,
+    /// The billing period; the UTC month for who has none.
+    Cycle,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    Units(u64),
+    Unlimited,
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
+        match i64::deserialize(deserializer)? {
+            -1 => Ok(Quantity::Unlimited),
+            units => u64::try_from(units).map(Quantity::Units).map_err(|_| {
+                serde::de::Error::custom(format!("{units} is neither a quantity nor -1"))
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    currency: String,
+    tier: Vec<Tier>,
+}
+
+impl Catalogue {
+    /// Read a catalogue and its price ids; `setting` looks one up by the variable's name. All faults
+    /// are reported together.
+    pub fn load(
+        toml: &str,
+        setting: impl Fn(&str) -> Option<String>,
+    ) -> Result<Catalogue, Vec<String>> {
+        let document: Document =
+            toml::from_str(toml).map_err(|error| vec![format!("plan catalogue: {error}")])?;
+        let mut tiers = document.tier;
+        let mut by_price = BTreeMap::new();
+        let mut faults = Vec::new();
+        for (position, tier) in tiers.iter_mut().enumerate() {
+            for price in &mut tier.prices {
+                price.price_ref = setting(&price.setting)
+                    .map(|value| value.trim().to_owned())
+                    .filter(|value| !value.is_empty());
+                let Some(price_ref) = &price.price_ref else {
+                    continue;
+                };
+                if by_price.insert(price_ref.clone(), position).is_some() {
+                    faults.push(format!(
+                        "{}: the price {price_ref} is already sold under another setting",
+                        price.setting
+                    ));
+                }
+            }
+        }
+        check_tiers(&tiers, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Catalogue {
+            currency: document.currency,
+            tiers,
+            by_price,
+        })
+    }
+
+    /// Every tier, in the order of the file.
+    pub fn tiers(&self) -> &[Tier] {
+        &self.tiers
+    }
+
+    /// The tier with this id.
+    pub fn tier(&self, id: &str) -> Option<&Tier> {
+        self.tiers.iter().find(|tier| tier.id == id)
+    }
+
+    /// The tier that a price sells. None: no setting names that price.
+    pub fn tier_of_price(&self, price_ref: &str) -> Option<&Tier> {
+        self.by_price
+            .get(price_ref)
+            .map(|position| &self.tiers[*position])
+    }
+
+    /// The tier an app calls by this name: an id, or an alias within the product.
+    pub fn tier_named(&self, product: &str, name: &str) -> Option<&Tier> {
+        let name = name.trim().to_ascii_lowercase();
+        self.tiers
+            .iter()
+            .find(|tier| tier.product == product && tier.id == name)
+            .or_else(|| {
+                self.tiers
+                    .iter()
+                    .find(|tier| tier.product == product && tier.aliases.contains(&name))
+            })
+            .or_else(|| self.tier(&name))
+    }
+}
+
+fn check_tiers(tiers: &[Tier], faults: &mut Vec<String>) {
+    let mut ids = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    let mut ranks = BTreeSet::new();
+    for tier in tiers {
+        if !ids.insert(tier.id.as_str()) {
+            faults.push(format!("tier {}: the id is used twice", tier.id));
+        }
+        if !ranks.insert((tier.product.as_str(), tier.rank)) {
+            faults.push(format!(
+                "tier {}: rank {} is used twice",
+                tier.id, tier.rank
+            ));
+        }
+        for name in tier.aliases.iter().chain([&tier.id]) {
+            if !names.insert((tier.product.as_str(), name.as_str())) {
+                faults.push(format!(
+                    "tier {}: the name {name:?} is used twice in {}",
+                    tier.id, tier.product
+                ));
+            }
+        }
+        for (meter, rate) in &tier.overage {
+            if *rate < 0 {
+                faults.push(format!("tier {}: the rate of {meter} is negative", tier.id));
+            }
+            if !tier.included.contains_key(meter) {
+                faults.push(format!(
+                    "tier {}: {meter} has a rate and no included units",
+                    tier.id
+                ));
+            }
+        }
+        if tier.number_fee_minor < 0 {
+            faults.push(format!("tier {}: the number fee is negative", tier.id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built_in() -> Catalogue {
+        Catalogue::load(BUILT_IN, |setting| {
+            Some(format!("price_{}", setting.to_ascii_lowercase()))
+        })
+        .unwrap()
+    }
+
+    fn check_limit(tier: &str, feature: &str, max: Quantity, per: Window) {
+        assert_eq!(
+            built_in().tier(tier).unwrap().limits[feature],
+            Limit { max, per },
+            "{tier} {feature}"
+        );
+    }
+
+    #[test]
+    fn the_limits_are_those_of_the_contract() {
+        check_limit("free", "ai_queries", Quantity::Units(10), Window::Cycle);
+        check_limit("repx1", "calls", Quantity::Units(100), Window::Cycle);
+        check_limit("repx2", "emails", Quantity::Units(50), Window::Day);
+        check_limit("repx3", "canvas_scans", Quantity::Units(25), Window::Day);
+        check_limit(
+            "repx4",
+            "transcriptions",
+            Quantity::Units(800),
+            Window::Cycle,
+        );
+        check_limit("repx5", "calls", Quantity::Unlimited, Window::Cycle);
+        check_limit("ai_buddy", "emails", Quantity::Units(100), Window::Day);
+        let secretary = built_in().tier("ai_secretary").unwrap().clone();
+        assert_eq!(secretary.overage["voice_minutes"], 13_000);
+        assert_eq!(secretary.overage["sms"], 7_500);
+        assert_eq!(secretary.number_fee_minor, 500);
+    }
+
+    #[test]
+    fn a_number_comes_with_every_paid_tier() {
+        let with_number: Vec<String> = built_in()
+            .tiers()
+            .iter()
+            .filter(|tier| tier.auto_provision_number)
+            .map(|tier| tier.id.clone())
+            .collect();
+        assert_eq!(
+            with_number,
+            [
+                "repx1",
+                "repx2",
+                "repx3",
+                "repx4",
+                "repx5",
+                "ai_secretary",
+                "ai_project_manager",
+                "ai_cto"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_tier_follows_from_its_price_alone() {
+        let catalogue = built_in();
+        let tier = catalogue.tier_of_price("price_stripe_repx3_annual_price_id");
+        assert_eq!(tier.unwrap().id, "repx3");
+        assert!(catalogue.tier_of_price("repx3").is_none());
+        assert!(catalogue.tier_of_price("").is_none());
+    }
+
+    #[test]
+    fn one_name_means_what_its_product_says() {
+        let catalogue = built_in();
+        for (product, name, id) in [
+            ("repx", "repx0", "free"),
+            ("ai", "free", "ai_buddy"),
+            ("repx", "free", "free"),
+            ("repx", "enterprise", "repx5"),
+            ("ai", "enterprise", "ai_cto"),
+            ("repx", "Premium", "repx3"),
+        ] {
+            assert_eq!(catalogue.tier_named(product, name).unwrap().id, id);
+        }
+        assert!(catalogue.tier_named("repx", "platinum").is_none());
+    }
+
+    #[test]
+    fn an_unset_price_sells_nothing() {
+        let catalogue = Catalogue::load(BUILT_IN, |_| Some("  ".into())).unwrap();
+        assert!(catalogue.tier_of_price("").is_none());
+        assert!(catalogue.tier_of_price("  ").is_none());
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let broken = BUILT_IN
+            .replace("id = \"repx2\"", "id = \"repx1\"")
+            .replace("sms = 7500", "sms = -1");
+        let faults = Catalogue::load(&broken, |_| Some("price_one".into())).unwrap_err();
+        for fault in [
+            "id is used twice",
+            "rate of sms is negative",
+            "already sold",
+        ] {
+            assert!(
+                faults.iter().any(|text| text.contains(fault)),
+                "{fault}: {faults:?}"
+            );
+        }
+    }
+}

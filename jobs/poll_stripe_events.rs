@@ -1,0 +1,27 @@
+//! Fetch the Stripe events that were not delivered, and take them in as if they had been.
+//!
+//! Enqueued by the timetable. Safe to run twice: an event is stored once, by its id. It never decides
+//! anything about an event: it stores it with its job, as the receiver does.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Job, Lane};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollStripeEvents {
+    pub tick_at: DateTime<Utc>,
+}
+
+impl Job for PollStripeEvents {
+    const KIND: &'static str = "poll_stripe_events";
+    const LANE: Lane = Lane::Bulk;
+
+    /// One poll at a time, whichever tick asked for it.
+    fn key(&self) -> String {
+        String::new()
+    }
+}
+
+/// How far back a poll looks. Stripe delivers again for three days; the rest is for our own outages.
+pub const LOOK_BACK: TimeDelta = TimeDelta::days(7);

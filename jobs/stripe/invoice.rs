@@ -1,0 +1,84 @@
+//! An invoice: which subscription and period it is about, and whether lines can still be added.
+
+use chrono::{DateTime, Utc, serde::ts_seconds_option};
+use serde::Deserialize;
+
+use super::{Metadata, Reference, or_default};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Invoice {
+    /// A preview has none.
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default)]
+    pub customer: Option<Reference>,
+    /// `draft`, `open`, `paid`, `void`, `uncollectible`.
+    #[serde(default)]
+    pub status: Option<String>,
+    #[serde(default)]
+    pub billing_reason: Option<String>,
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// Minor units.
+    #[serde(default)]
+    pub amount_due: i64,
+    #[serde(default, with = "ts_seconds_option")]
+    pub period_start: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
+    pub period_end: Option<DateTime<Utc>>,
+    /// None once it is no draft any more.
+    #[serde(default, with = "ts_seconds_option")]
+    pub automatically_finalizes_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: Metadata,
+    /// Since 2025-03-31.
+    #[serde(default)]
+    parent: Option<Parent>,
+    /// Until 2025-02-24.
+    #[serde(default)]
+    subscription: Option<Reference>,
+    #[serde(default)]
+    subscription_details: Option<SubscriptionDetails>,
+    #[serde(default)]
+    paid: Option<bool>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Parent {
+    #[serde(default)]
+    subscription_details: Option<SubscriptionDetails>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct SubscriptionDetails {
+    #[serde(default)]
+    subscription: Option<Reference>,
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: Metadata,
+}
+
+impl Invoice {
+    /// The subscription it bills. None: it was written by hand.
+    pub fn subscription_ref(&self) -> Option<&str> {
+        self.details()
+            .and_then(|details| details.subscription.as_ref())
+            .or(self.subscription.as_ref())
+            .map(|reference| reference.0.as_str())
+    }
+
+    /// The subscription's metadata, as it was when the invoice was made.
+    pub fn subscription_metadata(&self) -> Option<&Metadata> {
+        self.details().map(|details| &details.metadata)
+    }
+
+    pub fn is_paid(&self) -> bool {
+        self.paid.unwrap_or(self.status.as_deref() == Some("paid"))
+    }
+
+    fn details(&self) -> Option<&SubscriptionDetails> {
+        self.parent
+            .as_ref()
+            .and_then(|parent| parent.subscription_details.as_ref())
+            .or(self.subscription_details.as_ref())
+    }
+}

@@ -1,0 +1,133 @@
+//! A subscription: what is paid for, until when, and how well.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc, serde::ts_seconds_option};
+use serde::{Deserialize, Deserializer};
+
+use super::{List, Metadata, Reference, or_default};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Subscription {
+    pub id: String,
+    pub customer: Reference,
+    pub status: Status,
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    pub cancel_at_period_end: bool,
+    #[serde(default, with = "ts_seconds_option")]
+    pub created: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
+    pub trial_end: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
+    pub canceled_at: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
+    pub ended_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "or_default")]
+    items: List<Item>,
+    /// Until 2025-02-24; later versions have them on the items.
+    #[serde(default, with = "ts_seconds_option")]
+    current_period_start: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
+    current_period_end: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Item {
+    #[serde(default)]
+    price: Option<Reference>,
+    #[serde(default)]
+    plan: Option<Reference>,
+    #[serde(default, with = "ts_seconds_option")]
+    current_period_start: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
+    current_period_end: Option<DateTime<Utc>>,
+}
+
+impl Subscription {
+    /// The current period, from the items or from the subscription itself. Items may differ; the
+    /// period is what they cover together.
+    pub fn period(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let items = &self.items.data;
+        let starts_at = items.iter().filter_map(|item| item.current_period_start);
+        let ends_at = items.iter().filter_map(|item| item.current_period_end);
+        starts_at
+            .min()
+            .or(self.current_period_start)
+            .zip(ends_at.max().or(self.current_period_end))
+    }
+
+    /// What is subscribed to, one price per item.
+    pub fn price_refs(&self) -> impl Iterator<Item = &str> {
+        self.items
+            .data
+            .iter()
+            .filter_map(|item| item.price.as_ref().or(item.plan.as_ref()))
+            .map(|price| price.0.as_str())
+    }
+}
+
+/// Stripe's word for how a subscription stands. A word of a later version is kept as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    Incomplete,
+    IncompleteExpired,
+    Trialing,
+    Active,
+    PastDue,
+    Canceled,
+    Unpaid,
+    Paused,
+    Unknown(String),
+}
+
+impl Status {
+    /// As Stripe writes it, and as stored.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Status::Incomplete => "incomplete",
+            Status::IncompleteExpired => "incomplete_expired",
+            Status::Trialing => "trialing",
+            Status::Active => "active",
+            Status::PastDue => "past_due",
+            Status::Canceled => "canceled",
+            Status::Unpaid => "unpaid",
+            Status::Paused => "paused",
+            Status::Unknown(text) => text,
+        }
+    }
+
+    /// Whether a subscription that stands so never changes again.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Status::Canceled | Status::IncompleteExpired)
+    }
+}
+
+impl From<&str> for Status {
+    fn from(text: &str) -> Status {
+        match text {
+            "incomplete" => Status::Incomplete,
+            "incomplete_expired" => Status::IncompleteExpired,
+            "trialing" => Status::Trialing,
+            "active" => Status::Active,
+            "past_due" => Status::PastDue,
+            "canceled" => Status::Canceled,
+            "unpaid" => Status::Unpaid,
+            "paused" => Status::Paused,
+            other => Status::Unknown(other.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+        Ok(Status::from(String::deserialize(deserializer)?.as_str()))
+    }
+}

@@ -1,0 +1,65 @@
+//! A phone number in the one form that is stored: `+`, country code, at most 15 digits.
+
+use std::{fmt, str::FromStr};
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct E164(String);
+
+impl E164 {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Shows no digits, so that a number gets into no log by accident.
+impl fmt::Debug for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("+***")
+    }
+}
+
+impl FromStr for E164 {
+    type Err = NotE164;
+
+    fn from_str(text: &str) -> Result<E164, NotE164> {
+        let digits = text.strip_prefix('+').ok_or(NotE164)?;
+        let is_number = (8..=15).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0');
+        is_number.then(|| E164(text.to_owned())).ok_or(NotE164)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotE164;
+
+impl fmt::Display for NotE164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a phone number of the form +14155550123")
+    }
+}
+
+impl std::error::Error for NotE164 {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_form_is_a_number() {
+        for (text, is_number) in [
+            ("+14155550123", true),
+            ("+4930123456", true),
+            ("+123456789012345", true),
+            ("+1234567890123456", false),
+            ("14155550123", false),
+            ("+1 415 555 0123", false),
+            ("+0415550123", false),
+            ("+1415", false),
+            ("", false),
+        ] {
+            assert_eq!(text.parse::<E164>().is_ok(), is_number, "{text}");
+        }
+        assert_eq!(format!("{:?}", "+14155550123".parse::<E164>()), "Ok(+***)");
+    }
+}

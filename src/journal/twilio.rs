@@ -1,0 +1,409 @@
+//! The effects that provisioning has at Twilio.
+
+use serde_json::json;
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    outside::{self, Discipline},
+    telephony::desired::Standing,
+};
+use uuid::Uuid;
+
+use super::{Effect, Found, Permission};
+use crate::{
+    clients::{
+        ClientError,
+        twilio::{IncomingNumber, Urls},
+    },
+    context::Context,
+    db::{accounts, phone_numbers, provider_calls, subaccounts, telephony},
+    queue::Failure,
+};
+
+const PROVIDER: &str = "twilio";
+
+/// Create the subaccount that carries an account's name.
+pub struct CreateSubaccount<'a> {
+    pub account_id: &'a str,
+    pub friendly_name: &'a str,
+}
+
+impl Effect for CreateSubaccount<'_> {
+    const PROVIDER: &'static str = PROVIDER;
+    const KIND: &'static str = "create_subaccount";
+    const DISCIPLINE: Discipline = Discipline::LookedUp;
+
+    fn subject(&self) -> String {
+        self.account_id.to_owned()
+    }
+
+    fn account_id(&self) -> &str {
+        self.account_id
+    }
+
+    fn request(&self) -> String {
+        self.friendly_name.to_owned()
+    }
+
+    async fn permission(
+        &self,
+        _ctx: &Context,
+        tx: &mut PgConnection,
+    ) -> Result<Permission, Failure> {
+        while_ordered(tx, self.account_id).await
+    }
+
+    async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
+        let mut accounts = ctx.twilio.accounts_named(self.friendly_name).await?;
+        accounts.retain(|account| account.status != "closed");
+        // Should there ever be two, every run takes the same one.
+        accounts.sort_by(|a, b| a.sid.cmp(&b.sid));
+        Ok(accounts
+            .into_iter()
+            .next()
+            .map(|account| nothing_more(account.sid)))
+    }
+
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        let account = ctx.twilio.create_account(self.friendly_name).await?;
+        Ok(nothing_more(account.sid))
+    }
+}
+
+/// Suspend a subaccount, or make it active again. Each turn of an account's telephony is its own.
+pub struct SetSubaccountStatus<'a> {
+    pub account_id: &'a str,
+    pub subaccount_ref: &'a str,
+    pub turn: i32,
+    pub status: &'static str,
+}
+
+impl SetSubaccountStatus<'_> {
+    /// The turn and the status of a subject of this kind.
+    pub fn parse(subject: &str) -> Option<(i32, &str)> {
+        let (rest, status) = subject.rsplit_once(':')?;
+        let (_, turn) = rest.rsplit_once(':')?;
+        Some((turn.parse().ok()?, status))
+    }
+}
+
+impl Effect for SetSubaccountStatus<'_> {
+    const PROVIDER: &'static str = PROVIDER;
+    const KIND: &'static str = "set_subaccount_status";
+    const DISCIPLINE: Discipline = Discipline::Exact;
+
+    fn subject(&self) -> String {
+        format!("{}:{}:{}", self.account_id, self.turn, self.status)
+    }
+
+    fn account_id(&self) -> &str {
+        self.account_id
+    }
+
+    fn request(&self) -> String {
+        format!("{} {}", self.subaccount_ref, self.status)
+    }
+
+    /// Not while a request of another turn may still be carried out: it would undo this one.
+    async fn permission(
+        &self,
+        ctx: &Context,
+        tx: &mut PgConnection,
+    ) -> Result<Permission, Failure> {
+        accounts::lock(tx, self.account_id).await?;
+        let telephony = telephony::load(tx, self.account_id).await?;
+        if telephony.is_none_or(|telephony| telephony.turn != self.turn) {
+            return Ok(Permission::NotWanted(
+                "its telephony changed again meanwhile",
+            ));
+        }
+        let subject = self.subject();
+        let calls = provider_calls::of_account(tx, PROVIDER, Self::KIND, self.account_id).await?;
+        let open_until = calls
+            .iter()
+            .filter(|call| call.subject != subject)
+            .filter_map(|call| outside::open_until(&call.row(), ctx.quiet_time()))
+            .max();
+        Ok(match open_until {
+            Some(until) if ctx.clock.now() < until => {
+                Permission::WaitUntil(until, "an earlier change of the subaccount may be open")
+            }
+            _ => Permission::Granted,
+        })
+    }
+
+    async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
+        let account = ctx.twilio.account(self.subaccount_ref).await?;
+        Ok(account
+            .filter(|account| account.status == self.status)
+            .map(|account| nothing_more(account.sid)))
+    }
+
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        let account = ctx
+            .twilio
+            .set_account_status(self.subaccount_ref, self.status)
+            .await?;
+        Ok(nothing_more(account.sid))
+    }
+}
+
+/// Buy exactly the number that is written down as an order's candidate.
+pub struct BuyNumber<'a> {
+    pub account_id: &'a str,
+    pub subaccount_ref: &'a str,
+    pub number_id: Uuid,
+    /// How many candidates were refused before; each candidate is an effect of its own.
+    pub candidate: usize,
+    pub phone_number: &'a str,
+    pub friendly_name: &'a str,
+    pub urls: &'a Urls,
+}
+
+impl Effect for BuyNumber<'_> {
+    const PROVIDER: &'static str = PROVIDER;
+    const KIND: &'static str = "buy_number";
+    const DISCIPLINE: Discipline = Discipline::Exact;
+
+    fn subject(&self) -> String {
+        format!("{}:{}", self.number_id, self.candidate)
+    }
+
+    fn account_id(&self) -> &str {
+        self.account_id
+    }
+
+    /// Without the URLs: they may change, and are compared once the number is ours.
+    fn request(&self) -> String {
+        format!("{} {}", self.subaccount_ref, self.phone_number)
+    }
+
+    async fn permission(
+        &self,
+        _ctx: &Context,
+        tx: &mut PgConnection,
+    ) -> Result<Permission, Failure> {
+        let permission = while_ordered(tx, self.account_id).await?;
+        let number = phone_numbers::load(tx, self.number_id).await?;
+        let is_candidate = number.is_some_and(|number| {
+            number.status == "buying" && number.phone_number.as_deref() == Some(self.phone_number)
+        });
+        if !is_candidate {
+            return Ok(Permission::NotWanted(
+                "the order took another way meanwhile",
+            ));
+        }
+        Ok(permission)
+    }
+
+    async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
+        let number = ctx
+            .twilio
+            .number_of(self.subaccount_ref, self.phone_number)
+            .await?;
+        Ok(number.map(bought))
+    }
+
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        ctx.twilio
+            .buy_number(
+                self.subaccount_ref,
+                self.phone_number,
+                self.friendly_name,
+                self.urls,
+            )
+            .await
+            .map(bought)
+    }
+}
+
+/// Point a number at us.
+pub struct PointNumber<'a> {
+    pub account_id: &'a str,
+    pub subaccount_ref: &'a str,
+    pub number_id: Uuid,
+    pub number_ref: &'a str,
+    /// Of the job that found it pointing elsewhere: another job may find that again.
+    pub job_id: Uuid,
+    pub urls: &'a Urls,
+}
+
+impl Effect for PointNumber<'_> {
+    const PROVIDER: &'static str = PROVIDER;
+    const KIND: &'static str = "point_number";
+    const DISCIPLINE: Discipline = Discipline::Exact;
+
+    fn subject(&self) -> String {
+        format!("{}:{}", self.number_id, self.job_id)
+    }
+
+    fn account_id(&self) -> &str {
+        self.account_id
+    }
+
+    /// Without the URLs: the last ones asked for are the right ones.
+    fn request(&self) -> String {
+        self.number_ref.to_owned()
+    }
+
+    async fn permission(
+        &self,
+        _ctx: &Context,
+        tx: &mut PgConnection,
+    ) -> Result<Permission, Failure> {
+        while_ordered(tx, self.account_id).await
+    }
+
+    async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
+        let number = ctx
+            .twilio
+            .number(self.subaccount_ref, self.number_ref)
+            .await?;
+        Ok(number
+            .filter(|number| self.urls.are_set_on(number))
+            .map(|number| nothing_more(number.sid)))
+    }
+
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        let number = ctx
+            .twilio
+            .set_number_urls(self.subaccount_ref, self.number_ref, self.urls)
+            .await?;
+        Ok(nothing_more(number.sid))
+    }
+}
+
+/// Give a number back.
+pub struct GiveNumberBack<'a> {
+    pub account_id: &'a str,
+    pub subaccount_ref: &'a str,
+    pub number_id: Uuid,
+    pub number_ref: &'a str,
+}
+
+impl Effect for GiveNumberBack<'_> {
+    const PROVIDER: &'static str = PROVIDER;
+    const KIND: &'static str = "release_number";
+    const DISCIPLINE: Discipline = Discipline::Exact;
+
+    fn subject(&self) -> String {
+        self.number_id.to_string()
+    }
+
+    fn account_id(&self) -> &str {
+        self.account_id
+    }
+
+    fn request(&self) -> String {
+        format!("{} {}", self.subaccount_ref, self.number_ref)
+    }
+
+    async fn permission(
+        &self,
+        _ctx: &Context,
+        tx: &mut PgConnection,
+    ) -> Result<Permission, Failure> {
+        accounts::lock(tx, self.account_id).await?;
+        let number = phone_numbers::load(tx, self.number_id).await?;
+        Ok(match number {
+            Some(number) if number.status == "releasing" => Permission::Granted,
+            _ => Permission::NotWanted("the number is not on its way back"),
+        })
+    }
+
+    /// What is looked for is its absence.
+    async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
+        let number = ctx
+            .twilio
+            .number(self.subaccount_ref, self.number_ref)
+            .await?;
+        Ok(match number {
+            Some(_) => None,
+            None => Some(nothing_more(self.number_ref.to_owned())),
+        })
+    }
+
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        ctx.twilio
+            .release_number(self.subaccount_ref, self.number_ref)
+            .await?;
+        Ok(nothing_more(self.number_ref.to_owned()))
+    }
+}
+
+/// Close an empty subaccount that doubles an account's own.
+pub struct CloseDouble<'a> {
+    pub account_id: &'a str,
+    pub subaccount_ref: &'a str,
+}
+
+impl Effect for CloseDouble<'_> {
+    const PROVIDER: &'static str = PROVIDER;
+    const KIND: &'static str = "close_double";
+    const DISCIPLINE: Discipline = Discipline::Exact;
+
+    fn subject(&self) -> String {
+        self.subaccount_ref.to_owned()
+    }
+
+    fn account_id(&self) -> &str {
+        self.account_id
+    }
+
+    fn request(&self) -> String {
+        self.subaccount_ref.to_owned()
+    }
+
+    /// Closing is for ever: only what is certainly not the account's own.
+    async fn permission(
+        &self,
+        _ctx: &Context,
+        tx: &mut PgConnection,
+    ) -> Result<Permission, Failure> {
+        accounts::lock(tx, self.account_id).await?;
+        let own = subaccounts::load(tx, self.account_id).await?;
+        let own_ref = own.and_then(|own| own.subaccount_ref);
+        Ok(match own_ref {
+            Some(own_ref) if own_ref != self.subaccount_ref => Permission::Granted,
+            _ => Permission::NotWanted("it is not a double"),
+        })
+    }
+
+    async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
+        let account = ctx.twilio.account(self.subaccount_ref).await?;
+        let is_closed = account.is_none_or(|account| account.status == "closed");
+        Ok(is_closed.then(|| nothing_more(self.subaccount_ref.to_owned())))
+    }
+
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        let account = ctx
+            .twilio
+            .set_account_status(self.subaccount_ref, "closed")
+            .await?;
+        Ok(nothing_more(account.sid))
+    }
+}
+
+/// Under the account's lock: only while its telephony is ordered and not taken away again.
+async fn while_ordered(tx: &mut PgConnection, account_id: &str) -> Result<Permission, Failure> {
+    accounts::lock(tx, account_id).await?;
+    let telephony = telephony::load(tx, account_id).await?;
+    let standing = telephony.and_then(|telephony| Standing::parse(&telephony.status));
+    Ok(match standing {
+        Some(standing) if standing.is_ordered() => Permission::Granted,
+        _ => Permission::NotWanted("its telephony was taken away meanwhile"),
+    })
+}
+
+fn nothing_more(ext_ref: String) -> Found {
+    Found {
+        ext_ref,
+        answer: json!({}),
+    }
+}
+
+fn bought(number: IncomingNumber) -> Found {
+    Found {
+        ext_ref: number.sid,
+        answer: json!({ "capabilities": number.capabilities }),
+    }
+}

@@ -1,0 +1,58 @@
+//! What an account's subscriptions say about its telephony, read under the account's lock.
+
+use chrono::TimeDelta;
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    stripe::Status,
+    sync_subscription::is_eligible,
+    telephony::desired::{self, Standing, Subscribed, Wanted},
+};
+
+use crate::{
+    context::Context,
+    db::{accounts, subscriptions, telephony},
+    queue::Failure,
+};
+
+/// An account's telephony, and what is wanted of it.
+pub struct Account {
+    pub telephony: Option<telephony::Telephony>,
+    pub standing: Option<Standing>,
+    pub wanted: Wanted,
+}
+
+/// Lock the account until the transaction ends, and read what decides about its telephony.
+pub async fn lock(
+    ctx: &Context,
+    tx: &mut PgConnection,
+    account_id: &str,
+) -> Result<Account, Failure> {
+    if !accounts::lock(tx, account_id).await? {
+        return Err(Failure::Stop(format!("there is no account {account_id:?}")));
+    }
+    let telephony = telephony::load(tx, account_id).await?;
+    let standing = telephony
+        .as_ref()
+        .and_then(|telephony| Standing::parse(&telephony.status));
+    let wanted = wanted(ctx, tx, account_id).await?;
+    Ok(Account {
+        telephony,
+        standing,
+        wanted,
+    })
+}
+
+async fn wanted(ctx: &Context, tx: &mut PgConnection, account_id: &str) -> Result<Wanted, Failure> {
+    let subscribed: Vec<Subscribed> = subscriptions::of_account(tx, account_id)
+        .await?
+        .into_iter()
+        .map(|subscription| Subscribed {
+            status: Status::from(subscription.status.as_str()),
+            is_eligible: is_eligible(&ctx.catalogue, subscription.tier.as_deref()),
+            past_due_since: subscription.past_due_since,
+        })
+        .collect();
+    let grace = TimeDelta::from_std(ctx.config.telephony.past_due_grace)
+        .map_err(|error| Failure::Stop(format!("the past due grace time: {error}")))?;
+    Ok(desired::wanted(&subscribed, grace))
+}

@@ -1,0 +1,188 @@
+//! Give an account its own Twilio subaccount, once.
+
+use secrecy::SecretString;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tollkeeper_jobs::{
+    ProvisionNumber, ProvisionSubaccount, SuspendTelephony,
+    provision_subaccount::{SubaccountStatus, friendly_name},
+    telephony::desired::Standing,
+};
+
+use super::{Work, account, subaccount_status};
+use crate::{
+    context::Context,
+    db::{findings, subaccounts, telephony},
+    journal::{
+        self, Unfinished,
+        twilio::{CreateSubaccount, SetSubaccountStatus},
+    },
+    queue::{self, Failure, Lease, Outcome},
+    sealed::Place,
+};
+
+impl Work for ProvisionSubaccount {
+    async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let account_id = self.account_id.as_str();
+        let (subaccount, turn) = match order(ctx, lease, account_id).await? {
+            Ordered::Subaccount(subaccount, turn) => (subaccount, turn),
+            Ordered::Nothing(why) => return Ok(Outcome::Skipped(why.into())),
+        };
+        let status = SubaccountStatus::parse(&subaccount.status);
+        let done = match (status, &subaccount.subaccount_ref) {
+            (Some(SubaccountStatus::Closed), _) => {
+                let why = format!("the subaccount of account {account_id:?} is closed for good");
+                return Err(Failure::Stop(why));
+            }
+            (
+                Some(SubaccountStatus::Active | SubaccountStatus::Suspended),
+                Some(subaccount_ref),
+            ) => activate(ctx, lease, account_id, subaccount_ref, turn, status).await,
+            _ => create(ctx, lease, account_id, &subaccount.friendly_name).await,
+        };
+        match done {
+            Ok(()) => Ok(Outcome::Done),
+            Err(unfinished) => give_up(ctx, lease, account_id, unfinished).await,
+        }
+    }
+}
+
+enum Ordered {
+    /// The subaccount's row, and the turn of the account's telephony.
+    Subaccount(subaccounts::Subaccount, i32),
+    Nothing(&'static str),
+}
+
+/// Write the order down, unless it is not wanted.
+async fn order(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Ordered, Failure> {
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await?;
+    let account = account::lock(ctx, &mut tx, account_id).await?;
+    let Some(telephony) = account.telephony else {
+        return Ok(Ordered::Nothing("no telephony was ordered"));
+    };
+    if !account.standing.is_some_and(Standing::is_ordered) {
+        return Ok(Ordered::Nothing("its telephony was taken away meanwhile"));
+    }
+    if !account.wanted.may_stay(ctx.clock.now()) {
+        return Ok(Ordered::Nothing(
+            "its subscription does not include telephony any more",
+        ));
+    }
+    let digest = hex::encode(Sha256::digest(account_id));
+    let name = friendly_name(account_id, &digest);
+    subaccounts::order(&mut tx, account_id, &name).await?;
+    telephony::begin(&mut tx, account_id).await?;
+    let Some(subaccount) = subaccounts::load(&mut tx, account_id).await? else {
+        return Err(Failure::Retry("the subaccount's row is gone".into()));
+    };
+    tx.commit().await?;
+    Ok(Ordered::Subaccount(subaccount, telephony.turn))
+}
+
+async fn create(
+    ctx: &Context,
+    lease: &Lease,
+    account_id: &str,
+    friendly_name: &str,
+) -> Result<(), Unfinished> {
+    let effect = CreateSubaccount {
+        account_id,
+        friendly_name,
+    };
+    let created = journal::once(ctx, lease, &effect).await?;
+    // The journal keeps no secret, so the token is asked for once the subaccount is there for sure.
+    let token = token(ctx, &created.ext_ref).await?;
+    let place = Place {
+        table: "twilio_subaccounts",
+        column: "auth_token_sealed",
+        account_id,
+        row: account_id,
+    };
+    let sealed = ctx.keyring.seal(&token, place);
+
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await.map_err(Failure::from)?;
+    let account = account::lock(ctx, &mut tx, account_id).await?;
+    subaccounts::created(&mut tx, account_id, &created.ext_ref, &sealed).await?;
+    let account_id = account_id.to_owned();
+    if account.standing.is_some_and(Standing::is_ordered) {
+        queue::enqueue(&mut tx, &ProvisionNumber { account_id }).await?;
+    } else {
+        // Suspended while there was nothing to suspend.
+        queue::enqueue(&mut tx, &SuspendTelephony { account_id }).await?;
+    }
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(())
+}
+
+async fn token(ctx: &Context, subaccount_ref: &str) -> Result<SecretString, Failure> {
+    let account = ctx.twilio.account(subaccount_ref).await?;
+    account
+        .and_then(|account| account.auth_token)
+        .ok_or_else(|| Failure::Retry(format!("twilio tells no token of {subaccount_ref}")))
+}
+
+/// The subaccount is there: see that it is active, then go on with the number.
+async fn activate(
+    ctx: &Context,
+    lease: &Lease,
+    account_id: &str,
+    subaccount_ref: &str,
+    turn: i32,
+    status: Option<SubaccountStatus>,
+) -> Result<(), Unfinished> {
+    let is_suspended = status == Some(SubaccountStatus::Suspended);
+    if is_suspended || subaccount_status::may_differ(ctx, account_id, "active").await? {
+        let wanted = SetSubaccountStatus {
+            account_id,
+            subaccount_ref,
+            turn,
+            status: "active",
+        };
+        subaccount_status::set(ctx, lease, &wanted).await?;
+    }
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await.map_err(Failure::from)?;
+    let account = account::lock(ctx, &mut tx, account_id).await?;
+    if account
+        .telephony
+        .is_none_or(|telephony| telephony.turn != turn)
+    {
+        return Err(Unfinished::NotWanted(
+            "its telephony changed again meanwhile",
+        ));
+    }
+    subaccounts::set_status(&mut tx, account_id, "active").await?;
+    let account_id = account_id.to_owned();
+    queue::enqueue(&mut tx, &ProvisionNumber { account_id }).await?;
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(())
+}
+
+/// A definite refusal is shown to the app and to a person; everything else is the queue's matter.
+pub(super) async fn give_up(
+    ctx: &Context,
+    lease: &Lease,
+    account_id: &str,
+    unfinished: Unfinished,
+) -> Result<Outcome, Failure> {
+    if let Unfinished::Refused(refusal) = &unfinished {
+        let mut tx = ctx.pools.work.begin().await?;
+        lease.hold(&mut tx).await?;
+        telephony::fail(&mut tx, account_id, &unfinished.to_string()).await?;
+        let detail = json!({ "code": refusal.code, "status": refusal.status });
+        findings::open(
+            &mut tx,
+            "provisioning_refused",
+            account_id,
+            account_id,
+            &detail,
+        )
+        .await?;
+        tx.commit().await?;
+    }
+    unfinished.into_verdict("twilio")
+}

@@ -1,0 +1,123 @@
+//! Give a suspended account's number back to the provider.
+
+use tollkeeper_jobs::{
+    ReleaseNumber, outside,
+    provision_number::NumberStatus,
+    release_number::{self, Facts, Plan},
+};
+
+use super::{Work, account};
+use crate::{
+    context::Context,
+    db::{phone_numbers, provider_calls, subaccounts, telephony},
+    journal::{
+        self, Effect,
+        twilio::{BuyNumber, GiveNumberBack},
+    },
+    queue::{Failure, Lease, Outcome},
+};
+
+impl Work for ReleaseNumber {
+    async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let mut tx = ctx.pools.work.begin().await?;
+        lease.hold(&mut tx).await?;
+        let account = account::lock(ctx, &mut tx, &self.account_id).await?;
+        let number = phone_numbers::load(&mut tx, self.number_id).await?;
+        let Some(number) = number.filter(|number| number.account_id == self.account_id) else {
+            let why = format!("the account has no number {}", self.number_id);
+            return Err(Failure::Stop(why));
+        };
+        let subaccount = subaccounts::load(&mut tx, &self.account_id).await?;
+        let calls = provider_calls::of_account(
+            &mut tx,
+            BuyNumber::PROVIDER,
+            BuyNumber::KIND,
+            &self.account_id,
+        )
+        .await?;
+        let prefix = format!("{}:", number.id);
+        let facts = Facts {
+            standing: account.standing,
+            wanted: account.wanted,
+            release_at: account.telephony.and_then(|telephony| telephony.release_at),
+            number: NumberStatus::parse(&number.status).unwrap_or(NumberStatus::Ordered),
+            is_bought: number.number_ref.is_some(),
+            purchase_open_until: calls
+                .iter()
+                .filter(|call| call.subject.starts_with(&prefix))
+                .filter_map(|call| outside::open_until(&call.row(), ctx.quiet_time()))
+                .max(),
+            now: ctx.clock.now(),
+        };
+        let plan = release_number::decide(&facts);
+        if plan == Plan::Release {
+            phone_numbers::release(&mut tx, number.id).await?;
+            telephony::release(&mut tx, &self.account_id).await?;
+        }
+        tx.commit().await?;
+
+        let subaccount_ref = subaccount
+            .and_then(|subaccount| subaccount.subaccount_ref)
+            .unwrap_or_default();
+        match plan {
+            Plan::Nothing(why) => Ok(Outcome::Skipped(why.into())),
+            Plan::Wait(until) => Ok(Outcome::Later(until, "it is kept until then".into())),
+            Plan::LookUp => look_up(ctx, lease, &subaccount_ref, &number).await,
+            Plan::Release | Plan::CarryOut => give_back(ctx, lease, &subaccount_ref, &number).await,
+        }
+    }
+}
+
+/// Nobody knows whether the candidate was bought. Every request for it is settled, so what Twilio
+/// says now is final.
+async fn look_up(
+    ctx: &Context,
+    lease: &Lease,
+    subaccount_ref: &str,
+    number: &phone_numbers::PhoneNumber,
+) -> Result<Outcome, Failure> {
+    let there = match &number.phone_number {
+        Some(phone_number) => ctx.twilio.number_of(subaccount_ref, phone_number).await?,
+        None => None,
+    };
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await?;
+    account::lock(ctx, &mut tx, &number.account_id).await?;
+    let status = NumberStatus::Suspended.as_str();
+    let outcome = match there {
+        Some(there) => {
+            let capabilities = &there.capabilities;
+            phone_numbers::bought(&mut tx, number.id, &there.sid, capabilities, status).await?;
+            Outcome::Later(ctx.clock.now(), "it was bought after all".into())
+        }
+        None => {
+            phone_numbers::released(&mut tx, number.id).await?;
+            telephony::release(&mut tx, &number.account_id).await?;
+            Outcome::Done
+        }
+    };
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+async fn give_back(
+    ctx: &Context,
+    lease: &Lease,
+    subaccount_ref: &str,
+    number: &phone_numbers::PhoneNumber,
+) -> Result<Outcome, Failure> {
+    let effect = GiveNumberBack {
+        account_id: &number.account_id,
+        subaccount_ref,
+        number_id: number.id,
+        number_ref: number.number_ref.as_deref().unwrap_or_default(),
+    };
+    if let Err(unfinished) = journal::once(ctx, lease, &effect).await {
+        return unfinished.into_verdict("twilio");
+    }
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await?;
+    phone_numbers::released(&mut tx, number.id).await?;
+    tx.commit().await?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,279 @@
+//! Compare what Twilio holds for us with what we hold ourselves, both ways.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tollkeeper_jobs::{
+    NewJob, ProvisionNumber, ProvisionSubaccount, SweepProviderResources,
+    provision_number::NumberStatus,
+    provision_subaccount::SubaccountStatus,
+    sweep_provider_resources::{
+        FINDINGS, NUMBER_MISSING, OnNumber, OnSubaccount, OurNumber, OurSubaccount,
+        SUBACCOUNT_MISSING, decide_on_number, decide_on_subaccount,
+    },
+};
+use uuid::Uuid;
+
+use super::Work;
+use crate::{
+    clients::twilio,
+    context::Context,
+    db::{
+        findings,
+        phone_numbers::{self, PhoneNumber},
+        subaccounts::{self, Subaccount},
+        telephony,
+    },
+    journal::{self, Unfinished, twilio::CloseDouble},
+    queue::{self, Failure, Lease, Outcome},
+};
+
+/// Provisioning that moved for the last time so long ago is asked for again.
+const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
+const STUCK_MAX: i64 = 1_000;
+
+impl Work for SweepProviderResources {
+    async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let mut sweep = Sweep::begin(ctx).await?;
+        for account in ctx.twilio.accounts().await? {
+            if account.status == "closed" {
+                continue;
+            }
+            let numbers = ctx.twilio.numbers(&account.sid).await?;
+            if account.sid != ctx.twilio.account_sid() {
+                sweep
+                    .subaccount(ctx, lease, &account, !numbers.is_empty())
+                    .await?;
+            }
+            for number in &numbers {
+                sweep.number(ctx, number).await?;
+            }
+        }
+        sweep.look_for_what_is_missing();
+        sweep.finish(ctx, lease).await
+    }
+}
+
+/// What was ours when the sweep began, and what it has found out since.
+struct Sweep {
+    subaccounts: Vec<Subaccount>,
+    numbers: Vec<PhoneNumber>,
+    seen_accounts: BTreeSet<String>,
+    seen_numbers: BTreeSet<String>,
+    findings: Vec<Finding>,
+    jobs: Vec<NewJob>,
+}
+
+struct Finding {
+    kind: &'static str,
+    subject: String,
+    account_id: String,
+    detail: Value,
+}
+
+impl Sweep {
+    async fn begin(ctx: &Context) -> Result<Sweep, Failure> {
+        let mut conn = ctx.pools.work.acquire().await?;
+        Ok(Sweep {
+            subaccounts: subaccounts::all(&mut conn).await?,
+            numbers: phone_numbers::all(&mut conn).await?,
+            seen_accounts: BTreeSet::new(),
+            seen_numbers: BTreeSet::new(),
+            findings: Vec::new(),
+            jobs: Vec::new(),
+        })
+    }
+
+    async fn subaccount(
+        &mut self,
+        ctx: &Context,
+        lease: &Lease,
+        listed: &twilio::Account,
+        has_numbers: bool,
+    ) -> Result<(), Failure> {
+        self.seen_accounts.insert(listed.sid.clone());
+        let (ours, account_id) = self.our_subaccount(ctx, listed).await?;
+        match decide_on_subaccount(&ours, &listed.status, has_numbers) {
+            OnSubaccount::Fine => {}
+            OnSubaccount::Adopt => {
+                self.jobs
+                    .push(NewJob::of(&ProvisionSubaccount { account_id }));
+            }
+            OnSubaccount::Close => {
+                let double = CloseDouble {
+                    account_id: &account_id,
+                    subaccount_ref: &listed.sid,
+                };
+                match journal::once(ctx, lease, &double).await {
+                    Ok(_) => tracing::warn!(sid = listed.sid, "an empty double was closed"),
+                    Err(Unfinished::NotWanted(_)) => {}
+                    Err(Unfinished::Failed(failure)) => return Err(failure),
+                    Err(Unfinished::Refused(_)) => {
+                        self.report("doubled_subaccount", &listed.sid, &account_id, json!({}));
+                    }
+                }
+            }
+            OnSubaccount::Report(kind) => {
+                let detail = json!({ "status": listed.status, "has_numbers": has_numbers });
+                self.report(kind, &listed.sid, &account_id, detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// What we know about a listed subaccount. A row that the snapshot shows without it is read
+    /// again: it may have been created while the sweep went on.
+    async fn our_subaccount(
+        &self,
+        ctx: &Context,
+        listed: &twilio::Account,
+    ) -> Result<(OurSubaccount, String), Failure> {
+        let by_name = self
+            .subaccounts
+            .iter()
+            .find(|row| row.subaccount_ref.as_deref() == Some(&listed.sid))
+            .or_else(|| {
+                self.subaccounts
+                    .iter()
+                    .find(|row| row.friendly_name == listed.friendly_name)
+            });
+        let mut conn = ctx.pools.work.acquire().await?;
+        let row = match by_name {
+            Some(row) => subaccounts::load(&mut conn, &row.account_id).await?,
+            None => subaccounts::named(&mut conn, &listed.friendly_name).await?,
+        };
+        let Some(row) = row else {
+            return Ok((OurSubaccount::None, String::new()));
+        };
+        let ours = match &row.subaccount_ref {
+            None => OurSubaccount::Ordered,
+            Some(own) if *own != listed.sid => OurSubaccount::Doubled,
+            Some(_) => OurSubaccount::Known(
+                SubaccountStatus::parse(&row.status).unwrap_or(SubaccountStatus::Ordered),
+            ),
+        };
+        Ok((ours, row.account_id))
+    }
+
+    async fn number(
+        &mut self,
+        ctx: &Context,
+        listed: &twilio::IncomingNumber,
+    ) -> Result<(), Failure> {
+        self.seen_numbers.insert(listed.sid.clone());
+        let (ours, account_id) = self.our_number(ctx, listed).await?;
+        match decide_on_number(&ours) {
+            OnNumber::Fine => {}
+            OnNumber::Adopt => self.jobs.push(NewJob::of(&ProvisionNumber { account_id })),
+            OnNumber::Report(kind) => self.report(kind, &listed.sid, &account_id, json!({})),
+        }
+        Ok(())
+    }
+
+    async fn our_number(
+        &self,
+        ctx: &Context,
+        listed: &twilio::IncomingNumber,
+    ) -> Result<(OurNumber, String), Failure> {
+        let known = self
+            .numbers
+            .iter()
+            .find(|row| row.number_ref.as_deref() == Some(&listed.sid));
+        let tagged = listed
+            .friendly_name
+            .strip_prefix(phone_numbers::TAG)
+            .and_then(|id| id.parse::<Uuid>().ok());
+        let Some(id) = known.map(|row| row.id).or(tagged) else {
+            return Ok((OurNumber::None, String::new()));
+        };
+        let mut conn = ctx.pools.work.acquire().await?;
+        let Some(row) = phone_numbers::load(&mut conn, id).await? else {
+            return Ok((OurNumber::None, String::new()));
+        };
+        let status = NumberStatus::parse(&row.status).unwrap_or(NumberStatus::Ordered);
+        let ours = match &row.number_ref {
+            Some(own) if *own == listed.sid => OurNumber::Known(status),
+            None if row.phone_number.as_deref() == Some(&listed.phone_number) => {
+                OurNumber::Ordered(status)
+            }
+            _ => OurNumber::Stray,
+        };
+        Ok((ours, row.account_id))
+    }
+
+    /// The other way: what we pay for in our books and Twilio does not list.
+    fn look_for_what_is_missing(&mut self) {
+        let is_kept = |status: &str| matches!(status, "active" | "suspended");
+        let accounts: HashMap<String, String> = self
+            .subaccounts
+            .iter()
+            .filter(|row| is_kept(&row.status))
+            .filter_map(|row| Some((row.subaccount_ref.clone()?, row.account_id.clone())))
+            .filter(|(sid, _)| !self.seen_accounts.contains(sid))
+            .collect();
+        let numbers: HashMap<String, String> = self
+            .numbers
+            .iter()
+            .filter(|row| is_kept(&row.status) || row.status == "configuring")
+            .filter_map(|row| Some((row.number_ref.clone()?, row.account_id.clone())))
+            .filter(|(sid, _)| !self.seen_numbers.contains(sid))
+            .collect();
+        for (sid, account_id) in accounts {
+            self.report(SUBACCOUNT_MISSING, &sid, &account_id, json!({}));
+        }
+        for (sid, account_id) in numbers {
+            self.report(NUMBER_MISSING, &sid, &account_id, json!({}));
+        }
+    }
+
+    fn report(&mut self, kind: &'static str, subject: &str, account_id: &str, detail: Value) {
+        self.findings.push(Finding {
+            kind,
+            subject: subject.to_owned(),
+            account_id: account_id.to_owned(),
+            detail,
+        });
+    }
+
+    /// Open what was found, close what holds no longer, ask for what stands still.
+    async fn finish(mut self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let mut tx = ctx.pools.work.begin().await?;
+        lease.hold(&mut tx).await?;
+        for finding in &self.findings {
+            findings::open(
+                &mut tx,
+                finding.kind,
+                &finding.subject,
+                &finding.account_id,
+                &finding.detail,
+            )
+            .await?;
+        }
+        let kinds: Vec<&str> = self.findings.iter().map(|finding| finding.kind).collect();
+        let subjects: Vec<&str> = self
+            .findings
+            .iter()
+            .map(|finding| finding.subject.as_str())
+            .collect();
+        let why = "a later sweep did not find it";
+        findings::close_all_but(&mut tx, &FINDINGS, &kinds, &subjects, why).await?;
+        let since = ctx.clock.now() - STUCK_AFTER;
+        for account_id in telephony::stuck(&mut tx, since, STUCK_MAX).await? {
+            self.jobs
+                .push(NewJob::of(&ProvisionSubaccount { account_id }));
+        }
+        queue::enqueue_all(&mut tx, &self.jobs).await?;
+        tx.commit().await?;
+        ctx.wake.ring();
+        if self.findings.is_empty() && self.jobs.is_empty() {
+            return Ok(Outcome::Skipped("twilio holds what we hold".into()));
+        }
+        tracing::warn!(
+            findings = self.findings.len(),
+            jobs = self.jobs.len(),
+            "twilio and we do not hold the same"
+        );
+        Ok(Outcome::Done)
+    }
+}

@@ -1,10 +1,12 @@
 //! Tollkeeper: webhooks in, finished work out, once. ARCHITECTURE.md is the map.
 
+pub mod cli;
 pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod context;
 pub mod db;
+pub mod http;
 pub mod queue;
 pub mod sealed;
 pub mod signature;

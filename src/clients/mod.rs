@@ -1,5 +1,6 @@
 //! Thin clients of the providers. The only code that knows reqwest.
 
+pub mod jwks;
 pub mod stripe;
 pub mod twilio;
 

@@ -3,6 +3,11 @@
 //! The connection comes first, so the caller owns the transaction. Writes carry their own guard and
 //! say whether they won.
 
+pub mod api_keys;
+pub mod overview;
+pub mod readiness;
+pub mod telephony_orders;
+
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 /// Begin a transaction that sees the rows of one account and nothing else, whatever it asks for.

@@ -1,0 +1,123 @@
+//! What surrounds every API request: CORS, the limit of a body, error bodies, metrics.
+
+use poem::{
+    Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response,
+    error::SizedLimitError,
+    http::{Method, header},
+    middleware::Cors,
+};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    http::problem::{Family, Problem},
+};
+
+const BODY_MAX: usize = 64 * 1024;
+
+/// The routes as they are served.
+pub fn wrap<E: Endpoint + 'static>(
+    routes: E,
+    config: &Config,
+    clock: Clock,
+) -> impl Endpoint<Output = Response> + use<E> {
+    let inner_clock = clock.clone();
+    routes
+        .before(limit_body)
+        .around(move |routes, request| render(routes, request, inner_clock.clone()))
+        // Without an allow-list no answer carries CORS headers, and browsers keep other origins out.
+        .with_if(!config.http.cors_origins.is_empty(), cors(config))
+        .around(move |routes, request| render(routes, request, clock.clone()))
+        .around(measure)
+}
+
+/// An origin that is not on the list is refused before anything is done for it. Credentials are
+/// only for listed origins, never for `*`.
+fn cors(config: &Config) -> Cors {
+    let origins = config.http.cors_origins.clone();
+    let is_open = origins.iter().any(|origin| origin == "*");
+    let own = config.public_base_url.clone();
+    Cors::new()
+        .allow_origins_fn(move |origin| {
+            is_open || origin == own || origins.iter().any(|listed| listed == origin)
+        })
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "x-request-id",
+            "x-user-id",
+        ])
+        .expose_headers([header::RETRY_AFTER.as_str(), "x-request-id"])
+        .allow_credentials(!is_open)
+}
+
+async fn limit_body(mut request: Request) -> poem::Result<Request> {
+    let is_announced_larger = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .is_some_and(|length| length > BODY_MAX);
+    if is_announced_larger {
+        return Err(SizedLimitError::PayloadTooLarge.into());
+    }
+    let body = request.take_body().into_bytes_limit(BODY_MAX).await?;
+    request.set_body(body);
+    Ok(request)
+}
+
+/// Every error becomes a body in the shape of its path.
+async fn render<E: Endpoint>(
+    routes: std::sync::Arc<E>,
+    request: Request,
+    clock: Clock,
+) -> poem::Result<Response> {
+    let family = Family::of(request.uri().path());
+    let error = match routes.call(request).await {
+        Ok(response) => return Ok(response.into_response()),
+        Err(error) => error,
+    };
+    let pattern = error.data::<PathPattern>().cloned();
+    let mut response = match Problem::of_error(&error) {
+        Some(problem) => problem.into_response(family, clock.now()),
+        None => error.into_response(),
+    };
+    if let Some(pattern) = pattern {
+        response.set_data(pattern);
+    }
+    Ok(response)
+}
+
+/// Counts and times requests by route; the route is the pattern, so no user's id becomes a label.
+async fn measure<E: Endpoint<Output = Response>>(
+    routes: std::sync::Arc<E>,
+    request: Request,
+) -> poem::Result<Response> {
+    let method = method_label(request.method());
+    let started = Clock::instant();
+    let response = routes.call(request).await?;
+    let route = response
+        .data::<PathPattern>()
+        .map_or_else(|| "none".to_owned(), |pattern| pattern.0.to_string());
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("tollkeeper_api_requests_total",
+        "route" => route.clone(), "method" => method, "status" => status)
+    .increment(1);
+    metrics::histogram!("tollkeeper_api_request_seconds", "route" => route, "method" => method)
+        .record(started.elapsed().as_secs_f64());
+    Ok(response)
+}
+
+/// A client may send any word as its method; a label is one of a few.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,6 @@
+//! What the outside talks to. Stores and answers; never does the work itself.
+
+pub mod api;
+pub mod auth;
+pub mod health;
+pub mod problem;

@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod auth;
+mod family;
 pub mod health;
 pub mod problem;

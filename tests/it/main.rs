@@ -2,7 +2,11 @@
 
 mod api;
 mod auth;
+mod health;
+mod http_edge;
+mod identity_provider;
 mod isolation;
 mod openapi;
+mod provisioning_api;
 mod schema;
 mod support;

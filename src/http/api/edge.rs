@@ -10,7 +10,7 @@ use poem::{
 use crate::{
     clock::Clock,
     config::Config,
-    http::problem::{Family, Problem},
+    http::{family::Family, problem::Problem},
 };
 
 const BODY_MAX: usize = 64 * 1024;
@@ -97,9 +97,10 @@ async fn measure<E: Endpoint<Output = Response>>(
     let method = method_label(request.method());
     let started = Clock::instant();
     let response = routes.call(request).await?;
-    let route = response
-        .data::<PathPattern>()
-        .map_or_else(|| "none".to_owned(), |pattern| pattern.0.to_string());
+    let route = match response.data::<PathPattern>() {
+        Some(pattern) if !pattern.0.is_empty() => pattern.0.to_string(),
+        _ => "none".to_owned(),
+    };
     let status = response.status().as_u16().to_string();
     metrics::counter!("tollkeeper_api_requests_total",
         "route" => route.clone(), "method" => method, "status" => status)

@@ -5,8 +5,10 @@
 mod edge;
 mod envelope;
 mod links;
+mod number_view;
 mod plan;
 mod provision;
+mod provision_twilio;
 mod subaccounts;
 mod subscription_view;
 mod subscriptions;

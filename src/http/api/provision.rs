@@ -19,7 +19,10 @@ use crate::{
         overview::{self, Subaccount, Telephony},
         telephony_orders,
     },
-    http::{auth::AccountId, problem::Problem},
+    http::{
+        auth::{AccountId, Caller},
+        problem::Problem,
+    },
     queue,
 };
 
@@ -100,8 +103,8 @@ impl Shared {
         })
     }
 
-    /// Write the order and its job into the caller's transaction. After its commit the caller
-    /// rings [`Shared::wake`].
+    /// Write the order and its job into the caller's transaction. After its commit comes
+    /// [`Shared::ordered`].
     pub async fn order_telephony(
         &self,
         tx: &mut PgConnection,
@@ -116,6 +119,13 @@ impl Shared {
         };
         queue::enqueue(tx, &job).await?;
         Ok(())
+    }
+
+    /// Tell the workers and the log that an order is stored.
+    pub fn ordered(&self, account: &AccountId, caller: &Caller) {
+        self.wake.ring();
+        let by = caller.principal();
+        tracing::info!(account.id = %account, %by, "telephony ordered for {account} by {by}");
     }
 
     pub async fn standing(

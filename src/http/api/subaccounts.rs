@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use poem_openapi::{
-    ApiResponse, Object, OpenApi,
-    param::{Header, Query},
-    payload::Json,
-};
-use serde_json::Value;
-
 use super::{
     Shared, Tag,
     envelope::{FlatProblem, Refused},
     links,
+    number_view::Numbers,
     provision::Standing,
-    subscriptions::{check_idempotency_key, invalid_tier},
+    provision_twilio::{check_idempotency_key, invalid_tier},
 };
 use crate::{
-    db::overview::{self, PhoneNumber, Subaccount},
+    db::overview::{self, Subaccount},
     http::{
         auth::{AccountId, Caller, Scope},
         problem::{Problem, timestamp},
     },
+};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Header, Query},
+    payload::Json,
 };
 
 pub struct Subaccounts(pub(super) Arc<Shared>);
@@ -70,40 +69,6 @@ struct SubaccountStanding {
     created_at: Option<String>,
 }
 
-#[derive(Debug, Object)]
-struct Numbers {
-    /// Always true.
-    success: bool,
-    /// The primary one first; empty when the user has none.
-    numbers: Vec<Number>,
-}
-
-/// A number in use.
-#[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
-struct Number {
-    id: String,
-    user_id: String,
-    /// E.164.
-    phone_number: String,
-    /// `PN…`
-    phone_sid: String,
-    friendly_name: Option<String>,
-    capabilities: Capabilities,
-    is_primary: bool,
-    status: String,
-    purchased_at: Option<String>,
-    created_at: String,
-    updated_at: String,
-}
-
-#[derive(Debug, PartialEq, Eq, Object)]
-struct Capabilities {
-    voice: bool,
-    sms: bool,
-    mms: bool,
-}
-
 #[OpenApi(prefix_path = "/twilio", tag = "Tag::Telephony")]
 impl Subaccounts {
     /// Give a user a Twilio subaccount, and with it a phone number
@@ -149,7 +114,7 @@ impl Subaccounts {
             .order_telephony(&mut tx, &account, None, None)
             .await?;
         tx.commit().await?;
-        shared.wake.ring();
+        shared.ordered(&account, &caller);
 
         let standing = shared
             .wait(&account, |standing| standing.active_subaccount().is_some())
@@ -192,10 +157,7 @@ impl Subaccounts {
         let mut tx = self.0.begin(&account).await?;
         let rows = overview::active_numbers(&mut tx, account.as_str()).await?;
 
-        Ok(Json(Numbers {
-            success: true,
-            numbers: rows.into_iter().map(number).collect(),
-        }))
+        Ok(Json(Numbers::of(rows)))
     }
 }
 
@@ -248,72 +210,5 @@ fn standing(found: Option<Subaccount>) -> SubaccountStanding {
         status,
         friendly_name,
         created_at,
-    }
-}
-
-fn number(row: PhoneNumber) -> Number {
-    Number {
-        id: row.id.to_string(),
-        user_id: row.account_id,
-        phone_number: row.phone_number,
-        phone_sid: row.number_ref,
-        friendly_name: row.friendly_name,
-        capabilities: capabilities(row.capabilities.as_ref()),
-        is_primary: row.is_primary,
-        status: row.status,
-        purchased_at: row.purchased_at.map(timestamp),
-        created_at: timestamp(row.created_at),
-        updated_at: timestamp(row.updated_at),
-    }
-}
-
-/// Twilio writes `voice`, `SMS` and `MMS`, and in other places all of them small.
-fn capabilities(stored: Option<&Value>) -> Capabilities {
-    let has = |name: &str| {
-        stored
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .any(|(key, value)| key.eq_ignore_ascii_case(name) && value == &Value::Bool(true))
-    };
-    Capabilities {
-        voice: has("voice"),
-        sms: has("sms"),
-        mms: has("mms"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn capabilities_read_in_either_spelling() {
-        let all = Capabilities {
-            voice: true,
-            sms: true,
-            mms: true,
-        };
-        let none = Capabilities {
-            voice: false,
-            sms: false,
-            mms: false,
-        };
-
-        assert_eq!(
-            capabilities(Some(&json!({ "voice": true, "SMS": true, "MMS": true }))),
-            all
-        );
-        assert_eq!(
-            capabilities(Some(&json!({ "voice": true, "sms": true, "mms": true }))),
-            all
-        );
-        assert_eq!(
-            capabilities(Some(&json!({ "voice": "yes", "sms": false }))),
-            none
-        );
-        assert_eq!(capabilities(None), none);
     }
 }

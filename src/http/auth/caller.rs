@@ -64,6 +64,10 @@ impl Caller {
         matches!(self.principal, Principal::Service { .. })
     }
 
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     fn require(&self, scope: Scope) -> Result<(), Problem> {
         let is_allowed = match &self.principal {
             Principal::Service { scopes, .. } => scopes.iter().any(|held| held.covers(scope)),

@@ -7,6 +7,8 @@ mod scope;
 mod service_key;
 mod token;
 
+use std::fmt;
+
 use poem::http::{HeaderMap, header};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -28,6 +30,16 @@ pub enum Principal {
     Service { key_id: Uuid, scopes: Vec<Scope> },
     /// A user: their own account and no other.
     User { account_id: AccountId },
+}
+
+/// As a log names it: an app by its key; a user by that word, since the account is named beside it.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Principal::Service { key_id, .. } => write!(f, "key {key_id}"),
+            Principal::User { .. } => f.write_str("user"),
+        }
+    }
 }
 
 /// Tells who is asking from the `Authorization` header.

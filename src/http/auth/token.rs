@@ -66,6 +66,10 @@ impl TokenVerifier {
             return Err(TokenError::Invalid);
         }
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
+        // `crit` names extensions that must be understood, and none is.
+        if header.crit.is_some() {
+            return Err(TokenError::Invalid);
+        }
         let key = self.key(header.alg, header.kid.as_deref()).await?;
         let claims: Claims = decode(token, &key, &self.validation(header.alg))
             .map_err(|_| TokenError::Invalid)?

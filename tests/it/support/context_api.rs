@@ -46,6 +46,18 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// A refusal of the enveloped family, its clock left out.
+#[track_caller]
+pub fn assert_enveloped(answer: &Answer, status: u16, code: &str, message: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+    assert_eq!(answer.body["success"], false);
+    assert_eq!(answer.body["error"]["code"], code, "{}", answer.text);
+    assert_eq!(answer.body["error"]["message"], message);
+    assert_eq!(answer.body["error"]["statusCode"], status);
+    assert_eq!(answer.body["message"], message);
+    assert!(answer.body["timestamp"].as_str().unwrap().ends_with('Z'));
+}
+
 /// What a test may want otherwise than the rest.
 pub struct Setup {
     pub jwt: JwtConfig,

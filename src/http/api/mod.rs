@@ -16,7 +16,7 @@ mod subscriptions;
 use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use poem::{Endpoint, EndpointExt, Response, Route};
+use poem::{Endpoint, EndpointExt, Response, Route, http::header, middleware::SetHeader};
 use poem_openapi::{OpenApiService, Tags};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::Semaphore;
@@ -86,11 +86,13 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description("Subscriptions, phone numbers and usage: what apps ask about their users.")
         .url_prefix("/api");
+    // What a user has is for who asked, and for now.
+    let never_cached = SetHeader::new().overriding(header::CACHE_CONTROL, "no-store");
     let authenticator = Arc::new(Authenticator::new(ctx, options.jwks_refresh));
     let routes = Route::new()
         .nest("/", health)
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
-        .nest("/api", service.data(authenticator));
+        .nest("/api", service.data(authenticator).with(never_cached));
     edge::wrap(routes, &ctx.config, ctx.clock.clone())
 }

@@ -26,7 +26,10 @@ use crate::{
     queue,
 };
 
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// The first looks come quickly, since most orders are done in a second or two; the later ones
+/// spare the database, which the receiver needs more.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an account has of what it ordered.
 pub struct Standing {
@@ -148,6 +151,7 @@ impl Shared {
     ) -> Result<Standing, Problem> {
         let place = self.waiting.try_acquire();
         let started = Clock::instant();
+        let mut pause = FIRST_PAUSE;
         loop {
             let standing = {
                 let mut tx = self.begin(account).await?;
@@ -157,7 +161,8 @@ impl Shared {
             if is_over || is_settled(&standing) || standing.failure().is_some() {
                 return Ok(standing);
             }
-            sleep(LOOK_EVERY).await;
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
     }
 }

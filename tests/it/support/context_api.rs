@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::{
+    Route,
+    listener::{Acceptor, Listener, TcpListener},
+};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -99,7 +102,8 @@ impl Api {
             provision_wait: setup.provision_wait,
             jwks_refresh: setup.refresh,
         };
-        let routes = api::routes(&ctx, options);
+        // Nested, as the server does it.
+        let routes = Route::new().nest("/", api::routes(&ctx, options));
         let acceptor = TcpListener::bind("127.0.0.1:0")
             .into_acceptor()
             .await

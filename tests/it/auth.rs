@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tollkeeper::{cli::keys, http::auth::Scope};
+use tollkeeper::{cli::keys, db::api_keys, http::auth::Scope};
 
 use crate::support::context_api::{Api, JWT_SECRET, signed, token};
 
@@ -260,6 +260,19 @@ async fn the_last_use_of_a_key_is_written_at_most_once_a_minute() {
     join_all((0..20).map(|_| api.get(&path, &key))).await;
 
     assert_eq!(writes().await, 2);
+}
+
+#[tokio::test]
+async fn of_two_requests_that_saw_a_key_idle_one_writes_its_use() {
+    let api = Api::start().await;
+    let mut conn = api.db.acquire().await.unwrap();
+    let now = api.ctx.clock.now();
+    let made = keys::create(&mut conn, "crm", &[Scope::All], None, now)
+        .await
+        .unwrap();
+
+    assert!(api_keys::touch(&mut conn, made.id, now).await.unwrap());
+    assert!(!api_keys::touch(&mut conn, made.id, now).await.unwrap());
 }
 
 #[tokio::test]

@@ -17,10 +17,14 @@ fn wish(account_id: &str) -> Value {
 
 /// Carries out an order as the workers do, as soon as its job is stored.
 async fn provision_when_asked(api: &Api, account_id: &str, number: &str) {
+    until_asked(api, account_id).await;
+    api.provisioned(account_id, number).await;
+}
+
+async fn until_asked(api: &Api, account_id: &str) {
     while api.jobs(account_id).await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    api.provisioned(account_id, number).await;
 }
 
 #[tokio::test]
@@ -125,56 +129,32 @@ async fn an_order_for_an_active_account_buys_nothing() {
 #[tokio::test]
 async fn an_order_that_failed_says_why_and_may_be_repeated() {
     let api = Api::start().await;
-    let ann = token("ann");
     api.subscriber("ann", "repx1", "active").await;
-    sqlx::query(
-        "create function fail() returns trigger language plpgsql as $$
-         begin
-             update telephony set status = 'failed', why = 'no number for +14155550100 in stock';
-             return null;
-         end $$",
-    )
-    .execute(&api.db)
-    .await
-    .unwrap();
-    sqlx::query("create trigger fail after insert on queue.jobs execute function fail()")
+    let ann = token("ann");
+
+    let (failed, ()) = tokio::join!(api.post(PROVISION, &ann, wish("ann")), async {
+        until_asked(&api, "ann").await;
+        sqlx::raw_sql(
+            "update telephony set status = 'failed', why = 'no +14155550100 in stock';
+             delete from queue.jobs",
+        )
         .execute(&api.db)
         .await
         .unwrap();
-
-    let answer = api.post(PROVISION, &ann, wish("ann")).await;
+    });
+    let (again, ()) = tokio::join!(
+        api.post(PROVISION, &ann, wish("ann")),
+        provision_when_asked(&api, "ann", "+14155550100"),
+    );
 
     assert_enveloped(
-        &answer,
+        &failed,
         500,
         "PROVISIONING_ERROR",
         "Failed to provision Twilio",
     );
-    assert_eq!(
-        answer.body["error"]["details"],
-        "no number for +*** in stock"
-    );
-
-    sqlx::query("drop trigger fail on queue.jobs")
-        .execute(&api.db)
-        .await
-        .unwrap();
-    sqlx::query("delete from queue.jobs")
-        .execute(&api.db)
-        .await
-        .unwrap();
-    let (answer, ()) = tokio::join!(api.post(PROVISION, &ann, wish("ann")), async {
-        while api.jobs("ann").await == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let status: String = sqlx::query_scalar("select status from telephony")
-            .fetch_one(&api.db)
-            .await
-            .unwrap();
-        assert_eq!(status, "pending");
-        api.provisioned("ann", "+14155550100").await;
-    });
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(failed.body["error"]["details"], "no +*** in stock");
+    assert_eq!(again.status, StatusCode::OK, "{}", again.text);
 }
 
 #[tokio::test]
@@ -330,4 +310,72 @@ async fn orders_at_the_same_moment_make_one_job() {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
     }
     assert_eq!(api.jobs("ann").await, 1);
+}
+
+#[tokio::test]
+async fn an_order_after_a_release_is_a_new_turn_and_after_a_failure_the_same() {
+    let setup = Setup {
+        provision_wait: Duration::ZERO,
+        ..Setup::default()
+    };
+    let api = Api::start_with(setup).await;
+    for (account_id, status, turn) in [
+        ("released", "released", 4),
+        ("failed", "failed", 3),
+        ("pending", "pending", 3),
+        ("suspended", "suspended", 3),
+    ] {
+        api.subscriber(account_id, "repx1", "active").await;
+        sqlx::query(
+            "insert into telephony (account_id, status, turn, area_code, release_at)
+             values ($1, $2, 3, '415', now())",
+        )
+        .bind(account_id)
+        .bind(status)
+        .execute(&api.db)
+        .await
+        .unwrap();
+
+        let answer = api
+            .post(PROVISION, &token(account_id), wish(account_id))
+            .await;
+
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+        let found: (String, i32, Option<String>) =
+            sqlx::query_as("select status, turn, area_code from telephony where account_id = $1")
+                .bind(account_id)
+                .fetch_one(&api.db)
+                .await
+                .unwrap();
+        let expected = if status == "suspended" {
+            "suspended"
+        } else {
+            "pending"
+        };
+        assert_eq!(found, (expected.to_owned(), turn, Some("415".to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn a_known_email_address_stays() {
+    let setup = Setup {
+        provision_wait: Duration::ZERO,
+        ..Setup::default()
+    };
+    let api = Api::start_with(setup).await;
+    api.subscriber("ann", "repx1", "active").await;
+    sqlx::query("update accounts set email = 'first@example.com'")
+        .execute(&api.db)
+        .await
+        .unwrap();
+    let key = api.key(&[Scope::TelephonyWrite]).await;
+
+    let answer = api.post(PROVISION, &key, wish("ann")).await;
+
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    let email: String = sqlx::query_scalar("select email from accounts")
+        .fetch_one(&api.db)
+        .await
+        .unwrap();
+    assert_eq!(email, "first@example.com");
 }

@@ -115,12 +115,17 @@ impl Shared {
         email: Option<&str>,
         area_code: Option<&str>,
     ) -> sqlx::Result<()> {
-        telephony_orders::ensure_account(tx, account.as_str(), email).await?;
-        telephony_orders::order(tx, account.as_str(), area_code).await?;
         let job = ProvisionSubaccount {
             account_id: account.as_str().to_owned(),
         };
+        let account_id = account.as_str();
+        // The job first: a running one locks its row before the account's, and so do we.
         queue::enqueue(tx, &job).await?;
+        telephony_orders::ensure_account(tx, account_id, email).await?;
+        if let Some(email) = email {
+            telephony_orders::set_first_email(tx, account_id, email).await?;
+        }
+        telephony_orders::order(tx, account_id, area_code).await?;
         Ok(())
     }
 

@@ -1,4 +1,6 @@
 //! Tokens that an identity provider signed, by the keys it publishes.
+//!
+//! The keys in `golden/jwt` were made for these tests and open nothing else.
 
 use std::{
     sync::{

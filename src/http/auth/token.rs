@@ -140,18 +140,21 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    async fn check(claims: Value, expected: Result<&str, TokenError>) {
-        let config = JwtConfig {
+    fn config() -> JwtConfig {
+        JwtConfig {
             secret: Some("a secret of the house".to_owned().into()),
             issuer: Some("xswarm-api".to_owned()),
             audience: Some("xswarm-users".to_owned()),
             jwks_url: None,
-        };
+        }
+    }
+
+    async fn check(claims: Value, expected: Result<&str, TokenError>) {
         let key = EncodingKey::from_secret(b"a secret of the house");
         let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
         let now = DateTime::from_timestamp(NOW, 0).unwrap();
 
-        let found = TokenVerifier::new(&config, RefreshRule::default())
+        let found = TokenVerifier::new(&config(), RefreshRule::default())
             .verify(&token, now)
             .await;
 
@@ -226,5 +229,24 @@ mod tests {
             Ok("user-1"),
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn one_changed_character_anywhere_spoils_a_token() {
+        let key = EncodingKey::from_secret(b"a secret of the house");
+        let token = encode(&Header::new(Algorithm::HS256), &claims(json!({})), &key).unwrap();
+        let verifier = TokenVerifier::new(&config(), RefreshRule::default());
+        let now = DateTime::from_timestamp(NOW, 0).unwrap();
+        assert!(verifier.verify(&token, now).await.is_ok());
+        for position in 0..token.len() {
+            for other in ["A", "B", ".", "="] {
+                let mut changed = token.clone();
+                changed.replace_range(position..=position, other);
+                if changed != token {
+                    let found = verifier.verify(&changed, now).await;
+                    assert_eq!(found, Err(TokenError::Invalid), "{changed}");
+                }
+            }
+        }
     }
 }

@@ -126,7 +126,10 @@ struct Signed {
 
 impl Signed {
     fn by(&self) -> By<'_> {
-        By { who: &self.who, why: &self.why }
+        By {
+            who: &self.who,
+            why: &self.why,
+        }
     }
 }
 
@@ -163,7 +166,11 @@ impl Verb {
         let output = program.output;
         let done = |done: String| output.print(&json!({ "done": done }), |_| done.clone());
         match self {
-            Verb::List { which, limit, before } => {
+            Verb::List {
+                which,
+                limit,
+                before,
+            } => {
                 let jobs = look::list(conn, &which.into(), before, limit).await?;
                 output.print(&jobs, |jobs| text::list(jobs));
             }
@@ -173,7 +180,9 @@ impl Verb {
             },
             Verb::Stats => {
                 let (depth, controls) = (look::depth(conn).await?, look::controls(conn).await?);
-                output.print(&json!({ "depth": depth, "controls": controls }), |_| text::stats(&depth, &controls));
+                output.print(&json!({ "depth": depth, "controls": controls }), |_| {
+                    text::stats(&depth, &controls)
+                });
             }
             Verb::Retry { id, by } => {
                 operate::retry(conn, id, by.by()).await?;
@@ -187,7 +196,11 @@ impl Verb {
                 operate::discard(conn, id, by.by()).await?;
                 done(format!("job {id} is put away"));
             }
-            Verb::RetryAll { which, dry_run: true, .. } => {
+            Verb::RetryAll {
+                which,
+                dry_run: true,
+                ..
+            } => {
                 let jobs = operate::count_matching(conn, &which.into()).await?;
                 done(format!("{jobs} jobs match; without --dry-run they run"));
             }
@@ -197,7 +210,9 @@ impl Verb {
             }
             Verb::Pause { scope, name, by } => {
                 operate::pause(conn, scope.into(), &name, by.by()).await?;
-                done(format!("{name} is paused; what runs already runs to its end"));
+                done(format!(
+                    "{name} is paused; what runs already runs to its end"
+                ));
             }
             Verb::Resume { scope, name, by } => {
                 operate::resume(conn, scope.into(), &name, by.by()).await?;
@@ -205,7 +220,9 @@ impl Verb {
             }
             Verb::Cap { kind, max, by } => {
                 operate::cap_kind(conn, &kind, max, by.by()).await?;
-                done(max.map_or(format!("{kind} has no cap"), |max| format!("{kind} runs at most {max} at once")));
+                done(max.map_or(format!("{kind} has no cap"), |max| {
+                    format!("{kind} runs at most {max} at once")
+                }));
             }
         }
         Ok(())

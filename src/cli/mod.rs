@@ -2,6 +2,9 @@
 
 mod check;
 mod database;
+mod jobs;
+mod jobs_text;
+pub mod keys;
 mod made_up;
 mod migrate;
 mod output;
@@ -42,6 +45,7 @@ struct CommandLine {
 enum Command {
     Up(up::Up),
     Migrate(migrate::Migrate),
+    Jobs(jobs::Jobs),
     Secrets(secrets::Secrets),
     Config(check::Config),
 }
@@ -51,6 +55,7 @@ impl Command {
         match self {
             Command::Up(command) => command.run(program).await,
             Command::Migrate(command) => command.run(program).await,
+            Command::Jobs(command) => command.run(program).await,
             Command::Secrets(command) => command.run(program).await,
             Command::Config(command) => command.run(program),
         }

@@ -4,15 +4,19 @@
 //! say whether they won.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod databases;
 pub mod findings;
+pub mod overview;
 pub mod phone_numbers;
 pub mod provider_calls;
+pub mod readiness;
 pub mod retention;
 pub mod sealed_columns;
 pub mod subaccounts;
 pub mod subscriptions;
 pub mod telephony;
+pub mod telephony_orders;
 pub mod webhooks;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};

@@ -4,16 +4,14 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use poem::{
-    Body, Endpoint, EndpointExt, Error, IntoResponse, Request, Response, Result,
-    error::{MethodNotAllowedError, NotFoundError},
+    Body, Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response, Result,
     http::StatusCode,
     middleware::{CatchPanic, RequestId, ReuseId},
 };
-use serde_json::json;
 use tokio::time::timeout;
 
-use super::receiver;
-use crate::clock::Clock;
+use super::{family::Family, problem::Problem, receiver};
+use crate::{clock::Clock, context::Context};
 
 /// In bytes, for everything that is not Stripe's.
 const BODY_MAX: usize = 64 * 1024;
@@ -21,46 +19,20 @@ const BODY_MAX: usize = 64 * 1024;
 /// The routes as the world sees them. The order matters: the last one named is the first one passed.
 pub fn around<Routes>(
     routes: Routes,
-    clock: &Clock,
-    body_deadline: Duration,
+    ctx: &Context,
 ) -> impl Endpoint<Output = Response> + use<Routes>
 where
     Routes: Endpoint + 'static,
 {
-    let (unknown, unsupported, broken) = (clock.clone(), clock.clone(), clock.clone());
-    let clock = clock.clone();
+    let body_deadline = ctx.config.http.body_deadline;
+    let (clock, broken) = (ctx.clock.clone(), ctx.clock.clone());
     routes
-        .around(move |next, request| {
-            let clock = clock.clone();
-            async move { with_whole_body(next, request, body_deadline, &clock).await }
-        })
-        .catch_error(move |_: NotFoundError| {
-            let response = problem(
-                &unknown,
-                StatusCode::NOT_FOUND,
-                "NOT_FOUND",
-                "there is no such path",
-            );
-            async move { response }
-        })
-        .catch_error(move |_: MethodNotAllowedError| {
-            let response = problem(
-                &unsupported,
-                StatusCode::METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                "this path does not take that method",
-            );
-            async move { response }
-        })
+        .around(move |next, request| with_whole_body(next, request, body_deadline))
+        .around(move |next, request| render(next, request, clock.clone()))
         .with(
             CatchPanic::new().with_handler(move |_: Box<dyn Any + Send>| {
                 // The panic's own words were logged where it happened, and may hold anything.
-                problem(
-                    &broken,
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "INTERNAL_ERROR",
-                    "something went wrong on our side",
-                )
+                Problem::internal().into_response(Family::Enveloped, broken.now())
             }),
         )
         .around(logged)
@@ -72,7 +44,6 @@ async fn with_whole_body<E: Endpoint>(
     next: Arc<E>,
     mut request: Request,
     deadline: Duration,
-    clock: &Clock,
 ) -> Result<Response> {
     let limit = if receiver::is_stripe(request.uri().path()) {
         receiver::STRIPE_BODY_MAX
@@ -80,36 +51,38 @@ async fn with_whole_body<E: Endpoint>(
         BODY_MAX
     };
     let body = request.take_body().into_bytes_limit(limit);
-    match timeout(deadline, body).await {
-        Ok(Ok(body)) => request.set_body(Body::from(body)),
-        Ok(Err(error)) => {
-            let error = Error::from(error);
-            return Ok(if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                problem(
-                    clock,
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "BODY_TOO_LARGE",
-                    "the body is too large",
-                )
-            } else {
-                problem(
-                    clock,
-                    StatusCode::BAD_REQUEST,
-                    "BODY_UNREADABLE",
-                    "the body cannot be read",
-                )
-            });
-        }
-        Err(_) => {
-            return Ok(problem(
-                clock,
-                StatusCode::REQUEST_TIMEOUT,
-                "BODY_TOO_SLOW",
-                "the body took too long",
-            ));
-        }
-    }
+    let body = timeout(deadline, body).await.map_err(|_| {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Problem::new(
+            status,
+            "BODY_TOO_SLOW",
+            "The body of the request took too long",
+        )
+    })??;
+    request.set_body(Body::from(body));
     next.call(request).await.map(IntoResponse::into_response)
+}
+
+/// Every error becomes a body in the shape of its path.
+pub(super) async fn render<E: Endpoint>(
+    routes: Arc<E>,
+    request: Request,
+    clock: Clock,
+) -> Result<Response> {
+    let family = Family::of(request.uri().path());
+    let error = match routes.call(request).await {
+        Ok(response) => return Ok(response.into_response()),
+        Err(error) => error,
+    };
+    let pattern = error.data::<PathPattern>().cloned();
+    let mut response = match Problem::of_error(&error) {
+        Some(problem) => problem.into_response(family, clock.now()),
+        None => error.into_response(),
+    };
+    if let Some(pattern) = pattern {
+        response.set_data(pattern);
+    }
+    Ok(response)
 }
 
 /// One line for each request: no query, no token, no number.
@@ -129,19 +102,6 @@ async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response>
     Ok(response)
 }
 
-fn problem(clock: &Clock, status: StatusCode, code: &str, message: &str) -> Response {
-    let body = json!({
-        "success": false,
-        "error": { "code": code, "message": message, "statusCode": status.as_u16() },
-        "message": message,
-        "timestamp": clock.now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-    });
-    Response::builder()
-        .status(status)
-        .content_type("application/json")
-        .body(body.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +113,9 @@ mod tests {
             "/broken",
             make(async |_| -> Result<()> { panic!("a secret") }),
         );
-        let app = around(routes, &Clock::default(), Duration::from_secs(1));
+        let app = routes.with(CatchPanic::new().with_handler(|_: Box<dyn Any + Send>| {
+            Problem::internal().into_response(Family::Enveloped, Clock::default().now())
+        }));
 
         let request = Request::builder().uri_str("/broken").finish();
         let response = app.call(request).await.unwrap();

@@ -2,13 +2,18 @@
 //!
 //! It stores and answers. It does no work and calls no provider.
 
+pub mod api;
+pub mod auth;
+mod family;
+pub mod health;
 mod layers;
 pub mod listener;
+mod problem;
 pub mod receiver;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use poem::{Endpoint, Route, Server};
+use poem::{Endpoint, Response, Route, Server};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -25,22 +30,25 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Returns after every webhook that was taken in is stored or was refused to its sender.
 pub async fn serve(
     ctx: Context,
+    options: api::Options,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let (receiver, storing) = Receiver::start(&ctx);
-    let http = &ctx.config.http;
-    let app = layers::around(routes(&receiver), &ctx.clock, http.body_deadline);
+    let app = layers::around(routes(&ctx, options, &receiver), &ctx);
     drop(receiver);
-    let listener = Guarded::new(listener, Limits::of(http));
+    let listener = Guarded::new(listener, Limits::of(&ctx.config.http));
     Server::new(listener)
         .run_with_graceful_shutdown(app, shutdown.cancelled(), Some(DRAIN))
         .await?;
     storing.await.map_err(io::Error::other)
 }
 
-/// Every route of the service.
-fn routes(receiver: &Arc<Receiver>) -> impl Endpoint + use<> {
-    receiver::routes(Route::new(), receiver)
-    // The API's routes are nested here.
+/// Every route of the service: the providers' paths first, everything else is the API's.
+fn routes(
+    ctx: &Context,
+    options: api::Options,
+    receiver: &Arc<Receiver>,
+) -> impl Endpoint<Output = Response> + use<> {
+    receiver::routes(Route::new(), receiver).nest("/", api::routes(ctx, options))
 }

@@ -1,13 +1,21 @@
 //! The service, through HTTP and the real queue on a real Postgres.
 
+mod api;
+mod auth;
 mod callbacks;
 mod cli;
 mod config;
 mod embedded;
 mod fairness;
 mod floors;
+mod health;
+mod http_edge;
+mod identity_provider;
+mod isolation;
+mod openapi;
 mod operators;
 mod outages;
+mod provisioning_api;
 mod queue;
 mod receiver;
 mod schema;

@@ -42,8 +42,6 @@ impl Service {
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Service {
         let options = cluster::fresh_database_options().await;
-        let mut config = config();
-        change(&mut config);
         let pool = |size| {
             PgPoolOptions::new()
                 .max_connections(size)
@@ -54,8 +52,24 @@ impl Service {
             work: pool(12),
             console: pool(4),
         };
+        Service::of(pools, pool(4), change)
+    }
+
+    /// Over a pool of the test's own, whatever the service uses it for.
+    pub fn over(db: PgPool, change: impl FnOnce(&mut Config)) -> Service {
+        let pools = Pools {
+            ingest: db.clone(),
+            work: db.clone(),
+            console: db.clone(),
+        };
+        Service::of(pools, db, change)
+    }
+
+    fn of(pools: Pools, db: PgPool, change: impl FnOnce(&mut Config)) -> Service {
+        let mut config = config();
+        change(&mut config);
         let ctx = Context::new(config, pools, Clock::default()).unwrap();
-        Service { db: pool(4), ctx }
+        Service { ctx, db }
     }
 
     pub fn work(&self, register: Register) -> Worker {

@@ -3,14 +3,16 @@
 use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
+    time::Duration,
 };
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollkeeper::{
     config::Config,
-    http,
+    http::{self, api::Options, auth::RefreshRule, health::Providers},
     signature::{stripe, twilio},
 };
 
@@ -18,6 +20,16 @@ use super::service::Service;
 
 /// The first secret of the tests' configuration.
 pub const STRIPE_SECRET: &str = "whsec_test_tollkeeper";
+
+/// What the API is told beside the context.
+pub fn options() -> Options {
+    Options {
+        providers: Providers::Sandbox,
+        metrics: PrometheusBuilder::new().build_recorder().handle(),
+        provision_wait: Duration::from_secs(8),
+        jwks_refresh: RefreshRule::default(),
+    }
+}
 
 pub struct Web {
     pub service: Service,
@@ -37,7 +49,12 @@ impl Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(http::serve(service.ctx.clone(), listener, stop.clone()));
+        let ended = tokio::spawn(http::serve(
+            service.ctx.clone(),
+            options(),
+            listener,
+            stop.clone(),
+        ));
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Web {

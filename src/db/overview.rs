@@ -1,0 +1,151 @@
+//! What an app may see of an account. Every function runs in a transaction of
+//! [`super::as_account`]; the account is named in the statement as well, for the index and because
+//! two locks are better than one.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// The subscription that counts.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Subscription {
+    pub subscription_ref: String,
+    pub customer_ref: String,
+    pub status: String,
+    pub tier: Option<String>,
+    pub price_ref: Option<String>,
+    pub period_starts_at: Option<DateTime<Utc>>,
+    pub period_ends_at: Option<DateTime<Utc>>,
+    pub trial_ends_at: Option<DateTime<Utc>>,
+    pub cancel_at_period_end: bool,
+    pub canceled_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub synced_at: DateTime<Utc>,
+}
+
+/// Of several subscriptions the one that gives most counts: a running one before one that is past
+/// due, and that before an ended one; the youngest of equals.
+pub async fn subscription(
+    conn: &mut PgConnection,
+    account_id: &str,
+) -> sqlx::Result<Option<Subscription>> {
+    sqlx::query_as(
+        "select subscription_ref, customer_ref, status, tier, price_ref, period_starts_at,
+                period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, created_at, synced_at
+         from subscriptions
+         where account_id = $1
+         order by case when status in ('active', 'trialing') then 0
+                       when status = 'past_due' then 1 else 2 end,
+                  created_at desc, subscription_ref
+         limit 1",
+    )
+    .bind(account_id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Whether the account is known at all.
+pub async fn has_account(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from accounts where account_id = $1)")
+        .bind(account_id)
+        .fetch_one(conn)
+        .await
+}
+
+/// Where an account's telephony stands.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Telephony {
+    /// pending, provisioning, active, suspended, failed or released.
+    pub status: String,
+    /// Why it is suspended or failed.
+    pub why: Option<String>,
+    pub created_at: DateTime<Utc>,
+    /// E.164; the account's first number, once it is bought.
+    pub phone_number: Option<String>,
+    /// Whether that number takes calls.
+    pub has_active_number: bool,
+}
+
+pub async fn telephony(
+    conn: &mut PgConnection,
+    account_id: &str,
+) -> sqlx::Result<Option<Telephony>> {
+    sqlx::query_as(
+        "select t.status, t.why, t.created_at, n.phone_number,
+                coalesce(n.status = 'active', false) as has_active_number
+         from telephony t
+         left join lateral (
+             select phone_number, status
+             from phone_numbers
+             where account_id = t.account_id and status in ('configuring', 'active', 'suspended')
+             order by status = 'active' desc, is_primary desc, purchased_at, id
+             limit 1
+         ) n on true
+         where t.account_id = $1",
+    )
+    .bind(account_id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// An account's subaccount at Twilio, without its token.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Subaccount {
+    /// `AC…`
+    pub subaccount_ref: String,
+    pub friendly_name: String,
+    /// active, suspended or closed.
+    pub status: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// None while it is only ordered.
+pub async fn subaccount(
+    conn: &mut PgConnection,
+    account_id: &str,
+) -> sqlx::Result<Option<Subaccount>> {
+    sqlx::query_as(
+        "select subaccount_ref, friendly_name, status, created_at from twilio_subaccounts
+         where account_id = $1 and status <> 'ordered'",
+    )
+    .bind(account_id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// A number an account holds.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct PhoneNumber {
+    pub id: Uuid,
+    pub account_id: String,
+    /// E.164.
+    pub phone_number: String,
+    /// `PN…`
+    pub number_ref: String,
+    pub friendly_name: Option<String>,
+    /// As the provider spells them.
+    pub capabilities: Option<Value>,
+    pub is_primary: bool,
+    pub status: String,
+    pub purchased_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The numbers in use, the primary one first.
+pub async fn active_numbers(
+    conn: &mut PgConnection,
+    account_id: &str,
+) -> sqlx::Result<Vec<PhoneNumber>> {
+    sqlx::query_as(
+        "select id, account_id, phone_number, number_ref, friendly_name, capabilities, is_primary,
+                status, purchased_at, created_at, updated_at
+         from phone_numbers
+         where account_id = $1 and status = 'active'
+         order by is_primary desc, purchased_at, id",
+    )
+    .bind(account_id)
+    .fetch_all(conn)
+    .await
+}

@@ -1,0 +1,122 @@
+//! The bodies that every operation shares, and how an operation says in the specification what its
+//! refusals look like.
+
+use std::marker::PhantomData;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    ApiResponse, Object,
+    payload::{Json, Payload},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    types::{Any, ParseFromJSON, ToJSON, Type},
+};
+use serde_json::Value;
+
+use crate::http::problem::{Problem, timestamp};
+
+/// A success of `/api/subscription/*`: the object is in `data`, the sentence in `message`.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct Envelope<T: Type + ParseFromJSON + ToJSON + Send + Sync> {
+    /// Always true.
+    pub success: bool,
+    pub data: T,
+    pub message: Option<String>,
+    /// When this was answered, ISO 8601 in UTC.
+    pub timestamp: String,
+}
+
+impl<T: Type + ParseFromJSON + ToJSON + Send + Sync> Envelope<T> {
+    pub fn new(data: T, message: &str, now: DateTime<Utc>) -> Json<Envelope<T>> {
+        Json(Envelope {
+            success: true,
+            data,
+            message: Some(message.to_owned()),
+            timestamp: timestamp(now),
+        })
+    }
+}
+
+/// A refusal of `/api/subscription/*`.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct EnvelopedProblem {
+    /// Always false.
+    pub success: bool,
+    pub error: ProblemBody,
+    /// The same sentence as in `error`.
+    pub message: String,
+    pub timestamp: String,
+}
+
+/// What is wrong, for a program and for a person.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct ProblemBody {
+    /// UPPER_SNAKE; never changes once given out.
+    pub code: String,
+    pub message: String,
+    pub status_code: u16,
+    pub details: Option<Any<Value>>,
+}
+
+/// A refusal of `/api/twilio/*` and of `/api/subscription/{userId}`.
+#[derive(Debug, Object)]
+pub struct FlatProblem {
+    /// Always false.
+    pub success: bool,
+    /// A sentence for a person.
+    pub error: String,
+    /// UPPER_SNAKE; never changes once given out.
+    pub code: String,
+}
+
+/// The refusal of an operation whose refusals have the body `B`. `B` is documentation: the body is
+/// written where every error is, by the family of the path.
+pub struct Refused<B>(Problem, PhantomData<fn() -> B>);
+
+impl<B, E: Into<Problem>> From<E> for Refused<B> {
+    fn from(error: E) -> Refused<B> {
+        Refused(error.into(), PhantomData)
+    }
+}
+
+impl<B> From<Refused<B>> for poem::Error {
+    fn from(refused: Refused<B>) -> poem::Error {
+        refused.0.into()
+    }
+}
+
+impl<B: Type + ParseFromJSON + ToJSON> ApiResponse for Refused<B> {
+    fn meta() -> MetaResponses {
+        let responses = [
+            (400, "Something in the request is missing or wrong."),
+            (401, "No credential, or one that is not good."),
+            (403, "The credential does not allow this."),
+            (404, "There is no such thing."),
+            (500, "It was tried and failed."),
+            (
+                503,
+                "We are broken for the moment; `Retry-After` says when to come back.",
+            ),
+        ];
+        MetaResponses {
+            responses: responses
+                .map(|(status, description)| MetaResponse {
+                    description,
+                    status: Some(status),
+                    status_range: None,
+                    content: vec![MetaMediaType {
+                        content_type: Json::<B>::CONTENT_TYPE,
+                        schema: Json::<B>::schema_ref(),
+                    }],
+                    headers: Vec::new(),
+                })
+                .into(),
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        B::register(registry);
+    }
+}

@@ -1,0 +1,96 @@
+//! What apps ask: JSON over HTTP, described by `/openapi.json`.
+//!
+//! Every operation authenticates first, and reads and writes as the one account it is about.
+
+mod edge;
+mod envelope;
+mod links;
+mod number_view;
+mod plan;
+mod provision;
+mod provision_twilio;
+mod subaccounts;
+mod subscription_view;
+mod subscriptions;
+
+use std::{sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use poem::{Endpoint, EndpointExt, Response, Route, http::header, middleware::SetHeader};
+use poem_openapi::{OpenApiService, Tags};
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::Semaphore;
+use tollkeeper_jobs::plans::Catalogue;
+
+use self::{subaccounts::Subaccounts, subscriptions::Subscriptions};
+use super::{
+    auth::{AccountId, Authenticator, RefreshRule},
+    health::{self, Providers},
+};
+use crate::{clock::Clock, context::Context, db, queue::Wake};
+
+/// So many requests may wait for their order to be carried out; the others are told to come back.
+const WAITING_MAX: usize = 64;
+
+/// What the API is told besides the context.
+pub struct Options {
+    pub providers: Providers,
+    pub metrics: PrometheusHandle,
+    /// How long a request for telephony waits before it answers 202; 8 s is what clients bear.
+    pub provision_wait: Duration,
+    pub jwks_refresh: RefreshRule,
+}
+
+/// What every operation works with.
+struct Shared {
+    pool: PgPool,
+    clock: Clock,
+    wake: Wake,
+    catalogue: Arc<Catalogue>,
+    public_base_url: String,
+    provision_wait: Duration,
+    waiting: Semaphore,
+}
+
+impl Shared {
+    /// A transaction that sees this account and nothing else.
+    async fn begin(&self, account: &AccountId) -> sqlx::Result<Transaction<'static, Postgres>> {
+        db::as_account(&self.pool, account.as_str()).await
+    }
+}
+
+#[derive(Tags)]
+enum Tag {
+    /// What a user pays for and gets.
+    Subscription,
+    /// Subaccounts and numbers at Twilio.
+    Telephony,
+}
+
+/// Everything the API serves, health checks and documentation included. To be nested at `/`, where
+/// it also answers for paths that nobody knows.
+pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Response> + use<> {
+    let health = health::routes(ctx, options.providers, options.metrics);
+    let shared = Arc::new(Shared {
+        pool: ctx.pools.ingest.clone(),
+        clock: ctx.clock.clone(),
+        wake: ctx.wake.clone(),
+        catalogue: ctx.catalogue.clone(),
+        public_base_url: ctx.config.public_base_url.clone(),
+        provision_wait: options.provision_wait,
+        waiting: Semaphore::new(WAITING_MAX),
+    });
+    let operations = (Subscriptions(shared.clone()), Subaccounts(shared));
+    let service = OpenApiService::new(operations, "Tollkeeper", "1")
+        .description("Subscriptions, phone numbers and usage: what apps ask about their users.")
+        .url_prefix("/api");
+    // What a user has is for who asked, and for now.
+    let never_cached = SetHeader::new().overriding(header::CACHE_CONTROL, "no-store");
+    let authenticator = Arc::new(Authenticator::new(ctx, options.jwks_refresh));
+    let routes = Route::new()
+        .nest("/", health)
+        .at("/openapi.json", service.spec_endpoint())
+        .nest("/docs", service.swagger_ui())
+        .nest("/api", service.data(authenticator).with(never_cached));
+    edge::wrap(routes, &ctx.config, ctx.clock.clone())
+}

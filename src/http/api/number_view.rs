@@ -1,0 +1,117 @@
+//! Numbers as `GET /api/twilio/numbers` shows them.
+
+use poem_openapi::Object;
+use serde_json::Value;
+
+use crate::{db::overview::PhoneNumber, http::problem::timestamp};
+
+#[derive(Debug, Object)]
+pub struct Numbers {
+    /// Always true.
+    success: bool,
+    /// The primary one first; empty when the user has none.
+    numbers: Vec<Number>,
+}
+
+/// A number in use.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct Number {
+    id: String,
+    user_id: String,
+    /// E.164.
+    phone_number: String,
+    /// `PN…`
+    phone_sid: String,
+    friendly_name: Option<String>,
+    capabilities: Capabilities,
+    is_primary: bool,
+    status: String,
+    purchased_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Object)]
+struct Capabilities {
+    voice: bool,
+    sms: bool,
+    mms: bool,
+}
+
+impl Numbers {
+    /// In the order of the rows.
+    pub fn of(rows: Vec<PhoneNumber>) -> Numbers {
+        Numbers {
+            success: true,
+            numbers: rows.into_iter().map(number).collect(),
+        }
+    }
+}
+
+fn number(row: PhoneNumber) -> Number {
+    Number {
+        id: row.id.to_string(),
+        user_id: row.account_id,
+        phone_number: row.phone_number,
+        phone_sid: row.number_ref,
+        friendly_name: row.friendly_name,
+        capabilities: capabilities(row.capabilities.as_ref()),
+        is_primary: row.is_primary,
+        status: row.status,
+        purchased_at: row.purchased_at.map(timestamp),
+        created_at: timestamp(row.created_at),
+        updated_at: timestamp(row.updated_at),
+    }
+}
+
+/// Twilio writes `voice`, `SMS` and `MMS`, and in other places all of them small.
+fn capabilities(stored: Option<&Value>) -> Capabilities {
+    let has = |name: &str| {
+        stored
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .any(|(key, value)| key.eq_ignore_ascii_case(name) && value == &Value::Bool(true))
+    };
+    Capabilities {
+        voice: has("voice"),
+        sms: has("sms"),
+        mms: has("mms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn capabilities_read_in_either_spelling() {
+        let all = Capabilities {
+            voice: true,
+            sms: true,
+            mms: true,
+        };
+        let none = Capabilities {
+            voice: false,
+            sms: false,
+            mms: false,
+        };
+
+        assert_eq!(
+            capabilities(Some(&json!({ "voice": true, "SMS": true, "MMS": true }))),
+            all
+        );
+        assert_eq!(
+            capabilities(Some(&json!({ "voice": true, "sms": true, "mms": true }))),
+            all
+        );
+        assert_eq!(
+            capabilities(Some(&json!({ "voice": "yes", "sms": false }))),
+            none
+        );
+        assert_eq!(capabilities(None), none);
+    }
+}

@@ -1,0 +1,176 @@
+//! Ordering telephony for an account and waiting a while for it.
+//!
+//! The order is a row and a job in one transaction; workers carry it out. Ordering twice is
+//! harmless: there is one row per account, at most one live job, and what is bought is bought once.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::time::sleep;
+use tollkeeper_jobs::{ProvisionSubaccount, mask::mask};
+
+use super::{
+    Shared,
+    plan::{FREE, PRODUCT, is_eligible, is_entitled},
+};
+use crate::{
+    clock::Clock,
+    db::{
+        overview::{self, Subaccount, Telephony},
+        telephony_orders,
+    },
+    http::{
+        auth::{AccountId, Caller},
+        problem::Problem,
+    },
+    queue,
+};
+
+/// The first looks come quickly, since most orders are done in a second or two; the later ones
+/// spare the database, which the receiver needs more.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What an account has of what it ordered.
+pub struct Standing {
+    pub telephony: Option<Telephony>,
+    pub subaccount: Option<Subaccount>,
+}
+
+/// Why no telephony is bought for an account.
+pub struct Ineligible {
+    /// The tier that counts.
+    pub tier: String,
+    /// Of the subscription; none without one.
+    pub status: Option<String>,
+}
+
+impl Standing {
+    /// The number, once it takes calls.
+    pub fn active_number(&self) -> Option<&str> {
+        let telephony = self.telephony.as_ref()?;
+        let is_active = telephony.status == "active" && telephony.has_active_number;
+        telephony.phone_number.as_deref().filter(|_| is_active)
+    }
+
+    pub fn active_subaccount(&self) -> Option<&Subaccount> {
+        self.subaccount
+            .as_ref()
+            .filter(|sub| sub.status == "active")
+    }
+
+    /// What made the workers give up.
+    pub fn failure(&self) -> Option<Problem> {
+        let telephony = self.telephony.as_ref()?;
+        (telephony.status == "failed").then(|| {
+            let why = telephony.why.as_deref().unwrap_or("no reason was recorded");
+            Problem {
+                details: Some(mask(why).into()),
+                ..Problem::new(
+                    poem::http::StatusCode::INTERNAL_SERVER_ERROR,
+                    "PROVISIONING_ERROR",
+                    "Failed to provision Twilio",
+                )
+            }
+        })
+    }
+}
+
+impl Shared {
+    /// Whether telephony may be bought for the account. Its own subscription decides, never what
+    /// the request says about it.
+    pub async fn eligibility(
+        &self,
+        conn: &mut PgConnection,
+        account: &AccountId,
+    ) -> sqlx::Result<Result<(), Ineligible>> {
+        let Some(subscription) = overview::subscription(conn, account.as_str()).await? else {
+            return Ok(Err(Ineligible {
+                tier: FREE.to_owned(),
+                status: None,
+            }));
+        };
+        let status = subscription.status;
+        let tier = subscription
+            .tier
+            .filter(|_| is_entitled(&status))
+            .unwrap_or_else(|| FREE.to_owned());
+        let is_eligible = self
+            .catalogue
+            .tier_named(PRODUCT, &tier)
+            .is_some_and(|tier| is_eligible(tier, &status));
+        Ok(if is_eligible {
+            Ok(())
+        } else {
+            Err(Ineligible {
+                tier,
+                status: Some(status),
+            })
+        })
+    }
+
+    /// Write the order and its job into the caller's transaction. After its commit comes
+    /// [`Shared::ordered`].
+    pub async fn order_telephony(
+        &self,
+        tx: &mut PgConnection,
+        account: &AccountId,
+        email: Option<&str>,
+        area_code: Option<&str>,
+    ) -> sqlx::Result<()> {
+        let job = ProvisionSubaccount {
+            account_id: account.as_str().to_owned(),
+        };
+        let account_id = account.as_str();
+        // The job first: a running one locks its row before the account's, and so do we.
+        queue::enqueue(tx, &job).await?;
+        telephony_orders::ensure_account(tx, account_id, email).await?;
+        if let Some(email) = email {
+            telephony_orders::set_first_email(tx, account_id, email).await?;
+        }
+        telephony_orders::order(tx, account_id, area_code).await?;
+        Ok(())
+    }
+
+    /// Tell the workers and the log that an order is stored.
+    pub fn ordered(&self, account: &AccountId, caller: &Caller) {
+        self.wake.ring();
+        let by = caller.principal();
+        tracing::info!(account.id = %account, %by, "telephony ordered for {account} by {by}");
+    }
+
+    pub async fn standing(
+        &self,
+        conn: &mut PgConnection,
+        account: &AccountId,
+    ) -> sqlx::Result<Standing> {
+        Ok(Standing {
+            telephony: overview::telephony(conn, account.as_str()).await?,
+            subaccount: overview::subaccount(conn, account.as_str()).await?,
+        })
+    }
+
+    /// Look again and again until the order is settled or the patience of a client is used up; the
+    /// last look is returned. No connection is held between two looks.
+    pub async fn wait(
+        &self,
+        account: &AccountId,
+        is_settled: impl Fn(&Standing) -> bool + Send,
+    ) -> Result<Standing, Problem> {
+        let place = self.waiting.try_acquire();
+        let started = Clock::instant();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let standing = {
+                let mut tx = self.begin(account).await?;
+                self.standing(&mut tx, account).await?
+            };
+            let is_over = place.is_err() || started.elapsed() >= self.provision_wait;
+            if is_over || is_settled(&standing) || standing.failure().is_some() {
+                return Ok(standing);
+            }
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        }
+    }
+}

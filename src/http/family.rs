@@ -1,0 +1,63 @@
+//! Which shape of refusal a path has: a matter of the path alone.
+
+/// Which shape of body a path has always answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// `{"success":false,"error":{"code","message","statusCode"},"message","timestamp"}`
+    Enveloped,
+    /// `{"success":false,"error":"text","code"}`
+    Flat,
+    /// The same body, but its clients know one sentence for every kind of missing identity.
+    Tenant,
+}
+
+/// What stands where `GET /api/subscription/:userId` has the user: never a user's id.
+pub const SUBSCRIPTION_WORDS: [&str; 10] = [
+    "billing-history",
+    "check-limits",
+    "clear-cache",
+    "provision-twilio",
+    "status",
+    "track-usage",
+    "twilio-config",
+    "usage",
+    "usage-stats",
+    "validate-access",
+];
+
+impl Family {
+    /// Of a request path, without its query.
+    pub fn of(path: &str) -> Family {
+        if path.starts_with("/api/twilio/") {
+            return Family::Tenant;
+        }
+        let user_id = path
+            .strip_prefix("/api/subscription/")
+            .filter(|rest| !rest.is_empty() && !rest.contains('/'));
+        match user_id {
+            Some(word) if !SUBSCRIPTION_WORDS.contains(&word) => Family::Flat,
+            _ => Family::Enveloped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_alone_decides_the_shape() {
+        for (path, family) in [
+            ("/api/subscription/provision-twilio", Family::Enveloped),
+            ("/api/subscription/twilio-config", Family::Enveloped),
+            ("/api/subscription/usage-stats", Family::Enveloped),
+            ("/api/subscription/", Family::Enveloped),
+            ("/api/subscription/user-1", Family::Flat),
+            ("/api/subscription/user-1/more", Family::Enveloped),
+            ("/api/twilio/numbers", Family::Tenant),
+            ("/nowhere", Family::Enveloped),
+        ] {
+            assert_eq!(Family::of(path), family, "{path}");
+        }
+    }
+}

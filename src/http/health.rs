@@ -1,0 +1,133 @@
+//! Whether this process lives, whether it can serve, and its figures.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use poem::{
+    Endpoint, EndpointExt, Response, Route, get, handler,
+    http::{StatusCode, header},
+    web::{Data, Json},
+};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::time::timeout;
+use tollkeeper_jobs::mask::mask;
+
+use super::problem::timestamp;
+use crate::{clock::Clock, context::Context, db::readiness};
+
+const DATABASE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What is on the other side of the providers' addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Providers {
+    Real,
+    Sandbox,
+}
+
+impl Providers {
+    /// As `/readyz` says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Providers::Real => "real",
+            Providers::Sandbox => "sandbox",
+        }
+    }
+}
+
+struct Probe {
+    pool: PgPool,
+    clock: Clock,
+    providers: Providers,
+    metrics: PrometheusHandle,
+}
+
+/// `/healthz`, `/readyz`, `/metrics`, and `/health` and `/` as older clients know them.
+pub fn routes(
+    ctx: &Context,
+    providers: Providers,
+    metrics: PrometheusHandle,
+) -> impl Endpoint<Output = Response> + use<> {
+    let probe = Arc::new(Probe {
+        pool: ctx.pools.console.clone(),
+        clock: ctx.clock.clone(),
+        providers,
+        metrics,
+    });
+    Route::new()
+        .at("/", get(health))
+        .at("/health", get(health))
+        .at("/healthz", get(healthz))
+        .at("/readyz", get(readyz))
+        .at("/metrics", get(figures))
+        .data(probe)
+}
+
+/// The process answers. Nothing else is asked, so that a broken database restarts no process.
+#[handler]
+fn healthz() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+#[handler]
+fn health(probe: Data<&Arc<Probe>>) -> Json<Value> {
+    Json(json!({
+        "status": "ok",
+        "success": true,
+        "service": "tollkeeper",
+        "data": { "status": "ok" },
+        "timestamp": timestamp(probe.clock.now()),
+    }))
+}
+
+/// Whether requests can be served: the database answers in time and has every migration.
+#[handler]
+async fn readyz(probe: Data<&Arc<Probe>>) -> Response {
+    let reasons = probe.reasons().await;
+    let (code, status) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    let body = json!({
+        "status": status,
+        "reasons": reasons,
+        "providers": probe.providers.as_str(),
+        "timestamp": timestamp(probe.clock.now()),
+    });
+    let mut response = Response::builder().status(code);
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        response = response.header(header::RETRY_AFTER, 2);
+    }
+    response
+        .header(header::CACHE_CONTROL, "no-store")
+        .content_type("application/json; charset=utf-8")
+        .body(body.to_string())
+}
+
+#[handler]
+fn figures(probe: Data<&Arc<Probe>>) -> Response {
+    Response::builder()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(probe.metrics.render())
+}
+
+impl Probe {
+    /// Why this process cannot serve; empty when it can.
+    async fn reasons(&self) -> Vec<String> {
+        let look = async {
+            let mut conn = self.pool.acquire().await?;
+            readiness::missing_migrations(&mut conn).await
+        };
+        match timeout(DATABASE_DEADLINE, look).await {
+            Ok(Ok(missing)) if missing.is_empty() => Vec::new(),
+            Ok(Ok(missing)) => vec![format!(
+                "the database lacks the migrations {missing:?}: run `tollkeeper migrate`"
+            )],
+            Ok(Err(error)) => {
+                tracing::warn!(error = %mask(&error.to_string()), "not ready");
+                vec!["the database does not answer as it should".to_owned()]
+            }
+            Err(_) => vec!["the database did not answer within 1 s".to_owned()],
+        }
+    }
+}

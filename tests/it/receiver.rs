@@ -81,7 +81,12 @@ async fn every_recorded_event_in_three_copies_is_stored_once_with_one_job() {
             "{name}"
         );
     }
-    assert_eq!(counts(&web).await.0, files.len() as i64);
+    let handled = files.iter().filter(|(_, body)| {
+        let recorded: Value = serde_json::from_slice(body).unwrap();
+        stripe_events::route(recorded["type"].as_str().unwrap()).is_some()
+    });
+    let jobs = handled.count() as i64;
+    assert_eq!(counts(&web).await, (files.len() as i64, jobs));
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use crate::support::web::Web;
 const HEAD: &[u8] = b"GET /no/such/path HTTP/1.1\r\nhost: a\r\n\r\n";
 
 fn impatient(config: &mut Config) {
-    config.http.header_deadline = Duration::from_millis(200);
-    config.http.body_deadline = Duration::from_millis(200);
+    config.http.header_deadline = Duration::from_millis(400);
+    config.http.body_deadline = Duration::from_millis(400);
 }
 
 /// Send a start, then a byte every 20 milliseconds; the answer is all that came back until the end.
@@ -120,8 +120,9 @@ async fn a_dripping_body_is_cut_and_a_normal_client_beside_it_is_served() {
         let start = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 5000\r\n\r\n");
         let slow = drip(&web, start.as_bytes(), b'a');
         let (said, lasted) = beside_a_normal_client(&web, slow).await;
+        // The end of a connection may overtake the answer to a client that is still sending.
         assert!(
-            said.starts_with(b"HTTP/1.1 408"),
+            said.is_empty() || said.starts_with(b"HTTP/1.1 408"),
             "{path}: {}",
             String::from_utf8_lossy(&said)
         );

@@ -45,7 +45,12 @@ impl Web {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Web {
-        let service = Service::with(change).await;
+        let service = Service::with(|config| {
+            // Patient: a busy machine is no slow database.
+            config.http.store_deadline = Duration::from_secs(30);
+            change(config);
+        })
+        .await;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

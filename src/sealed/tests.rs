@@ -65,6 +65,18 @@ fn a_new_key_opens_nothing_until_it_is_sealed_again_and_the_old_one_may_go_then(
 }
 
 #[test]
+fn a_value_relabelled_to_another_key_id_does_not_open_even_under_the_same_key() {
+    let here = Place::subaccount_token("ann");
+    let same = "ab".repeat(32);
+    let ring = ring(&[format!("a:{same}"), format!("b:{same}")]);
+    let relabelled = ring.seal(&secret("token"), here).replace("v1.a.", "v1.b.");
+    assert!(matches!(
+        ring.open(&relabelled, here),
+        Err(SealError::DoesNotOpen)
+    ));
+}
+
+#[test]
 fn one_secret_never_seals_to_the_same_text_twice() {
     let ring = ring(&[key(1)]);
     let sealed = || ring.seal(&secret("token"), Place::subaccount_token("ann"));

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tollkeeper");
@@ -40,27 +41,55 @@ fn ended(mut command: Command) -> (i32, String, String) {
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
+/// A running program; killed when the test ends before it did, so that no failure leaves it behind.
+struct Running {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn signal(&self, signal: i32) {
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The server ends with its supervisor, however that one ended.
+fn until_gone(pid_file: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while pid_file.exists() {
+        assert!(
+            Instant::now() < deadline,
+            "the server outlives the program that was killed"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Start it and wait until its database is there; gives what it printed until then.
-fn started(mut command: Command) -> (Child, BufReader<ChildStdout>, String) {
+fn started(mut command: Command) -> (Running, String) {
     let mut child = command
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    let mut running = Running { child, lines };
     let mut printed = String::new();
     while !printed.contains("database: ") {
         assert_ne!(
-            lines.read_line(&mut printed).unwrap(),
+            running.lines.read_line(&mut printed).unwrap(),
             0,
             "it ended: {printed}"
         );
     }
-    (child, lines, printed)
-}
-
-fn signal(child: &Child, signal: i32) {
-    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+    (running, printed)
 }
 
 #[test]
@@ -125,10 +154,13 @@ fn up_makes_its_keys_once_and_a_kill_loses_neither_them_nor_the_database() {
     let data = data_folder("up");
     let keys = data.join("sandbox/keys.env");
 
-    let (mut first, _lines, printed) = started(tollkeeper(&data, &["up", "--sandbox"]));
+    let mut with_a_real_key = tollkeeper(&data, &["up", "--sandbox"]);
+    with_a_real_key.env("STRIPE_SECRET_KEY", "sk_live_1");
+    let (mut first, printed) = started(with_a_real_key);
+    let made_up = "made up ENCRYPTION_KEY, JWT_SECRET, STRIPE_SECRET_KEY";
     assert!(
-        printed.contains("made up ENCRYPTION_KEY, JWT_SECRET"),
-        "{printed}"
+        printed.contains(made_up),
+        "a real key is not for the sandbox: {printed}"
     );
     assert!(
         printed.contains(&*keys.canonicalize().unwrap().to_string_lossy()),
@@ -140,10 +172,13 @@ fn up_makes_its_keys_once_and_a_kill_loses_neither_them_nor_the_database() {
         assert!(!printed.contains(value), "a secret is written, not printed");
     }
     assert_eq!(fs::metadata(&keys).unwrap().mode() & 0o777, 0o600);
-    signal(&first, libc::SIGKILL);
-    first.wait().unwrap();
+    first.signal(libc::SIGKILL);
+    first.child.wait().unwrap();
+    if cfg!(target_os = "linux") {
+        until_gone(&data.join("sandbox/postgres/cluster/postmaster.pid"));
+    }
 
-    let (mut second, _lines, printed) = started(tollkeeper(&data, &["up", "--sandbox"]));
+    let (mut second, printed) = started(tollkeeper(&data, &["up", "--sandbox"]));
     assert!(!printed.contains("made up"), "{printed}");
     assert_eq!(fs::read_to_string(&keys).unwrap(), made_up);
     // Beside the running one: a second is refused, a command joins.
@@ -157,8 +192,8 @@ fn up_makes_its_keys_once_and_a_kill_loses_neither_them_nor_the_database() {
         "{error}"
     );
 
-    signal(&second, libc::SIGTERM);
-    assert_eq!(second.wait().unwrap().code(), Some(0));
+    second.signal(libc::SIGTERM);
+    assert_eq!(second.child.wait().unwrap().code(), Some(0));
     assert!(
         !data
             .join("sandbox/postgres/cluster/postmaster.pid")

@@ -241,3 +241,134 @@ pub fn open_until(row: &Row, quiet: TimeDelta) -> Option<DateTime<Utc>> {
         .filter(|_| is_open)
         .map(|last_sent_at| last_sent_at + quiet)
 }
+
+#[cfg(test)]
+mod history;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
+    const QUIET: TimeDelta = TimeDelta::hours(4);
+
+    fn unknown() -> Row {
+        let row = sent(&Row::planned(), 0, AT);
+        after(
+            &row,
+            &Answer::Unknown {
+                may_be_stored: false,
+            },
+        )
+    }
+
+    fn check(row: &Row, discipline: Discipline, after: TimeDelta, looked: bool, step: Step) {
+        let now = AT + after;
+        let absent_at = looked.then_some(now);
+        let found = next(row, discipline, QUIET, now, absent_at);
+        assert_eq!(
+            found, step,
+            "{discipline:?} after {after}, looked: {looked}"
+        );
+    }
+
+    #[test]
+    fn a_key_is_used_again_for_twenty_hours_and_then_looked_for() {
+        let almost = KEY_IS_GOOD_FOR - TimeDelta::microseconds(1);
+        let keyed = Discipline::Keyed;
+        check(&unknown(), keyed, almost, false, Step::Send { epoch: 0 });
+        check(&unknown(), keyed, KEY_IS_GOOD_FOR, false, Step::LookFirst);
+        check(
+            &unknown(),
+            keyed,
+            KEY_IS_GOOD_FOR,
+            true,
+            Step::Send { epoch: 1 },
+        );
+    }
+
+    #[test]
+    fn an_answer_that_may_be_stored_is_never_asked_for_again() {
+        let row = Row {
+            must_look: true,
+            ..unknown()
+        };
+        let keyed = Discipline::Keyed;
+        check(&row, keyed, TimeDelta::zero(), false, Step::LookFirst);
+        check(
+            &row,
+            keyed,
+            TimeDelta::zero(),
+            true,
+            Step::WaitUntil(AT + QUIET),
+        );
+        check(&row, keyed, QUIET, true, Step::Send { epoch: 1 });
+    }
+
+    #[test]
+    fn what_has_no_key_is_looked_for_before_it_is_asked_for() {
+        let looked_up = Discipline::LookedUp;
+        check(
+            &Row::planned(),
+            looked_up,
+            TimeDelta::zero(),
+            false,
+            Step::LookFirst,
+        );
+        check(
+            &Row::planned(),
+            looked_up,
+            TimeDelta::zero(),
+            true,
+            Step::Send { epoch: 0 },
+        );
+        check(
+            &unknown(),
+            looked_up,
+            TimeDelta::zero(),
+            true,
+            Step::WaitUntil(AT + QUIET),
+        );
+        check(&unknown(), looked_up, QUIET, true, Step::Send { epoch: 1 });
+        check(
+            &unknown(),
+            Discipline::Exact,
+            TimeDelta::zero(),
+            true,
+            Step::Send { epoch: 0 },
+        );
+    }
+
+    #[test]
+    fn a_refusal_counts_once_nothing_is_open() {
+        let refusal = Refusal {
+            status: 400,
+            code: "21422".into(),
+            message: "taken".into(),
+        };
+        let answer = Answer::Refused(refusal.clone());
+        let clean = after(&sent(&Row::planned(), 0, AT), &answer);
+        assert_eq!((clean.state, clean.epoch), (State::Planned, 1));
+
+        let open = after(&sent(&unknown(), 0, AT), &answer);
+        let exact = Discipline::Exact;
+        check(&open, exact, TimeDelta::zero(), false, Step::LookFirst);
+        check(
+            &open,
+            exact,
+            TimeDelta::zero(),
+            true,
+            Step::WaitUntil(AT + QUIET),
+        );
+        check(&open, exact, QUIET, true, Step::Refused(refusal));
+    }
+
+    #[test]
+    fn one_answered_request_does_not_settle_another() {
+        let done = after(&unknown(), &Answer::Done("PN1".into()));
+        assert_eq!(open_until(&done, QUIET), None);
+        let later = AT + TimeDelta::minutes(1);
+        let done = after(&sent(&unknown(), 0, later), &Answer::Done("PN1".into()));
+        assert_eq!(open_until(&done, QUIET), Some(later + QUIET));
+    }
+}

@@ -6,6 +6,7 @@ pub mod config;
 pub mod context;
 pub mod db;
 pub mod queue;
+pub mod sandbox;
 pub mod sealed;
 pub mod signature;
 pub mod work;

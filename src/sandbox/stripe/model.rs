@@ -1,0 +1,243 @@
+//! What the sandbox's Stripe remembers. Instants are Unix seconds, amounts minor units.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Months};
+use rand::{RngExt, SeedableRng, distr::Alphanumeric, rngs::StdRng};
+use serde::{Deserialize, Serialize};
+
+use super::shelf::Object;
+
+pub type Metadata = BTreeMap<String, String>;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// The two shapes of Stripe's objects that live integrations meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiVersion {
+    /// 2025-02-24.acacia: periods on the subscription, `invoice.subscription`.
+    Old,
+    /// 2026-10-28.endive: periods on the items, `invoice.parent`.
+    #[default]
+    New,
+}
+
+impl ApiVersion {
+    /// The version's name, dated.
+    pub fn name(self) -> &'static str {
+        match self {
+            ApiVersion::Old => "2025-02-24.acacia",
+            ApiVersion::New => "2026-10-28.endive",
+        }
+    }
+
+    /// The shape in force at a dated version: basil moved the fields.
+    pub fn of(name: &str) -> ApiVersion {
+        if name < "2025-03-31" {
+            ApiVersion::Old
+        } else {
+            ApiVersion::New
+        }
+    }
+}
+
+/// Makes ids that look like Stripe's, the same ones for the same seed.
+pub struct Ids(StdRng);
+
+impl Ids {
+    pub fn new(seed: u64) -> Ids {
+        Ids(StdRng::seed_from_u64(seed))
+    }
+
+    pub fn next(&mut self, prefix: &str, length: usize) -> String {
+        let letters = (&mut self.0)
+            .sample_iter(Alphanumeric)
+            .take(length)
+            .map(char::from);
+        format!("{prefix}_{}", letters.collect::<String>())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Customer {
+    pub id: String,
+    pub created: i64,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub metadata: Metadata,
+    pub default_payment_method: Option<String>,
+    /// Whether charges succeed; a sandbox's own setting.
+    pub pays: bool,
+    pub is_deleted: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Price {
+    pub id: String,
+    pub created: i64,
+    pub product: String,
+    pub unit_amount: i64,
+    pub currency: String,
+    pub interval: Interval,
+    pub interval_count: u32,
+    pub metadata: Metadata,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Price {
+    /// The first boundary after `start`, counted from the anchor: 31 Jan, 28 Feb, 31 Mar.
+    pub fn period_end(&self, anchor: i64, start: i64) -> i64 {
+        let count = i64::from(self.interval_count.max(1));
+        let fixed = |days: i64| {
+            let length = days * DAY * count;
+            anchor + ((start - anchor).div_euclid(length) + 1) * length
+        };
+        let months = match self.interval {
+            Interval::Day => return fixed(1),
+            Interval::Week => return fixed(7),
+            Interval::Month => self.interval_count.max(1),
+            Interval::Year => 12 * self.interval_count.max(1),
+        };
+        let anchored =
+            DateTime::from_timestamp(anchor, 0).expect("an anchor lies within chrono's range");
+        let boundary = |nth: u32| {
+            let moved = anchored.checked_add_months(Months::new(nth * months));
+            moved
+                .expect("a boundary lies within chrono's range")
+                .timestamp()
+        };
+        let mut nth = 0;
+        while boundary(nth) <= start {
+            nth += 1;
+        }
+        boundary(nth)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Incomplete,
+    Trialing,
+    Active,
+    PastDue,
+    Unpaid,
+    Paused,
+    Canceled,
+}
+
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub id: String,
+    pub created: i64,
+    pub price: Price,
+    pub quantity: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    pub id: String,
+    pub created: i64,
+    pub customer: String,
+    pub status: Status,
+    pub items: Vec<Item>,
+    pub metadata: Metadata,
+    pub anchor: i64,
+    pub period_start: i64,
+    pub period_end: i64,
+    pub trial_start: Option<i64>,
+    pub trial_end: Option<i64>,
+    pub trial_end_announced: bool,
+    /// `create_invoice`, `pause` or `cancel`: what a trial's end without a payment method does.
+    pub missing_payment_method: String,
+    pub default_payment_method: Option<String>,
+    pub cancel_at_period_end: bool,
+    pub canceled_at: Option<i64>,
+    pub ended_at: Option<i64>,
+    pub cancellation_reason: Option<&'static str>,
+    pub pause_behavior: Option<String>,
+    pub paused_at: Option<i64>,
+    pub latest_invoice: Option<String>,
+}
+
+impl Subscription {
+    /// The amount of one period.
+    pub fn amount(&self) -> i64 {
+        self.items
+            .iter()
+            .map(|item| item.price.unit_amount * item.quantity)
+            .sum()
+    }
+
+    /// Whether periods follow one another.
+    pub fn is_running(&self) -> bool {
+        use Status::{Active, PastDue, Trialing, Unpaid};
+        matches!(self.status, Trialing | Active | PastDue | Unpaid)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceStatus {
+    Draft,
+    Open,
+    Paid,
+    Uncollectible,
+    Void,
+}
+
+#[derive(Debug, Clone)]
+pub struct Invoice {
+    pub id: String,
+    pub created: i64,
+    pub customer: String,
+    pub customer_email: Option<String>,
+    pub subscription: Subscription,
+    pub billing_reason: &'static str,
+    pub period_start: i64,
+    pub period_end: i64,
+    pub amount: i64,
+    pub status: InvoiceStatus,
+    pub finalizes_at: Option<i64>,
+    pub finalized_at: Option<i64>,
+    pub paid_at: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub id: String,
+    pub created: i64,
+    pub customer: Option<String>,
+    pub customer_email: Option<String>,
+    pub client_reference_id: Option<String>,
+    pub price: Price,
+    pub quantity: i64,
+    pub trial_days: Option<i64>,
+    pub metadata: Metadata,
+    pub subscription_metadata: Metadata,
+    pub success_url: Option<String>,
+    pub subscription: Option<String>,
+    pub invoice: Option<String>,
+    pub is_complete: bool,
+}
+
+macro_rules! objects {
+    ($($kind:ty),+) => {
+        $(impl Object for $kind {
+            fn id(&self) -> &str {
+                &self.id
+            }
+        })+
+    };
+}
+
+objects!(Customer, Price, Subscription, Invoice, Session);

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{
     Stripe, errors,
     events::Both,
+    invoice_shape,
     model::{ApiVersion, Invoice, InvoiceStatus, Status},
-    shapes,
 };
 use crate::sandbox::wire::{Reply, Request};
 
@@ -20,7 +20,7 @@ impl Stripe {
             .invoices
             .get(id)
             .ok_or_else(|| errors::no_such("invoice", id))?;
-        Ok(shapes::invoice(invoice, version))
+        Ok(invoice_shape::invoice(invoice, version))
     }
 
     pub(super) fn list_invoices(
@@ -36,7 +36,7 @@ impl Stripe {
         };
         self.invoices
             .page(params, "/v1/invoices", is_wanted, |invoice| {
-                shapes::invoice(invoice, version)
+                invoice_shape::invoice(invoice, version)
             })
     }
 
@@ -151,7 +151,7 @@ impl Stripe {
 
     fn emit_invoice(&mut self, at: i64, kind: &'static str, id: &str) {
         if let Some(invoice) = self.invoices.get(id) {
-            let object = Both::render(|version| shapes::invoice(invoice, version));
+            let object = Both::render(|version| invoice_shape::invoice(invoice, version));
             self.emit(at, kind, object, None);
         }
     }

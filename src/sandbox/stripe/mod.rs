@@ -8,10 +8,12 @@ mod endpoints;
 pub(super) mod errors;
 mod events;
 mod idempotency;
+mod invoice_shape;
 mod invoices;
 mod lifecycle;
 mod model;
 mod operate;
+mod post;
 mod prices;
 mod shapes;
 mod shelf;
@@ -21,12 +23,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-pub(super) use self::endpoints::{Letter, Parcel};
+pub(super) use self::post::{Letter, Parcel};
 use self::{
-    endpoints::Post,
     events::Event,
     idempotency::Idempotency,
     model::{Customer, Ids, Invoice, Price, Session, Subscription},
+    post::Post,
     shelf::Shelf,
 };
 pub use self::{

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{
     ApiVersion, Standing, Stripe,
-    endpoints::sign,
     events::Event,
     model::{Customer, Metadata, Session, Status},
+    post::sign,
 };
 
 /// A person who goes through Checkout.

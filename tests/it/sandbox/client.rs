@@ -4,7 +4,7 @@ use std::{sync::Once, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use tollkeeper::sandbox::{Sandbox, Settings};
+use tollkeeper::sandbox::{Sandbox, Settings, stripe::SignUp};
 
 pub const STRIPE_KEY: &str = "sk_test_sandbox";
 pub const TWILIO_SID: &str = "AC00000000000000000000000000000001";
@@ -145,6 +145,18 @@ impl World {
         let form = [("customer", customer), ("items[0][price]", PRICE)];
         let made = self.stripe(Method::POST, "/v1/subscriptions", &form).await;
         made.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Zoë goes through Checkout; her subscription's id.
+    pub fn sign_up(&self, trial_days: Option<i64>) -> String {
+        let who = SignUp {
+            user_id: "user_42".to_owned(),
+            email: "zoe@example.com".to_owned(),
+            price_id: PRICE.to_owned(),
+            trial_days,
+            ..SignUp::default()
+        };
+        self.sandbox.sign_up(&who).unwrap().subscription_id
     }
 
     /// The types of all events, oldest first.

@@ -125,3 +125,38 @@ async fn a_request_that_fails_validation_leaves_its_key_free() {
     assert_eq!((invalid.status, invalid.code()), (400, "parameter_missing"));
     assert_eq!((valid.status, valid.is_replayed), (200, false));
 }
+
+#[tokio::test]
+async fn a_late_request_finds_its_key_used_and_does_nothing_more() {
+    for (key, customers) in [(Some("k1"), 1), (None, 2)] {
+        let world = World::start().await;
+        let delay = Duration::from_secs(60);
+        world
+            .sandbox
+            .add_rules(on_customers(Fault::LateExecution { delay }));
+
+        let cut = world.try_stripe(Method::POST, PATH, &ZOE, key).await;
+        let repeated = world
+            .try_stripe(Method::POST, PATH, &ZOE, key)
+            .await
+            .unwrap();
+        world.sandbox.advance(TimeDelta::seconds(60));
+
+        assert!(cut.is_err());
+        assert_eq!((repeated.status, repeated.is_replayed), (200, false));
+        assert_eq!(customer_count(&world).await, customers);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_off_is_replayed() {
+    let world = World::start().await;
+    world.sandbox.add_rules(on_customers(Fault::CutAfterEffect));
+
+    let cut = world.try_stripe(Method::POST, PATH, &ZOE, Some("k1")).await;
+    let repeated = world.stripe_keyed(PATH, &ZOE, "k1").await;
+
+    assert!(cut.is_err());
+    assert_eq!((repeated.status, repeated.is_replayed), (200, true));
+    assert_eq!(customer_count(&world).await, 1);
+}

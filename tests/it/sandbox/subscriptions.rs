@@ -3,14 +3,9 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::Value;
-use tollkeeper::sandbox::{
-    Sandbox,
-    stripe::{SignUp, Status},
-};
+use tollkeeper::sandbox::Sandbox;
 
 use super::client::{PRICE, STRIPE_KEY, World};
-
-const DAY: i64 = 24 * 60 * 60;
 
 async fn get(world: &World, id: &str) -> Value {
     world
@@ -32,17 +27,6 @@ fn types_since(sandbox: &Sandbox, count: usize) -> Vec<&'static str> {
         .iter()
         .map(|event| event.event_type)
         .collect()
-}
-
-fn sign_up(world: &World, trial_days: Option<i64>) -> String {
-    let who = SignUp {
-        user_id: "user_42".to_owned(),
-        email: "zoe@example.com".to_owned(),
-        price_id: PRICE.to_owned(),
-        trial_days,
-        ..SignUp::default()
-    };
-    world.sandbox.sign_up(&who).unwrap().subscription_id
 }
 
 #[tokio::test]
@@ -129,7 +113,7 @@ async fn a_renewal_names_what_it_changed() {
 #[tokio::test]
 async fn a_trial_is_announced_ends_and_is_paid_for() {
     let world = World::start().await;
-    let id = sign_up(&world, Some(10));
+    let id = world.sign_up(Some(10));
     assert_eq!(get(&world, &id).await["status"], "trialing");
     let before = world.sandbox.events().len();
 
@@ -290,80 +274,6 @@ async fn a_deleted_customer_takes_its_subscriptions_along() {
         .await
         .body;
     assert_eq!(all["data"].as_array().map(Vec::len), Some(1));
-}
-
-#[tokio::test]
-async fn the_events_are_listed_newest_first_page_by_page_in_both_directions() {
-    let world = World::start().await;
-    for _ in 0..3 {
-        sign_up(&world, None);
-    }
-    let mut newest_first: Vec<String> = world
-        .sandbox
-        .events()
-        .into_iter()
-        .map(|event| event.id)
-        .collect();
-    newest_first.reverse();
-    let ids = |page: &Value| -> Vec<String> {
-        let rows = page["data"].as_array().unwrap();
-        rows.iter()
-            .map(|row| row["id"].as_str().unwrap().to_owned())
-            .collect()
-    };
-
-    let mut down: Vec<String> = Vec::new();
-    loop {
-        let after = down.last().cloned().unwrap_or_default();
-        let cursor: &[(&str, &str)] = &[("limit", "4"), ("starting_after", &after)];
-        let filter = if down.is_empty() {
-            &cursor[..1]
-        } else {
-            cursor
-        };
-        let page = world.stripe(Method::GET, "/v1/events", filter).await.body;
-        down.extend(ids(&page));
-        if page["has_more"] == false {
-            break;
-        }
-    }
-    assert_eq!(down, newest_first);
-    let oldest = newest_first.last().unwrap();
-    let filter = [("limit", "4"), ("ending_before", oldest.as_str())];
-    let up = world.stripe(Method::GET, "/v1/events", &filter).await.body;
-    assert_eq!(
-        ids(&up),
-        newest_first[newest_first.len() - 5..newest_first.len() - 1]
-    );
-    assert_eq!(up["has_more"], true);
-}
-
-#[tokio::test]
-async fn events_are_filtered_by_type_and_time_and_forgotten_after_a_month() {
-    let world = World::start().await;
-    sign_up(&world, None);
-    world.sandbox.advance(TimeDelta::days(20));
-    let since = world.sandbox.now().timestamp().to_string();
-    let id = sign_up(&world, None);
-    world.sandbox.set_status(&id, Status::PastDue);
-    let list = async |filter: &[(&str, &str)]| {
-        let page = world.stripe(Method::GET, "/v1/events", filter).await.body;
-        page["data"].as_array().unwrap().len()
-    };
-
-    let types = [
-        ("types[]", "customer.subscription.created"),
-        ("types[]", "invoice.paid"),
-        ("limit", "100"),
-    ];
-    assert_eq!(list(&types).await, 4);
-    assert_eq!(list(&[("created[gte]", &since), ("limit", "100")]).await, 6);
-    world.sandbox.advance(TimeDelta::seconds(15 * DAY));
-    assert_eq!(
-        list(&types).await,
-        3,
-        "the first two are gone, a renewal has come"
-    );
 }
 
 #[tokio::test]

@@ -16,12 +16,9 @@ use poem::{
 use reqwest::Method;
 use serde_json::Value;
 use sha2::Sha256;
-use tollkeeper::sandbox::{
-    Mischief, MischiefRule, Retries, Settings, When,
-    stripe::{SignUp, Standing},
-};
+use tollkeeper::sandbox::{Mischief, MischiefRule, Retries, Settings, When, stripe::Standing};
 
-use super::client::{PRICE, World};
+use super::client::World;
 
 const SECRET: &str = "whsec_of_a_test";
 
@@ -109,15 +106,6 @@ async fn world_with(receiver: &Receiver) -> World {
     world
 }
 
-fn zoe() -> SignUp {
-    SignUp {
-        user_id: "user_42".to_owned(),
-        email: "zoe@example.com".to_owned(),
-        price_id: PRICE.to_owned(),
-        ..SignUp::default()
-    }
-}
-
 fn standing(world: &World, event_type: &str) -> Standing {
     let events = world.sandbox.events();
     let event = events
@@ -143,7 +131,7 @@ async fn a_sign_up_sends_its_events_signed() {
     let receiver = Receiver::default();
     let world = world_with(&receiver).await;
 
-    let signed_up = world.sandbox.sign_up(&zoe()).unwrap();
+    let subscription = world.sign_up(None);
     world.sandbox.all_delivered().await;
 
     let mut types = receiver.types();
@@ -164,10 +152,7 @@ async fn a_sign_up_sends_its_events_signed() {
         .find(|event| event["type"] == "checkout.session.completed")
         .unwrap();
     assert_eq!(session["data"]["object"]["client_reference_id"], "user_42");
-    assert_eq!(
-        session["data"]["object"]["subscription"],
-        signed_up.subscription_id
-    );
+    assert_eq!(session["data"]["object"]["subscription"], subscription);
     assert!(undelivered(&world).await.is_empty());
 }
 
@@ -179,7 +164,7 @@ async fn a_refused_event_is_sent_again_until_it_is_accepted() {
     };
     let world = world_with(&receiver).await;
 
-    world.sandbox.sign_up(&zoe()).unwrap();
+    world.sign_up(None);
     world.sandbox.all_delivered().await;
 
     let paid = world
@@ -202,7 +187,7 @@ async fn an_event_nobody_accepts_is_given_up_and_stays_in_the_list() {
     };
     let world = world_with(&receiver).await;
 
-    world.sandbox.sign_up(&zoe()).unwrap();
+    world.sign_up(None);
     world.sandbox.all_delivered().await;
 
     assert_eq!(standing(&world, "invoice.paid"), Standing::Failed);
@@ -219,7 +204,7 @@ async fn a_doubled_event_arrives_twice_with_the_same_id() {
         Mischief::Twice,
     )]);
 
-    world.sandbox.sign_up(&zoe()).unwrap();
+    world.sign_up(None);
     world.sandbox.all_delivered().await;
 
     let events = receiver.events();
@@ -244,7 +229,7 @@ async fn a_late_event_is_overtaken_by_those_after_it() {
         late,
     )]);
 
-    world.sandbox.sign_up(&zoe()).unwrap();
+    world.sign_up(None);
     world.sandbox.all_delivered().await;
 
     assert_eq!(world.event_types()[0], "customer.subscription.created");
@@ -261,7 +246,7 @@ async fn a_lost_event_is_only_in_the_list_until_it_is_sent_again() {
     let rule = MischiefRule::new("checkout.session.completed", When::Nth(1), Mischief::Lose);
     world.sandbox.add_mischief(vec![rule]);
 
-    world.sandbox.sign_up(&zoe()).unwrap();
+    world.sign_up(None);
     world.sandbox.all_delivered().await;
     assert!(
         !receiver
@@ -296,7 +281,7 @@ async fn an_endpoint_made_by_the_api_gets_what_it_asked_for_in_its_own_version()
         .await;
     let secret = made.body["secret"].as_str().unwrap();
 
-    let signed_up = world.sandbox.sign_up(&zoe()).unwrap();
+    let subscription = world.sign_up(None);
     world.sandbox.all_delivered().await;
 
     assert!(secret.starts_with("whsec_"));
@@ -305,9 +290,6 @@ async fn an_endpoint_made_by_the_api_gets_what_it_asked_for_in_its_own_version()
     for (_, body) in received {
         let event: Value = serde_json::from_str(&body).unwrap();
         assert!(event["type"].as_str().unwrap().starts_with("invoice."));
-        assert_eq!(
-            event["data"]["object"]["subscription"],
-            signed_up.subscription_id
-        );
+        assert_eq!(event["data"]["object"]["subscription"], subscription);
     }
 }

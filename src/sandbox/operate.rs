@@ -131,6 +131,13 @@ impl Sandbox {
         self.shared.world().stripe.set_pays(customer_id, succeed)
     }
 
+    /// Answer that object as it is where one of its kind and id is fetched: `data.object` of a
+    /// recorded webhook, so that a job that fetches it finds what the recording says. False when it
+    /// has no `id`.
+    pub fn adopt(&self, object: Value) -> bool {
+        self.shared.world().stripe.adopt(object)
+    }
+
     /// Every event, oldest first, with how its delivery stands.
     pub fn events(&self) -> Vec<EventSummary> {
         self.shared.world().stripe.event_summaries()

@@ -6,5 +6,6 @@ mod events;
 mod faults;
 mod idempotency;
 mod numbers;
+mod shapes;
 mod subscriptions;
 mod webhooks;

@@ -109,7 +109,11 @@ pub fn too_many_requests() -> Reply {
 /// A fault on Stripe's side. A 500 counts as an answer and is kept under the idempotency key; other
 /// statuses come from a gateway before the API.
 pub fn internal(status: u16) -> Reply {
-    let mut reply = error(status, "api_error", None, "An unknown error occurred");
-    reply.is_executed = status == 500;
-    reply
+    let reply = error(status, "api_error", None, "An unknown error occurred");
+    if status != 500 {
+        return reply;
+    }
+    let mut kept = reply.with_header("Stripe-Should-Retry", "false");
+    kept.is_executed = true;
+    kept
 }

@@ -1,6 +1,7 @@
 //! A Stripe: customers, prices, checkout, subscriptions that live with the clock, events and their
 //! signed deliveries.
 
+mod adopted;
 mod changes;
 mod checkout;
 mod customers;
@@ -18,6 +19,8 @@ mod prices;
 mod shapes;
 mod shelf;
 mod subscriptions;
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -53,6 +56,8 @@ pub(super) struct Stripe {
     events: Shelf<Event>,
     post: Post,
     idempotency: Idempotency,
+    /// Objects from elsewhere, by id.
+    adopted: HashMap<String, Value>,
 }
 
 impl Stripe {
@@ -71,6 +76,7 @@ impl Stripe {
             events: Shelf::default(),
             post,
             idempotency: Idempotency::default(),
+            adopted: HashMap::new(),
         };
         if let Some(target) = &settings.webhook {
             let (url, secret) = (target.url.clone(), target.secret.clone());
@@ -127,6 +133,9 @@ impl Stripe {
     fn route(&mut self, request: &Request, now: DateTime<Utc>) -> Result<Value, Reply> {
         let segments: Vec<&str> = request.path.split('/').skip(1).collect();
         let version = self.version_of(request);
+        if let Some(adopted) = self.fetch_adopted(request, &segments) {
+            return Ok(adopted);
+        }
         match (request.method.as_str(), segments.as_slice()) {
             ("POST", ["v1", "customers"]) => self.create_customer(request, now),
             ("GET", ["v1", "customers"]) => self.list_customers(request),

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 use super::{Sandbox, deliveries::MischiefRule, faults::Rule, stripe::Status};
 
+/// Ten years.
+const ADVANCE_MAX: i64 = 3650 * 24 * 60 * 60;
+
 #[derive(Deserialize)]
 struct ClockMove {
     advance_seconds: i64,
@@ -101,10 +104,12 @@ fn route(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result<
         }
         ("POST", ["clock"]) => {
             let ClockMove { advance_seconds } = read(body)?;
-            let by = TimeDelta::try_seconds(advance_seconds).filter(|by| *by >= TimeDelta::zero());
-            sandbox.advance(by.ok_or_else(|| {
-                refusal("advance_seconds must be positive, the clock only moves on")
-            })?);
+            if !(0..=ADVANCE_MAX).contains(&advance_seconds) {
+                return Err(refusal(
+                    "advance_seconds is between 0 and ten years: the clock only moves on",
+                ));
+            }
+            sandbox.advance(TimeDelta::seconds(advance_seconds));
             Ok(sandbox.state())
         }
         ("POST", ["webhooks"]) => {
@@ -126,8 +131,11 @@ fn route(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result<
             found(sandbox.set_status(id, status), "subscription", id)
         }
         ("POST", ["customers", id, "payments"]) => {
-            let Payments { succeed } = read(body)?;
-            found(sandbox.set_payments(id, succeed), "customer", id)
+            let is_found = match read(body)? {
+                Payments { succeed: true } => sandbox.let_payments_succeed(id),
+                Payments { succeed: false } => sandbox.let_payments_fail(id),
+            };
+            found(is_found, "customer", id)
         }
         ("POST", ["events", id, "resend"]) => found(sandbox.resend(id), "event", id),
         _ => Err(Refusal(

@@ -110,24 +110,23 @@ pub(super) async fn run(
         };
         let (shared, client, posts) = (shared.clone(), client.clone(), posts.clone());
         shared.tasks.clone().spawn(async move {
-            let delivery = deliver(&shared, &client, &posts, &parcel, retries);
-            let is_delivered = tokio::select! {
+            tokio::select! {
                 () = shared.stopping.cancelled() => return,
-                is_delivered = delivery => is_delivered,
-            };
-            shared.world().stripe.close_parcel(&parcel, is_delivered);
+                () = deliver(&shared, &client, &posts, &parcel, retries) => {}
+            }
+            shared.world().stripe.close_parcel();
         });
     }
 }
 
-/// Whether it was accepted in the end.
+/// Until it is accepted, or given up.
 async fn deliver(
     shared: &Shared,
     client: &reqwest::Client,
     posts: &Semaphore,
     parcel: &Parcel,
     retries: Retries,
-) -> bool {
+) {
     tokio::time::sleep(parcel.delay).await;
     let mut backoff = retries.backoff_first;
     for attempt in 1..=retries.attempts_max {
@@ -138,7 +137,7 @@ async fn deliver(
         let _permit = posts.acquire().await;
         let letter = shared.world().stripe.letter(parcel, shared.clock.now());
         let Some(letter) = letter else {
-            return false;
+            break;
         };
         let status = post(client, letter).await;
         shared
@@ -146,10 +145,10 @@ async fn deliver(
             .stripe
             .note_attempt(parcel, attempt, status, shared.clock.now());
         if status.is_some_and(|status| (200..300).contains(&status)) {
-            return true;
+            return;
         }
     }
-    false
+    shared.world().stripe.give_up(parcel);
 }
 
 async fn post(client: &reqwest::Client, letter: Letter) -> Option<u16> {

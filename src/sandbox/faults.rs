@@ -211,3 +211,24 @@ pub(super) mod millis {
         u64::deserialize(from).map(Duration::from_millis)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(when: When) -> Vec<u32> {
+        let mut dice = StdRng::seed_from_u64(1);
+        (1..=5)
+            .filter(|count| when.strikes(*count, &mut dice))
+            .collect()
+    }
+
+    #[test]
+    fn a_rule_strikes_when_it_says() {
+        assert_eq!(struck(When::Always), [1, 2, 3, 4, 5]);
+        assert_eq!(struck(When::Nth(3)), [3]);
+        assert_eq!(struck(When::First(2)), [1, 2]);
+        assert_eq!(struck(When::Share(1.0)), [1, 2, 3, 4, 5]);
+        assert!(struck(When::Share(0.0)).is_empty());
+    }
+}

@@ -126,9 +126,14 @@ impl Sandbox {
             .set_status(subscription_id, status, now)
     }
 
-    /// Whether a customer's payments succeed from now on. False when there is no such customer.
-    pub fn set_payments(&self, customer_id: &str, succeed: bool) -> bool {
-        self.shared.world().stripe.set_pays(customer_id, succeed)
+    /// A customer's payments fail from now on. False when there is no such customer.
+    pub fn let_payments_fail(&self, customer_id: &str) -> bool {
+        self.shared.world().stripe.let_payments_fail(customer_id)
+    }
+
+    /// A customer's payments succeed again. False when there is no such customer.
+    pub fn let_payments_succeed(&self, customer_id: &str) -> bool {
+        self.shared.world().stripe.let_payments_succeed(customer_id)
     }
 
     /// Answer that object as it is where one of its kind and id is fetched: `data.object` of a

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     audit::{Audit, Effect, effect_of},
@@ -89,7 +89,7 @@ impl World {
         }
         if let Some(Fault::LateExecution { delay }) = fault {
             self.late.push(Late {
-                due: now + delay,
+                due: later(now, delay),
                 call,
                 request: request.clone(),
             });
@@ -190,9 +190,16 @@ impl World {
     fn settle(&mut self, request: &Request, reply: Reply) -> Reply {
         match request.provider {
             Provider::Stripe => self.stripe.settle(request, reply),
-            Provider::Twilio => reply,
+            Provider::Twilio => self.twilio.with_request_id(reply),
         }
     }
+}
+
+fn later(now: DateTime<Utc>, delay: Duration) -> DateTime<Utc> {
+    let due = TimeDelta::from_std(delay)
+        .ok()
+        .and_then(|delay| now.checked_add_signed(delay));
+    due.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 fn end_of(fault: Option<&Fault>, reply: Reply) -> End {

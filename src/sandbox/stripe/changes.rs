@@ -9,6 +9,8 @@ use super::{
 use crate::sandbox::wire::{Params, Reply};
 
 const ITEMS_MAX: usize = 20;
+const DAY: i64 = 24 * 60 * 60;
+const TRIAL_MAX: i64 = 5 * 365 * DAY;
 
 /// One `items[n]`. Without an id an item is added.
 pub(super) struct ItemChange {
@@ -148,21 +150,23 @@ pub(super) fn flag(params: &Params, name: &str) -> Result<Option<bool>, Reply> {
     }
 }
 
-/// From `trial_end` (`now` or an instant) or `trial_period_days`.
+/// From `trial_end` (`now` or an instant) or `trial_period_days`; at most five years ahead.
 pub(super) fn trial_end(params: &Params, at: i64) -> Result<Option<i64>, Reply> {
-    let invalid = |name| move |_| errors::invalid_parameter(name, "Invalid integer");
-    if let Some(end) = params.get("trial_end") {
-        return match end {
-            "now" => Ok(Some(at)),
-            end => end.parse().map(Some).map_err(invalid("trial_end")),
-        };
+    let (name, seconds) = match (params.get("trial_end"), params.get("trial_period_days")) {
+        (Some("now"), _) => return Ok(Some(at)),
+        (Some(end), _) => (
+            "trial_end",
+            end.parse::<i64>().map(|end| end.saturating_sub(at)),
+        ),
+        (None, Some(days)) => (
+            "trial_period_days",
+            days.parse::<i64>().map(|days| days.saturating_mul(DAY)),
+        ),
+        (None, None) => return Ok(None),
+    };
+    match seconds {
+        Ok(0) => Ok(None),
+        Ok(seconds @ 1..=TRIAL_MAX) => Ok(Some(at + seconds)),
+        _ => Err(errors::invalid_parameter(name, "Invalid trial")),
     }
-    let days = params
-        .get("trial_period_days")
-        .map(str::parse::<i64>)
-        .transpose();
-    let days = days.map_err(invalid("trial_period_days"))?;
-    Ok(days
-        .filter(|days| *days > 0)
-        .map(|days| at + days * 24 * 60 * 60))
 }

@@ -49,7 +49,8 @@ impl Stripe {
             client_reference_id: params.get("client_reference_id").map(str::to_owned),
             price,
             quantity: whole("line_items[0][quantity]")?.unwrap_or(1),
-            trial_days: whole("subscription_data[trial_period_days]")?,
+            trial_days: whole("subscription_data[trial_period_days]")?
+                .filter(|days| (1..=730).contains(days)),
             metadata: params.map("metadata"),
             subscription_metadata: params.map("subscription_data[metadata]"),
             success_url: params.get("success_url").map(str::to_owned),
@@ -87,20 +88,18 @@ impl Stripe {
             Some(customer) => customer,
             None => self.customer_of_checkout(session.customer_email, at),
         };
+        let trial_end = session.trial_days.map(|days| at + days * 24 * 60 * 60);
         let draft = Draft {
             customer: customer.clone(),
             items: vec![(session.price, session.quantity)],
             metadata: session.subscription_metadata,
-            trial_end: session.trial_days.map(|days| at + days * 24 * 60 * 60),
+            trial_end,
             default_payment_method: Some(self.ids.next("pm", 24)),
+            status: trial_end.map_or(Status::Incomplete, |_| Status::Trialing),
+            is_paid: true,
             ..Draft::default()
         };
-        let starts_as = if draft.trial_end.is_some() {
-            Status::Trialing
-        } else {
-            Status::Incomplete
-        };
-        let subscription = self.begin_subscription(at, draft, starts_as);
+        let subscription = self.begin_subscription(at, draft);
         self.change_subscription(at, &subscription, |subscription| {
             if subscription.status == Status::Incomplete {
                 subscription.status = Status::Active;

@@ -89,11 +89,7 @@ fn add_subscription(value: &mut Value, of: &Invoice, version: ApiVersion) {
 
 /// A line covers the period that begins; the invoice's own period is the one that ended.
 fn line(row: &Item, of: &Invoice, version: ApiVersion) -> Value {
-    let amount = if of.amount == 0 {
-        0
-    } else {
-        row.price.unit_amount * row.quantity
-    };
+    let amount = if of.amount == 0 { 0 } else { row.amount() };
     let mut value = json!({
         "id": format!("il_{}", &row.id["si_".len()..]),
         "object": "line_item",

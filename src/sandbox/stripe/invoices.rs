@@ -40,19 +40,15 @@ impl Stripe {
             })
     }
 
-    /// The invoice of a subscription's beginning. Nothing is due while it is on trial.
-    pub(super) fn first_invoice(&mut self, at: i64, subscription_id: &str, is_paid: bool) {
-        let Some(id) = self.new_invoice(at, subscription_id, "subscription_create") else {
-            return;
-        };
+    /// The open invoice of a subscription's beginning. Nothing is due while it is on trial.
+    pub(super) fn first_invoice(&mut self, at: i64, subscription_id: &str) -> Option<String> {
+        let id = self.new_invoice(at, subscription_id, "subscription_create")?;
         if let Some(invoice) = self.invoices.get_mut(&id) {
             invoice.status = InvoiceStatus::Open;
             invoice.finalized_at = Some(at);
         }
         self.emit_invoice(at, "invoice.created", &id);
-        if is_paid {
-            self.set_paid(at, &id);
-        }
+        Some(id)
     }
 
     /// The invoice of a renewal: a draft for the time being. `ended` is the period that is over.
@@ -111,7 +107,7 @@ impl Stripe {
         }
     }
 
-    fn set_paid(&mut self, at: i64, id: &str) {
+    pub(super) fn set_paid(&mut self, at: i64, id: &str) {
         if let Some(invoice) = self.invoices.get_mut(id) {
             invoice.status = InvoiceStatus::Paid;
             invoice.paid_at = Some(at);

@@ -10,43 +10,45 @@ use super::{
 /// So long before its end a trial is announced to end; a shorter one at once.
 const TRIAL_NOTICE: i64 = 3 * 24 * 60 * 60;
 
-enum Due {
-    TrialNotice(String),
-    PeriodEnd(String),
-    Finalization(String),
+/// So long may the first payment take.
+const INCOMPLETE_FOR: i64 = 23 * 60 * 60;
+
+#[derive(Clone, Copy)]
+enum Happening {
+    Expiry,
+    TrialNotice,
+    PeriodEnd,
+    Finalization,
+}
+
+struct Due<'a> {
+    at: i64,
+    what: Happening,
+    /// The subscription's, or the invoice's.
+    id: &'a str,
 }
 
 impl Stripe {
     /// Let everything happen that fell due up to now, in the order of time.
     pub fn catch_up(&mut self, now: DateTime<Utc>) {
-        while let Some((at, due)) = self.earliest_due(now.timestamp()) {
-            match due {
-                Due::TrialNotice(id) => self.announce_trial_end(at, &id),
-                Due::PeriodEnd(id) => self.end_period(at, &id),
-                Due::Finalization(id) => self.finalize(at, &id),
+        while let Some(Due { at, what, id }) = self.earliest_due(now.timestamp()) {
+            let id = id.to_owned();
+            match what {
+                Happening::Expiry => self.change_subscription(at, &id, |subscription| {
+                    subscription.status = Status::IncompleteExpired;
+                }),
+                Happening::TrialNotice => self.announce_trial_end(at, &id),
+                Happening::PeriodEnd => self.end_period(at, &id),
+                Happening::Finalization => self.finalize(at, &id),
             }
         }
     }
 
-    fn earliest_due(&self, now: i64) -> Option<(i64, Due)> {
-        let notices = self.subscriptions.all().iter().filter_map(|row| {
-            Some((trial_notice_at(row)?, Due::TrialNotice(row.id.clone())))
-                .filter(|(at, _)| *at <= now)
-        });
-        let period_ends = self
-            .subscriptions
-            .all()
-            .iter()
-            .filter(|row| row.is_running() && row.period_end <= now);
-        let period_ends = period_ends.map(|row| (row.period_end, Due::PeriodEnd(row.id.clone())));
-        let drafts = self.invoices.all().iter().filter_map(|row| {
-            let at = finalization_at(row).filter(|at| *at <= now)?;
-            Some((at, Due::Finalization(row.id.clone())))
-        });
-        notices
-            .chain(period_ends)
-            .chain(drafts)
-            .min_by_key(|(at, _)| *at)
+    fn earliest_due(&self, now: i64) -> Option<Due<'_>> {
+        let lives = self.subscriptions.all().iter().filter_map(next_of);
+        let drafts = self.invoices.all().iter().filter_map(finalization_of);
+        let due = lives.chain(drafts).filter(|due| due.at <= now);
+        due.min_by_key(|due| due.at)
     }
 
     fn announce_trial_end(&mut self, at: i64, id: &str) {
@@ -135,16 +137,31 @@ fn next_end(subscription: &Subscription) -> i64 {
     })
 }
 
-fn trial_notice_at(subscription: &Subscription) -> Option<i64> {
-    if subscription.status != Status::Trialing || subscription.trial_end_announced {
-        return None;
-    }
-    let notice = subscription.trial_end? - TRIAL_NOTICE;
-    Some(notice.max(subscription.created))
+/// What happens next to a subscription.
+fn next_of(subscription: &Subscription) -> Option<Due<'_>> {
+    let (at, what) = match subscription.status {
+        Status::Incomplete => (subscription.created + INCOMPLETE_FOR, Happening::Expiry),
+        Status::Trialing if !subscription.trial_end_announced => {
+            let notice = subscription.period_end - TRIAL_NOTICE;
+            (notice.max(subscription.created), Happening::TrialNotice)
+        }
+        Status::Trialing | Status::Active | Status::PastDue | Status::Unpaid => {
+            (subscription.period_end, Happening::PeriodEnd)
+        }
+        Status::IncompleteExpired | Status::Paused | Status::Canceled => return None,
+    };
+    let id = &subscription.id;
+    Some(Due { at, what, id })
 }
 
-fn finalization_at(invoice: &Invoice) -> Option<i64> {
-    invoice
+fn finalization_of(invoice: &Invoice) -> Option<Due<'_>> {
+    let at = invoice
         .finalizes_at
-        .filter(|_| invoice.status == InvoiceStatus::Draft)
+        .filter(|_| invoice.status == InvoiceStatus::Draft)?;
+    let what = Happening::Finalization;
+    Some(Due {
+        at,
+        what,
+        id: &invoice.id,
+    })
 }

@@ -123,10 +123,13 @@ impl Price {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// The first payment is still to come.
+    #[default]
     Incomplete,
+    IncompleteExpired,
     Trialing,
     Active,
     PastDue,
@@ -169,19 +172,17 @@ pub struct Subscription {
     pub latest_invoice: Option<String>,
 }
 
+impl Item {
+    pub fn amount(&self) -> i64 {
+        self.price.unit_amount.saturating_mul(self.quantity)
+    }
+}
+
 impl Subscription {
     /// The amount of one period.
     pub fn amount(&self) -> i64 {
-        self.items
-            .iter()
-            .map(|item| item.price.unit_amount * item.quantity)
-            .sum()
-    }
-
-    /// Whether periods follow one another.
-    pub fn is_running(&self) -> bool {
-        use Status::{Active, PastDue, Trialing, Unpaid};
-        matches!(self.status, Trialing | Active | PastDue | Unpaid)
+        let amounts = self.items.iter().map(Item::amount);
+        amounts.fold(0, i64::saturating_add)
     }
 }
 
@@ -241,3 +242,65 @@ macro_rules! objects {
 }
 
 objects!(Customer, Price, Subscription, Invoice, Session);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn price(interval: Interval, interval_count: u32) -> Price {
+        Price {
+            id: "price_x".to_owned(),
+            created: 0,
+            product: "prod_x".to_owned(),
+            unit_amount: 2900,
+            currency: "usd".to_owned(),
+            interval,
+            interval_count,
+            metadata: Metadata::new(),
+        }
+    }
+
+    fn check(interval: Interval, count: u32, anchor: &str, start: &str, end: &str) {
+        let instant = |day: &str| {
+            format!("{day}T12:00:00Z")
+                .parse::<DateTime<chrono::Utc>>()
+                .unwrap()
+                .timestamp()
+        };
+        let actual = price(interval, count).period_end(instant(anchor), instant(start));
+        assert_eq!(
+            actual,
+            instant(end),
+            "{interval:?} {count} {anchor} {start}"
+        );
+    }
+
+    #[test]
+    fn a_period_ends_at_the_next_boundary_counted_from_the_anchor() {
+        check(Interval::Month, 1, "2026-01-31", "2026-01-31", "2026-02-28");
+        check(Interval::Month, 1, "2026-01-31", "2026-02-28", "2026-03-31");
+        check(Interval::Month, 3, "2025-11-30", "2025-11-30", "2026-02-28");
+        check(Interval::Year, 1, "2024-02-29", "2025-02-28", "2026-02-28");
+        check(Interval::Year, 1, "2024-02-29", "2027-02-28", "2028-02-29");
+        check(Interval::Week, 2, "2026-01-01", "2026-01-15", "2026-01-29");
+        check(Interval::Day, 1, "2026-01-01", "2026-01-01", "2026-01-02");
+    }
+
+    proptest! {
+        #[test]
+        fn periods_tile_time(anchor in 0..2_000_000_000_i64, count in 1..5_u32, which in 0..4_usize) {
+            let interval = [Interval::Day, Interval::Week, Interval::Month, Interval::Year][which];
+            let price = price(interval, count);
+            let mut start = anchor;
+            for _ in 0..5 {
+                let end = price.period_end(anchor, start);
+                prop_assert!(end > start);
+                // Any instant of the period ends with it.
+                prop_assert_eq!(price.period_end(anchor, end - 1), end);
+                start = end;
+            }
+        }
+    }
+}

@@ -130,10 +130,16 @@ impl Stripe {
         true
     }
 
-    /// Whether a customer's payments succeed from now on. False when there is no such customer.
-    pub(in crate::sandbox) fn set_pays(&mut self, customer_id: &str, pays: bool) -> bool {
+    /// A customer's payments fail from now on. False when there is no such customer.
+    pub(in crate::sandbox) fn let_payments_fail(&mut self, customer_id: &str) -> bool {
         let customer = self.customers.get_mut(customer_id);
-        customer.map(|customer| customer.pays = pays).is_some()
+        customer.map(|customer| customer.pays = false).is_some()
+    }
+
+    /// A customer's payments succeed again. False when there is no such customer.
+    pub(in crate::sandbox) fn let_payments_succeed(&mut self, customer_id: &str) -> bool {
+        let customer = self.customers.get_mut(customer_id);
+        customer.map(|customer| customer.pays = true).is_some()
     }
 
     /// Send an event again to every endpoint, whatever became of it, as a resend in the Dashboard

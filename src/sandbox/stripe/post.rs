@@ -178,11 +178,13 @@ impl Stripe {
         }
     }
 
-    /// A parcel has come to its end. An event that was delivered once stays delivered.
-    pub(in crate::sandbox) fn close_parcel(&mut self, parcel: &Parcel, is_delivered: bool) {
-        if !is_delivered {
-            self.set_standing(parcel, Standing::Failed);
-        }
+    /// Nobody took it. An event that was delivered once stays delivered.
+    pub(in crate::sandbox) fn give_up(&mut self, parcel: &Parcel) {
+        self.set_standing(parcel, Standing::Failed);
+    }
+
+    /// A parcel has come to its end, one way or the other.
+    pub(in crate::sandbox) fn close_parcel(&mut self) {
         self.post.in_flight.send_modify(|count| *count -= 1);
     }
 

@@ -202,7 +202,7 @@ pub fn session(of: &Session, version: ApiVersion) -> Value {
     let amount = if of.trial_days.is_some() {
         0
     } else {
-        of.price.unit_amount * of.quantity
+        of.price.unit_amount.saturating_mul(of.quantity)
     };
     json!({
         "id": of.id,

@@ -22,6 +22,10 @@ pub(super) struct Draft {
     pub default_payment_method: Option<String>,
     pub missing_payment_method: Option<String>,
     pub cancel_at_period_end: bool,
+    /// It begins so.
+    pub status: Status,
+    /// Its first invoice is paid at once.
+    pub is_paid: bool,
 }
 
 impl Stripe {
@@ -37,6 +41,7 @@ impl Stripe {
             .ok_or_else(|| errors::missing_parameter("customer"))?;
         let customer = self.living_customer(customer)?;
         let at = now.timestamp();
+        let pays = customer.pays;
         let own_method = params.get("default_payment_method").map(str::to_owned);
         let mut draft = Draft {
             customer: customer.id.clone(),
@@ -45,7 +50,7 @@ impl Stripe {
             missing_payment_method: params
                 .get("trial_settings[end_behavior][missing_payment_method]")
                 .map(str::to_owned),
-            trial_end: trial_end(params, at)?,
+            trial_end: trial_end(params, at)?.filter(|end| *end > at),
             cancel_at_period_end: flag(params, "cancel_at_period_end")?.unwrap_or(false),
             ..Draft::default()
         };
@@ -58,17 +63,18 @@ impl Stripe {
         if draft.items.is_empty() {
             return Err(errors::missing_parameter("items"));
         }
-        let status = match (draft.trial_end, params.get("payment_behavior")) {
-            (Some(_), _) => Status::Trialing,
-            (None, Some("default_incomplete")) => Status::Incomplete,
-            (None, _) => Status::Active,
+        let waits = params.get("payment_behavior") == Some("default_incomplete") || !pays;
+        (draft.status, draft.is_paid) = match draft.trial_end {
+            Some(_) => (Status::Trialing, true),
+            None if waits => (Status::Incomplete, false),
+            None => (Status::Active, true),
         };
-        let id = self.begin_subscription(at, draft, status);
+        let id = self.begin_subscription(at, draft);
         self.get_subscription(&id, request, version)
     }
 
     /// Add a subscription and its first invoice, and tell of both. Returns its id.
-    pub(super) fn begin_subscription(&mut self, at: i64, draft: Draft, status: Status) -> String {
+    pub(super) fn begin_subscription(&mut self, at: i64, draft: Draft) -> String {
         let id = self.ids.next("sub", 24);
         let items: Vec<Item> = draft
             .items
@@ -84,15 +90,11 @@ impl Stripe {
         let first_end = items
             .first()
             .map_or(at, |item| item.price.period_end(at, at));
-        let pays = self
-            .customers
-            .get(&draft.customer)
-            .is_some_and(|customer| customer.pays);
         self.subscriptions.add(Subscription {
             id: id.clone(),
             created: at,
             customer: draft.customer,
-            status,
+            status: draft.status,
             items,
             metadata: draft.metadata,
             anchor,
@@ -116,7 +118,10 @@ impl Stripe {
             latest_invoice: None,
         });
         self.emit_subscription(at, "customer.subscription.created", &id);
-        self.first_invoice(at, &id, pays || status == Status::Trialing);
+        let invoice = self.first_invoice(at, &id);
+        if let Some(invoice) = invoice.filter(|_| draft.is_paid) {
+            self.set_paid(at, &invoice);
+        }
         id
     }
 

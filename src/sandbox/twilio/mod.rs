@@ -141,6 +141,12 @@ impl Twilio {
         }
     }
 
+    /// Every answer has an id of its own.
+    pub fn with_request_id(&mut self, reply: Reply) -> Reply {
+        let id = self.new_sid("RQ");
+        reply.with_header("Twilio-Request-Id", id)
+    }
+
     /// Thirty-two hexadecimal digits behind two letters.
     fn new_sid(&mut self, letters: &str) -> String {
         format!("{letters}{:032x}", self.dice.random::<u128>())

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use reqwest::Method;
 use serde_json::Value;
-use tollkeeper::sandbox::{Settings, twilio::Stock};
+use tollkeeper::sandbox::{Fault, Provider, Rule, Settings, When, twilio::Stock};
 
 use super::client::{TWILIO_SID, TWILIO_TOKEN, World};
 
@@ -340,4 +340,33 @@ async fn there_is_a_limit_to_subaccounts() {
         (refused.status, &refused.body["code"]),
         (400, &21480.into())
     );
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_asking_by_area_code_buys_twice_and_by_the_exact_number_once() {
+    for (by_exact_number, purchases) in [(false, 2), (true, 1)] {
+        let world = World::start().await;
+        let (account, _) = world.subaccount("acct:1").await;
+        let number = search(&world, &account, &[]).await.remove(0);
+        let form = match by_exact_number {
+            true => [("PhoneNumber", number.as_str())],
+            false => [("AreaCode", "415")],
+        };
+        let when = When::Nth(1);
+        let fault = Fault::CutAfterEffect;
+        let rule = Rule::on(
+            Provider::Twilio,
+            "POST",
+            "IncomingPhoneNumbers",
+            when,
+            fault,
+        );
+        world.sandbox.add_rules(vec![rule]);
+        let path = format!("/Accounts/{account}/IncomingPhoneNumbers.json");
+
+        assert!(world.try_twilio(Method::POST, &path, &form).await.is_err());
+        assert_eq!(buy(&world, &account, &form).await.status, 201);
+
+        assert_eq!(world.sandbox.purchases_of(&account).len(), purchases);
+    }
 }

@@ -204,13 +204,13 @@ async fn a_failed_renewal_is_past_due_until_payments_succeed_again() {
         .unwrap()
         .to_owned();
 
-    world.sandbox.set_payments(&customer, false);
+    world.sandbox.let_payments_fail(&customer);
     world
         .sandbox
         .advance(TimeDelta::days(31) + TimeDelta::hours(2));
     assert_eq!(get(&world, &id).await["status"], "past_due");
     assert!(world.event_types().contains(&"invoice.payment_failed"));
-    world.sandbox.set_payments(&customer, true);
+    world.sandbox.let_payments_succeed(&customer);
     world.sandbox.advance(TimeDelta::days(31));
     assert_eq!(get(&world, &id).await["status"], "active");
 }
@@ -307,5 +307,78 @@ async fn a_wrong_key_json_and_unknown_objects_are_refused_as_stripe_does() {
     assert_eq!(
         missing.body["error"]["message"],
         "No such subscription: 'sub_x'"
+    );
+}
+
+#[tokio::test]
+async fn an_unpaid_beginning_expires_within_a_day() {
+    let world = World::start().await;
+    let customer = world.stripe(Method::POST, "/v1/customers", &[]).await;
+    let form = [
+        ("customer", customer.body["id"].as_str().unwrap()),
+        ("items[0][price]", PRICE),
+        ("payment_behavior", "default_incomplete"),
+    ];
+    let made = world
+        .stripe(Method::POST, "/v1/subscriptions", &form)
+        .await
+        .body;
+    let id = made["id"].as_str().unwrap();
+
+    assert_eq!(made["status"], "incomplete");
+    world.sandbox.advance(TimeDelta::hours(23));
+    assert_eq!(get(&world, id).await["status"], "incomplete_expired");
+}
+
+#[tokio::test]
+async fn figures_beyond_all_bounds_are_refused_or_capped_and_the_sandbox_lives_on() {
+    let world = World::start().await;
+    let customer = world.stripe(Method::POST, "/v1/customers", &[]).await;
+    let customer = customer.body["id"].as_str().unwrap();
+    let max = i64::MAX.to_string();
+
+    for (name, status) in [
+        ("trial_end", 400),
+        ("trial_period_days", 400),
+        ("items[0][quantity]", 200),
+    ] {
+        let form = [
+            ("customer", customer),
+            ("items[0][price]", PRICE),
+            (name, &max),
+        ];
+        assert_eq!(
+            world
+                .stripe(Method::POST, "/v1/subscriptions", &form)
+                .await
+                .status,
+            status,
+            "{name}"
+        );
+    }
+
+    assert_eq!(
+        world.stripe(Method::GET, "/v1/prices", &[]).await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_first_payment_that_fails_leaves_the_subscription_incomplete() {
+    let world = World::start().await;
+    let customer = world.stripe(Method::POST, "/v1/customers", &[]).await;
+    let customer = customer.body["id"].as_str().unwrap();
+    world.sandbox.let_payments_fail(customer);
+
+    let form = [("customer", customer), ("items[0][price]", PRICE)];
+    let made = world
+        .stripe(Method::POST, "/v1/subscriptions", &form)
+        .await
+        .body;
+
+    assert_eq!(made["status"], "incomplete");
+    assert_eq!(
+        world.event_types(),
+        ["customer.subscription.created", "invoice.created"]
     );
 }

@@ -293,3 +293,34 @@ async fn an_endpoint_made_by_the_api_gets_what_it_asked_for_in_its_own_version()
         assert_eq!(event["data"]["object"]["subscription"], subscription);
     }
 }
+
+#[tokio::test]
+async fn of_many_events_under_every_mischief_all_but_the_lost_arrive() {
+    let receiver = Receiver::default();
+    let world = world_with(&receiver).await;
+    let by = Duration::from_millis(20);
+    let mischief = [Mischief::Lose, Mischief::Twice, Mischief::Late { by }];
+    let rules = mischief
+        .into_iter()
+        .map(|what| MischiefRule::new("", When::Share(0.2), what));
+    world.sandbox.add_mischief(rules.collect());
+
+    for _ in 0..60 {
+        world.sign_up(None);
+    }
+    world.sandbox.all_delivered().await;
+
+    let received = receiver.events();
+    let is_received = |id: &str| received.iter().any(|event| event["id"] == id);
+    let events = world.sandbox.events();
+    let lost = events
+        .iter()
+        .filter(|event| event.standings[0].1 == Standing::Lost);
+    assert!(lost.clone().count() > 0 && lost.clone().all(|event| !is_received(&event.id)));
+    let delivered = events
+        .iter()
+        .filter(|event| event.standings[0].1 == Standing::Delivered);
+    assert!(delivered.clone().all(|event| is_received(&event.id)));
+    assert_eq!(lost.count() + delivered.clone().count(), 300);
+    assert!(received.len() > delivered.count(), "some arrive twice");
+}

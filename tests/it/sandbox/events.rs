@@ -80,3 +80,22 @@ async fn events_are_filtered_by_type_and_time_and_forgotten_after_a_month() {
         "the first two are gone, a renewal has come"
     );
 }
+
+#[tokio::test]
+async fn what_falls_due_in_one_move_of_the_clock_happens_in_the_order_of_time() {
+    let world = World::start().await;
+    for trial_days in [Some(20), None, Some(5)] {
+        world.sign_up(trial_days);
+    }
+
+    world.sandbox.advance(TimeDelta::days(100));
+
+    let created: Vec<i64> = world
+        .sandbox
+        .events()
+        .iter()
+        .map(|event| event.created)
+        .collect();
+    assert!(created.len() > 30);
+    assert!(created.is_sorted());
+}

@@ -324,3 +324,27 @@ async fn of_many_events_under_every_mischief_all_but_the_lost_arrive() {
     assert_eq!(lost.count() + delivered.clone().count(), 300);
     assert!(received.len() > delivered.count(), "some arrive twice");
 }
+
+#[tokio::test]
+async fn an_event_that_was_delivered_once_stays_delivered() {
+    let receiver = Receiver::default();
+    let world = world_with(&receiver).await;
+    world.sign_up(None);
+    world.sandbox.all_delivered().await;
+
+    let event = world.sandbox.events().pop().unwrap();
+    let endpoint = format!("/v1/webhook_endpoints/{}", event.standings[0].0);
+    assert_eq!(
+        world.stripe(Method::DELETE, &endpoint, &[]).await.body["deleted"],
+        true
+    );
+    assert!(world.sandbox.resend(&event.id));
+    world.sandbox.all_delivered().await;
+
+    assert_eq!(
+        receiver.events().len(),
+        5,
+        "a deleted endpoint gets nothing more"
+    );
+    assert!(undelivered(&world).await.is_empty());
+}

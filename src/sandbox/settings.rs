@@ -10,7 +10,8 @@ use crate::clock::Clock;
 pub struct Settings {
     /// Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The same seed: the same ids, numbers for sale and faults.
+    /// The same seed: the same ids and faults. Beside a database that outlives the sandbox take
+    /// another one each time, or new events have the ids of old ones and are taken for copies.
     pub seed: u64,
     /// Share a clone to move the sandbox and the service together.
     pub clock: Clock,

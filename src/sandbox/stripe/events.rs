@@ -72,11 +72,13 @@ pub struct Event {
     pub id: String,
     pub created: i64,
     pub kind: &'static str,
-    pub request: Option<String>,
-    pub object: Both,
-    pub previous: Option<Both>,
+    /// The id of what it is about.
+    pub object_id: String,
     /// By endpoint.
     pub standings: Vec<(String, Standing)>,
+    /// What is sent and listed, one text per version: it never changes again.
+    old_body: Box<str>,
+    new_body: Box<str>,
 }
 
 impl Object for Event {
@@ -86,22 +88,15 @@ impl Object for Event {
 }
 
 impl Event {
-    pub fn render(&self, version: ApiVersion) -> Value {
-        let mut data = json!({"object": self.object.of(version)});
-        if let Some(previous) = &self.previous {
-            data["previous_attributes"] = previous.of(version).clone();
+    pub fn body(&self, version: ApiVersion) -> &str {
+        match version {
+            ApiVersion::Old => &self.old_body,
+            ApiVersion::New => &self.new_body,
         }
-        json!({
-            "id": self.id,
-            "object": "event",
-            "api_version": version.name(),
-            "created": self.created,
-            "data": data,
-            "livemode": false,
-            "pending_webhooks": 1,
-            "request": {"id": self.request, "idempotency_key": null},
-            "type": self.kind,
-        })
+    }
+
+    fn json(&self, version: ApiVersion) -> Value {
+        serde_json::from_str(self.body(version)).expect("the body was made from JSON")
     }
 
     pub fn is_delivered(&self) -> bool {
@@ -122,15 +117,34 @@ impl Stripe {
     ) {
         let id = self.ids.next("evt", 24);
         let standings = self.post.dispatch(&id, kind);
-        self.events.add(Event {
-            id,
+        let body = |version: ApiVersion| {
+            let mut data = json!({"object": object.of(version)});
+            if let Some(previous) = &previous {
+                data["previous_attributes"] = previous.of(version).clone();
+            }
+            let event = json!({
+                "id": id,
+                "object": "event",
+                "api_version": version.name(),
+                "created": at,
+                "data": data,
+                "livemode": false,
+                "pending_webhooks": standings.len(),
+                "request": {"id": null, "idempotency_key": null},
+                "type": kind,
+            });
+            event.to_string().into_boxed_str()
+        };
+        let event = Event {
             created: at,
             kind,
-            request: None,
-            object,
-            previous,
+            object_id: object.new["id"].as_str().unwrap_or_default().to_owned(),
+            old_body: body(ApiVersion::Old),
+            new_body: body(ApiVersion::New),
+            id,
             standings,
-        });
+        };
+        self.events.add(event);
     }
 
     /// An event about a subscription as it is now.
@@ -221,7 +235,7 @@ impl Stripe {
                 && wants_delivered.is_none_or(|wanted| event.is_delivered() == wanted)
         };
         self.events.page(params, "/v1/events", is_wanted, |event| {
-            event.render(self.version)
+            event.json(self.version)
         })
     }
 
@@ -230,7 +244,7 @@ impl Stripe {
             .events
             .get(id)
             .ok_or_else(|| errors::no_such("event", id))?;
-        Ok(event.render(self.version))
+        Ok(event.json(self.version))
     }
 }
 

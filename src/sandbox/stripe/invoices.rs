@@ -58,9 +58,11 @@ impl Stripe {
         };
         if let Some(invoice) = self.invoices.get_mut(&id) {
             (invoice.period_start, invoice.period_end) = ended;
-            let keeps_draft =
-                invoice.subscription.pause_behavior.as_deref() == Some("keep_as_draft");
-            invoice.finalizes_at = (!keeps_draft).then_some(at + DRAFT_FOR);
+            let pause = invoice.subscription.pause_behavior.as_deref();
+            if pause != Some("keep_as_draft") {
+                invoice.finalizes_at = Some(at + DRAFT_FOR);
+                self.drafts.insert((at + DRAFT_FOR, id.clone()));
+            }
         }
         self.emit_invoice(at, "invoice.created", &id);
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Stripe,
-    model::{Invoice, InvoiceStatus, Status, Subscription},
+    model::{Status, Subscription},
 };
 
 /// So long before its end a trial is announced to end; a shorter one at once.
@@ -39,15 +39,22 @@ impl Stripe {
                 }),
                 Happening::TrialNotice => self.announce_trial_end(at, &id),
                 Happening::PeriodEnd => self.end_period(at, &id),
-                Happening::Finalization => self.finalize(at, &id),
+                Happening::Finalization => {
+                    self.drafts.pop_first();
+                    self.finalize(at, &id);
+                }
             }
         }
     }
 
     fn earliest_due(&self, now: i64) -> Option<Due<'_>> {
         let lives = self.subscriptions.all().iter().filter_map(next_of);
-        let drafts = self.invoices.all().iter().filter_map(finalization_of);
-        let due = lives.chain(drafts).filter(|due| due.at <= now);
+        let first_draft = self.drafts.first().map(|(at, id)| Due {
+            at: *at,
+            what: Happening::Finalization,
+            id,
+        });
+        let due = lives.chain(first_draft).filter(|due| due.at <= now);
         due.min_by_key(|due| due.at)
     }
 
@@ -152,16 +159,4 @@ fn next_of(subscription: &Subscription) -> Option<Due<'_>> {
     };
     let id = &subscription.id;
     Some(Due { at, what, id })
-}
-
-fn finalization_of(invoice: &Invoice) -> Option<Due<'_>> {
-    let at = invoice
-        .finalizes_at
-        .filter(|_| invoice.status == InvoiceStatus::Draft)?;
-    let what = Happening::Finalization;
-    Some(Due {
-        at,
-        what,
-        id: &invoice.id,
-    })
 }

@@ -20,7 +20,7 @@ mod shapes;
 mod shelf;
 mod subscriptions;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -53,6 +53,8 @@ pub(super) struct Stripe {
     sessions: Shelf<Session>,
     subscriptions: Shelf<Subscription>,
     invoices: Shelf<Invoice>,
+    /// When which draft is finalized.
+    drafts: BTreeSet<(i64, String)>,
     events: Shelf<Event>,
     post: Post,
     idempotency: Idempotency,
@@ -73,6 +75,7 @@ impl Stripe {
             sessions: Shelf::default(),
             subscriptions: Shelf::default(),
             invoices: Shelf::default(),
+            drafts: BTreeSet::new(),
             events: Shelf::default(),
             post,
             idempotency: Idempotency::default(),

@@ -160,10 +160,7 @@ impl Stripe {
             id: event.id.clone(),
             event_type: event.kind,
             created: event.created,
-            object_id: event.object.new["id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            object_id: event.object_id.clone(),
             standings: event.standings.clone(),
         };
         self.events.all().iter().map(summary).collect()
@@ -177,7 +174,7 @@ impl Stripe {
         secret: &str,
         now: DateTime<Utc>,
     ) -> Option<SignedEvent> {
-        let body = self.events.get(event_id)?.render(version).to_string();
+        let body = self.events.get(event_id)?.body(version).to_owned();
         let signature = sign(secret, now.timestamp(), &body);
         Some(SignedEvent { body, signature })
     }

@@ -145,7 +145,7 @@ impl Stripe {
         if !endpoint.is_enabled {
             return None;
         }
-        let body = event.render(endpoint.version).to_string();
+        let body = event.body(endpoint.version).to_owned();
         Some(Letter {
             url: endpoint.url.clone(),
             signature: sign(&endpoint.secret, now.timestamp(), &body),

@@ -67,7 +67,11 @@ impl<T> From<OneOrMore<T>> for Vec<T> {
 struct Refusal(StatusCode, String);
 
 pub(super) fn answer(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Response {
-    let (status, value) = match route(sandbox, method, path, body) {
+    let outcome = match *method {
+        Method::GET => look(sandbox, path),
+        _ => change(sandbox, method, path, body),
+    };
+    let (status, value) = match outcome {
         Ok(value) => (StatusCode::OK, value),
         Err(Refusal(status, error)) => (status, json!({"error": error})),
     };
@@ -77,14 +81,21 @@ pub(super) fn answer(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]
         .body(Body::from(value.to_string()))
 }
 
-fn route(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result<Value, Refusal> {
+fn look(sandbox: &Sandbox, path: &str) -> Result<Value, Refusal> {
+    match path {
+        "state" => Ok(sandbox.state()),
+        "calls" => Ok(json!(sandbox.calls())),
+        "deliveries" => Ok(json!(sandbox.deliveries())),
+        "events" => Ok(json!(sandbox.events())),
+        "faults" => Ok(json!(sandbox.rules())),
+        "mischief" => Ok(json!(sandbox.mischief())),
+        _ => Err(unknown(&Method::GET, path)),
+    }
+}
+
+fn change(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result<Value, Refusal> {
     let segments: Vec<&str> = path.split('/').collect();
     match (method.as_str(), segments.as_slice()) {
-        ("GET", ["state"]) => Ok(sandbox.state()),
-        ("GET", ["calls"]) => Ok(json!(sandbox.calls())),
-        ("GET", ["deliveries"]) => Ok(json!(sandbox.deliveries())),
-        ("GET", ["events"]) => Ok(json!(sandbox.events())),
-        ("GET", ["faults"]) => Ok(json!(sandbox.rules())),
         ("POST", ["faults"]) => {
             sandbox.add_rules(read::<OneOrMore<Rule>>(body)?.into());
             Ok(json!(sandbox.rules()))
@@ -93,7 +104,6 @@ fn route(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result<
             sandbox.clear_rules();
             Ok(json!([]))
         }
-        ("GET", ["mischief"]) => Ok(json!(sandbox.mischief())),
         ("POST", ["mischief"]) => {
             sandbox.add_mischief(read::<OneOrMore<MischiefRule>>(body)?.into());
             Ok(json!(sandbox.mischief()))
@@ -138,16 +148,20 @@ fn route(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result<
             found(is_found, "customer", id)
         }
         ("POST", ["events", id, "resend"]) => found(sandbox.resend(id), "event", id),
-        _ => Err(Refusal(
-            StatusCode::NOT_FOUND,
-            format!("the sandbox has no {method} /sandbox/{path}"),
-        )),
+        _ => Err(unknown(method, path)),
     }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| refusal(&format!("the body is not what is expected here: {error}")))
+}
+
+fn unknown(method: &Method, path: &str) -> Refusal {
+    Refusal(
+        StatusCode::NOT_FOUND,
+        format!("the sandbox has no {method} /sandbox/{path}"),
+    )
 }
 
 fn refusal(why: &str) -> Refusal {

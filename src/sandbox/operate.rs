@@ -111,7 +111,8 @@ impl Sandbox {
         self.shared.world().stripe.sign_up(who, now)
     }
 
-    /// The customer pays in an open session. Returns the subscription's id; none when there is no such session.
+    /// The customer pays in an open session. Returns the subscription's id; none when there is no
+    /// such session.
     pub fn complete_checkout(&self, session_id: &str) -> Option<String> {
         let now = self.now();
         self.shared.world().stripe.complete_session(session_id, now)
@@ -188,7 +189,8 @@ impl Sandbox {
         self.shared.world().stripe.deliveries()
     }
 
-    /// Wait until no event is on its way: each was accepted, given up, or lost. A sandbox that stops has none.
+    /// Wait until no event is on its way: each was accepted, given up, or lost. A sandbox that stops
+    /// has none.
     pub async fn all_delivered(&self) {
         let mut in_flight = self.shared.world().stripe.in_flight();
         tokio::select! {

@@ -9,7 +9,7 @@ use tollkeeper::{
     sandbox::{Effect, Fault, Provider, Rule, When},
 };
 
-use super::client::{Answer, World};
+use super::client::{Answer, World, until};
 
 /// One POST that creates a subaccount while that fault is on: the client's view, and the subaccounts made.
 async fn create_with(fault: Fault) -> (World, Result<Answer, reqwest::Error>) {
@@ -141,21 +141,14 @@ async fn a_client_that_hangs_up_does_not_stop_what_it_asked_for() {
     world
         .sandbox
         .add_rules(vec![Rule::any(When::Always, Fault::Latency { by })]);
+    let form = [("FriendlyName", "acct:1")];
 
-    let request = world.twilio(
-        Method::POST,
-        "/Accounts.json",
-        &[("FriendlyName", "acct:1")],
-    );
-    assert!(
-        tokio::time::timeout(Duration::from_millis(50), request)
-            .await
-            .is_err()
-    );
-
-    while world.sandbox.subaccounts().is_empty() {
-        tokio::task::yield_now().await;
+    tokio::select! {
+        answer = world.twilio(Method::POST, "/Accounts.json", &form) => panic!("answered {answer:?}"),
+        () = until(|| !world.sandbox.calls().is_empty()) => {}
     }
+
+    until(|| !world.sandbox.subaccounts().is_empty()).await;
     assert_eq!(world.sandbox.calls().len(), 1);
 }
 
@@ -199,9 +192,7 @@ async fn hundreds_of_calls_at_once_are_all_answered_or_cut() {
         }
     });
     let answers = futures_util::future::join_all(calls).await;
-    while world.sandbox.late_count() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| world.sandbox.late_count() == 0).await;
 
     let calls = world.sandbox.calls();
     assert_eq!((answers.len(), calls.len()), (400, 400));

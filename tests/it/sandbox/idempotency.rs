@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use tollkeeper::sandbox::{Effect, Fault, Provider, Rule, When};
 
-use super::client::World;
+use super::client::{World, until};
 
 const PATH: &str = "/v1/customers";
 const ZOE: [(&str, &str); 1] = [("email", "zoe@example.com")];
@@ -80,14 +80,12 @@ async fn the_same_key_with_other_parameters_is_refused() {
 #[tokio::test]
 async fn a_key_whose_first_request_is_in_progress_is_refused_with_409() {
     let world = World::start().await;
-    let by = Duration::from_millis(400);
+    let by = Duration::from_secs(1);
     world.sandbox.add_rules(on_customers(Fault::Latency { by }));
 
     let first = world.stripe_keyed(PATH, &ZOE, "k1");
     let second = async {
-        while world.sandbox.calls().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(|| !world.sandbox.calls().is_empty()).await;
         world.stripe_keyed(PATH, &ZOE, "k1").await
     };
     let (first, second) = tokio::join!(first, second);

@@ -221,7 +221,7 @@ async fn a_late_event_is_overtaken_by_those_after_it() {
     let receiver = Receiver::default();
     let world = world_with(&receiver).await;
     let late = Mischief::Late {
-        by: Duration::from_millis(300),
+        by: Duration::from_secs(1),
     };
     world.sandbox.add_mischief(vec![MischiefRule::new(
         "subscription.created",

@@ -10,6 +10,7 @@ pub mod http;
 pub mod journal;
 pub mod postgres;
 pub mod queue;
+pub mod sandbox;
 pub mod scheduler;
 pub mod sealed;
 pub mod signature;

@@ -18,6 +18,7 @@ mod outages;
 mod provisioning_api;
 mod queue;
 mod receiver;
+mod sandbox;
 mod schema;
 mod sealed;
 mod signatures;

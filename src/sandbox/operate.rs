@@ -1,0 +1,201 @@
+//! What the sandbox's owner can do and see, in code.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::{
+    Call, Delivery, MischiefRule, Rule, Sandbox,
+    stripe::{ApiVersion, EventSummary, SignUp, SignedEvent, SignedUp, Status},
+    twilio,
+};
+
+/// Faults, the clock, and what was asked.
+impl Sandbox {
+    /// Let rules strike, after those there are already.
+    pub fn add_rules(&self, rules: Vec<Rule>) {
+        self.shared.world().faults.add(rules);
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Vec<Rule> {
+        self.shared.world().faults.rules()
+    }
+
+    /// From now on no call goes wrong.
+    pub fn clear_rules(&self) {
+        self.shared.world().faults.clear();
+    }
+
+    /// Every call there was, in the order of arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.world().audit.calls()
+    }
+
+    /// Requests whose clients were cut off and which are still to be carried out.
+    pub fn late_count(&self) -> usize {
+        self.shared.world().late_count()
+    }
+
+    /// The sandbox's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.shared.clock.now()
+    }
+
+    /// Move the sandbox's clock, and every clone of it, and let happen what fell due.
+    pub fn advance(&self, by: TimeDelta) {
+        self.shared.clock.advance(by);
+        let now = self.shared.clock.now();
+        self.shared.world().catch_up(now);
+    }
+
+    /// Everything in figures, for a person.
+    pub(super) fn state(&self) -> Value {
+        let world = self.shared.world();
+        json!({
+            "now": self.shared.clock.now(),
+            "stripe": world.stripe.summary(),
+            "twilio": {
+                "subaccounts": world.twilio.subaccounts(),
+                "numbers": world.twilio.numbers(),
+                "numbers_ever_bought": world.twilio.purchases().len(),
+            },
+            "calls": world.audit.count(),
+            "late_executions": world.late_count(),
+            "faults": world.faults.rules(),
+        })
+    }
+}
+
+/// Twilio.
+impl Sandbox {
+    /// The subaccounts in the order they were made, closed ones too.
+    pub fn subaccounts(&self) -> Vec<twilio::Account> {
+        self.shared.world().twilio.subaccounts()
+    }
+
+    /// The phone numbers owned now, with owner and friendly name.
+    pub fn numbers(&self) -> Vec<twilio::Number> {
+        self.shared.world().twilio.numbers()
+    }
+
+    /// Every number ever paid for, the released ones too.
+    pub fn numbers_ever_bought(&self) -> Vec<twilio::Purchase> {
+        self.shared.world().twilio.purchases()
+    }
+
+    /// What one account ever bought.
+    pub fn purchases_of(&self, account_sid: &str) -> Vec<twilio::Purchase> {
+        let mut purchases = self.numbers_ever_bought();
+        purchases.retain(|purchase| purchase.account_sid == account_sid);
+        purchases
+    }
+}
+
+/// Stripe.
+impl Sandbox {
+    /// Send events of all kinds there from now on, signed with that secret. Returns the endpoint's id.
+    pub fn add_webhook(&self, url: &str, secret: &str) -> String {
+        let (url, secret, now) = (url.to_owned(), secret.to_owned(), self.now());
+        self.shared.world().stripe.add_webhook(url, secret, now)
+    }
+
+    /// A monthly price with an id of one's own, in US cents. Nothing happens when it is there already.
+    pub fn add_price(&self, id: &str, unit_amount: i64) {
+        let now = self.now();
+        self.shared.world().stripe.add_price(id, unit_amount, now);
+    }
+
+    /// A person signs up and pays. Fails when the price does not exist.
+    pub fn sign_up(&self, who: &SignUp) -> Result<SignedUp, String> {
+        let now = self.now();
+        self.shared.world().stripe.sign_up(who, now)
+    }
+
+    /// The customer pays in an open session. Returns the subscription's id; none when there is no
+    /// such session.
+    pub fn complete_checkout(&self, session_id: &str) -> Option<String> {
+        let now = self.now();
+        self.shared.world().stripe.complete_session(session_id, now)
+    }
+
+    /// Put a subscription into any state, with the events of it. False when there is none.
+    pub fn set_status(&self, subscription_id: &str, status: Status) -> bool {
+        let now = self.now();
+        self.shared
+            .world()
+            .stripe
+            .set_status(subscription_id, status, now)
+    }
+
+    /// A customer's payments fail from now on. False when there is no such customer.
+    pub fn let_payments_fail(&self, customer_id: &str) -> bool {
+        self.shared.world().stripe.let_payments_fail(customer_id)
+    }
+
+    /// A customer's payments succeed again. False when there is no such customer.
+    pub fn let_payments_succeed(&self, customer_id: &str) -> bool {
+        self.shared.world().stripe.let_payments_succeed(customer_id)
+    }
+
+    /// Answer that object as it is where one of its kind and id is fetched: `data.object` of a
+    /// recorded webhook, so that a job that fetches it finds what the recording says. False when it
+    /// has no `id`.
+    pub fn adopt(&self, object: Value) -> bool {
+        self.shared.world().stripe.adopt(object)
+    }
+
+    /// Every event, oldest first, with how its delivery stands.
+    pub fn events(&self) -> Vec<EventSummary> {
+        self.shared.world().stripe.event_summaries()
+    }
+
+    /// An event as an endpoint of that version gets it, and the `Stripe-Signature` for it: for a
+    /// test that delivers in an order of its own. None when there is no such event.
+    pub fn signed_event(
+        &self,
+        event_id: &str,
+        version: ApiVersion,
+        secret: &str,
+    ) -> Option<SignedEvent> {
+        let now = self.now();
+        self.shared
+            .world()
+            .stripe
+            .signed_event(event_id, version, secret, now)
+    }
+
+    /// Send an event again, whatever became of it. False when there is no such event.
+    pub fn resend(&self, event_id: &str) -> bool {
+        self.shared.world().stripe.resend(event_id)
+    }
+
+    /// Let events be lost, doubled or held back, after the rules there are already.
+    pub fn add_mischief(&self, rules: Vec<MischiefRule>) {
+        self.shared.world().stripe.add_mischief(rules);
+    }
+
+    /// The rules in force.
+    pub fn mischief(&self) -> Vec<MischiefRule> {
+        self.shared.world().stripe.mischief()
+    }
+
+    /// From now on every event is sent once and at once.
+    pub fn clear_mischief(&self) {
+        self.shared.world().stripe.clear_mischief();
+    }
+
+    /// Every attempt to deliver an event.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.world().stripe.deliveries()
+    }
+
+    /// Wait until no event is on its way: each was accepted, given up, or lost. A sandbox that stops
+    /// has none.
+    pub async fn all_delivered(&self) {
+        let mut in_flight = self.shared.world().stripe.in_flight();
+        tokio::select! {
+            () = self.shared.stopping.cancelled() => {}
+            _ = in_flight.wait_for(|count| *count == 0) => {}
+        }
+    }
+}

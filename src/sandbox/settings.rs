@@ -1,0 +1,54 @@
+//! How a sandbox is set up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::{deliveries::Retries, stripe::ApiVersion, twilio::Stock};
+use crate::clock::Clock;
+
+/// Everything has a default: `Settings { seed, ..Settings::default() }`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The same seed: the same ids and faults. Beside a database that outlives the sandbox take
+    /// another one each time, or new events have the ids of old ones and are taken for copies.
+    pub seed: u64,
+    /// Share a clone to move the sandbox and the service together.
+    pub clock: Clock,
+    /// An endpoint that is there from the beginning; more by API or by `Sandbox::add_webhook`.
+    pub webhook: Option<WebhookTarget>,
+    /// The account's version: for requests without `Stripe-Version`, and for events.
+    pub api_version: ApiVersion,
+    /// The one API key that is accepted.
+    pub stripe_secret_key: String,
+    pub twilio_account_sid: String,
+    pub twilio_auth_token: String,
+    pub stock: Stock,
+    pub subaccounts_max: usize,
+    pub retries: Retries,
+}
+
+/// Where events go, and the `whsec_…` they are signed with.
+#[derive(Debug, Clone)]
+pub struct WebhookTarget {
+    pub url: String,
+    pub secret: String,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed: 1,
+            clock: Clock::default(),
+            webhook: None,
+            api_version: ApiVersion::New,
+            stripe_secret_key: "sk_test_sandbox".to_owned(),
+            twilio_account_sid: "AC00000000000000000000000000000001".to_owned(),
+            twilio_auth_token: "00000000000000000000000000000002".to_owned(),
+            stock: Stock::with_seed(1),
+            subaccounts_max: 1000,
+            retries: Retries::default(),
+        }
+    }
+}

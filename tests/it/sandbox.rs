@@ -1,0 +1,11 @@
+//! The sandbox, through real HTTP clients: it is only worth something if it has the providers' habits.
+
+mod client;
+mod control;
+mod events;
+mod faults;
+mod idempotency;
+mod numbers;
+mod shapes;
+mod subscriptions;
+mod webhooks;

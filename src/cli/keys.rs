@@ -1,15 +1,119 @@
 //! `tollkeeper keys …`: the keys of the apps that call the API.
 
-use anyhow::{bail, ensure};
-use chrono::{DateTime, Utc};
-use secrecy::SecretString;
+use anyhow::{Context as _, bail, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::{Database, Program};
 use crate::{
+    clock::Clock,
     db::api_keys::{self, ApiKey, NewApiKey},
     http::auth::{Scope, ServiceKey},
 };
+
+/// Keys of the apps that call the API.
+#[derive(Debug, Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a key; it is shown once.
+    Create {
+        /// Which app it is for.
+        name: String,
+        /// Comma-separated, such as subscription:read,telephony:write; * for all.
+        #[arg(long, value_delimiter = ',', default_value = "*")]
+        scopes: Vec<String>,
+        #[arg(long)]
+        expires_in_days: Option<i64>,
+    },
+    /// Every key, without the key itself.
+    List,
+    /// End a key.
+    Revoke { id: Uuid },
+}
+
+impl Keys {
+    pub async fn run(self, program: Program) -> anyhow::Result<()> {
+        let database = Database::open(&program.settings.config).await?;
+        let done = async {
+            let mut conn = database.connect().await?;
+            self.verb.run(&program, &mut conn).await
+        };
+        let done = done.await;
+        database.close().await;
+        done
+    }
+}
+
+impl Verb {
+    async fn run(self, program: &Program, conn: &mut PgConnection) -> anyhow::Result<()> {
+        let (now, output) = (Clock::default().now(), program.output);
+        match self {
+            Verb::Create {
+                name,
+                scopes,
+                expires_in_days,
+            } => {
+                let scopes: Vec<Scope> = scopes
+                    .iter()
+                    .map(|scope| parse(scope))
+                    .collect::<anyhow::Result<_>>()?;
+                let expires_at = expires_in_days.map(|days| now + TimeDelta::days(days));
+                let key = create(conn, &name, &scopes, expires_at, now).await?;
+                let secret = key.secret.expose_secret();
+                output.print(&json!({ "id": key.id, "key": secret }), |_| {
+                    format!("{secret}\nThis is shown once: keep it where {name} reads its secrets.")
+                });
+            }
+            Verb::List => output.print(&list(conn).await?, |keys| {
+                keys.iter().map(line).collect::<Vec<_>>().join("\n")
+            }),
+            Verb::Revoke { id } => {
+                revoke(conn, id, now).await?;
+                output.print(&json!({ "revoked": id }), |_| {
+                    format!("key {id} is revoked")
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse(scope: &str) -> anyhow::Result<Scope> {
+    scope.parse().ok().with_context(|| {
+        let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        format!(
+            "there is no scope {scope:?}; the scopes are {}",
+            all.join(", ")
+        )
+    })
+}
+
+fn line(key: &ApiKey) -> String {
+    let state = if key.revoked_at.is_some() {
+        "revoked"
+    } else {
+        "good"
+    };
+    let used = key.last_used_at.map_or("never used".to_owned(), |at| {
+        format!("last used {}", at.format("%F %T"))
+    });
+    format!(
+        "{}  {:12}  {state:8}  {:20}  {}  {used}",
+        key.id,
+        key.prefix,
+        key.name,
+        key.scopes.join(",")
+    )
+}
 
 /// A key that was just made. The secret is shown now and never again.
 pub struct CreatedKey {

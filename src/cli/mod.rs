@@ -8,10 +8,13 @@ pub mod keys;
 mod made_up;
 mod migrate;
 mod output;
+mod roles;
+mod sandbox;
 pub mod secrets;
 mod settings;
 mod shutdown;
 mod up;
+mod web;
 
 use std::process::ExitCode;
 
@@ -44,8 +47,12 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::Up),
+    Web(web::Web),
+    Worker(web::Worker),
+    Sandbox(sandbox::SandboxCommand),
     Migrate(migrate::Migrate),
     Jobs(jobs::Jobs),
+    Keys(keys::Keys),
     Secrets(secrets::Secrets),
     Config(check::Config),
 }
@@ -54,8 +61,12 @@ impl Command {
     async fn run(self, program: Program) -> anyhow::Result<()> {
         match self {
             Command::Up(command) => command.run(program).await,
+            Command::Web(command) => command.run(program).await,
+            Command::Worker(command) => command.run(program).await,
+            Command::Sandbox(command) => command.run(program).await,
             Command::Migrate(command) => command.run(program).await,
             Command::Jobs(command) => command.run(program).await,
+            Command::Keys(command) => command.run(program).await,
             Command::Secrets(command) => command.run(program).await,
             Command::Config(command) => command.run(program),
         }

@@ -52,8 +52,10 @@ impl Settings {
         Settings::of(&environment, is_sandbox, None)
     }
 
-    /// The same, and what is still missing is made up and written down.
+    /// The same, and what is still missing is made up and written down. Without any word of a
+    /// database or a provider, the providers are the sandbox: there is nothing else to serve.
     pub fn made_up(is_sandbox: bool) -> anyhow::Result<Settings> {
+        let is_sandbox = is_sandbox || is_bare(&config::environment());
         let mut environment = environment(is_sandbox)?;
         if environment.contains_key("DATABASE_URL") {
             return Settings::of(&environment, is_sandbox, None);
@@ -95,6 +97,17 @@ impl Settings {
             "these settings are missing:{list}\nTo try it without any provider: tollkeeper up --sandbox"
         )))
     }
+}
+
+/// Whether nothing of the environment says what this service is for. A database or a single
+/// provider's variable does: then what is missing is an error, not a reason to play.
+fn is_bare(environment: &BTreeMap<String, String>) -> bool {
+    let is_set = |name: &str| {
+        environment
+            .get(name)
+            .is_some_and(|value| !value.trim().is_empty())
+    };
+    !is_set("DATABASE_URL") && !PROVIDER_VARIABLES.into_iter().any(is_set)
 }
 
 /// This process' variables without the empty ones, and with the data folder settled.

@@ -1,11 +1,12 @@
 //! Keys of the apps that call the API: known by their digest alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// A key as its row says; the scopes are in their stored spelling.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow, Serialize)]
 pub struct ApiKey {
     pub id: Uuid,
     pub name: String,

@@ -7,6 +7,7 @@ mod ack;
 mod backend;
 mod claim;
 mod enqueue;
+mod gauges;
 mod held;
 pub mod history;
 mod lease;
@@ -79,6 +80,10 @@ impl Queue {
             closed.clone(),
         ));
         tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
+        tasks.spawn(gauges::keep_measured(
+            ctx.pools.console.clone(),
+            closed.clone(),
+        ));
         let kinds = policies.keys().map(|kind| kind.to_string()).collect();
         let ack = AckLayer {
             ack: Arc::new(Ack {

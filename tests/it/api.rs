@@ -58,7 +58,13 @@ async fn a_subscription_shows_its_plan_and_limits() {
     let answer = api.get("/api/subscription/ann", &token("ann")).await;
 
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    let features = json!({ "calls": "unlimited" });
+    let features = json!({
+        "calls": "unlimited",
+        "emails": "unlimited",
+        "canvas_scans": "unlimited",
+        "ai_queries": "unlimited",
+        "transcriptions": "unlimited",
+    });
     assert_eq!(
         answer.body,
         json!({
@@ -96,7 +102,10 @@ async fn without_a_running_subscription_the_free_plan_is_in_effect() {
         json!({ "user_id": "nobody", "plan_id": "free", "status": "free" })
     );
     assert_eq!(nobody.body["plan"]["id"], "free");
-    assert_eq!(nobody.body["limits"], json!({ "calls": 0 }));
+    assert_eq!(
+        nobody.body["limits"],
+        json!({ "calls": 0, "emails": 0, "canvas_scans": 0, "ai_queries": 10, "transcriptions": 5 })
+    );
     assert_eq!(lapsed.body["subscription"]["plan_id"], "repx1");
     assert_eq!(lapsed.body["subscription"]["status"], "canceled");
     assert_eq!(lapsed.body["plan"]["id"], "free");

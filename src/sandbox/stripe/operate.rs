@@ -11,8 +11,8 @@ use super::{
     ApiVersion, Standing, Stripe,
     events::Event,
     model::{Customer, Metadata, Session, Status},
-    post::sign,
 };
+use crate::signature::stripe::sign;
 
 /// A person who goes through Checkout.
 #[derive(Debug, Clone, Default)]
@@ -175,7 +175,7 @@ impl Stripe {
         now: DateTime<Utc>,
     ) -> Option<SignedEvent> {
         let body = self.events.get(event_id)?.body(version).to_owned();
-        let signature = sign(secret, now.timestamp(), &body);
+        let signature = sign(secret, body.as_bytes(), now.timestamp());
         Some(SignedEvent { body, signature })
     }
 

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use rand::{SeedableRng, rngs::StdRng};
-use sha2::Sha256;
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -14,7 +12,10 @@ use super::{
     events::{Standing, matches},
     shelf::Shelf,
 };
-use crate::sandbox::deliveries::{Delivery, Mischief, MischiefRule};
+use crate::{
+    sandbox::deliveries::{Delivery, Mischief, MischiefRule},
+    signature::stripe::sign,
+};
 
 /// One event on its way to one endpoint.
 #[derive(Debug, Clone)]
@@ -148,7 +149,7 @@ impl Stripe {
         let body = event.body(endpoint.version).to_owned();
         Some(Letter {
             url: endpoint.url.clone(),
-            signature: sign(&endpoint.secret, now.timestamp(), &body),
+            signature: sign(&endpoint.secret, body.as_bytes(), now.timestamp()),
             body,
         })
     }
@@ -198,15 +199,4 @@ impl Stripe {
             }
         }
     }
-}
-
-/// `t=…,v1=…` over `"{t}.{body}"`, keyed with the whole secret.
-pub fn sign(secret: &str, timestamp: i64, body: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
-    mac.update(format!("{timestamp}.{body}").as_bytes());
-    format!(
-        "t={timestamp},v1={}",
-        hex::encode(mac.finalize().into_bytes())
-    )
 }

@@ -1,0 +1,101 @@
+//! `tollkeeper sandbox`: the stand-ins of the providers alone, for anybody's Stripe or Twilio client.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use secrecy::ExposeSecret;
+
+use super::Program;
+use crate::{
+    clock::Clock,
+    config::Config,
+    sandbox::{Sandbox, Settings, WebhookTarget},
+};
+
+/// Run the stand-ins of Stripe and Twilio alone.
+#[derive(Debug, Args)]
+pub struct SandboxCommand {
+    #[arg(long, default_value = "127.0.0.1:12111")]
+    listen: SocketAddr,
+    /// The same seed: the same ids and faults.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where Stripe's events go.
+    #[arg(long, requires = "webhook_secret")]
+    webhook_url: Option<String>,
+    /// What they are signed with: `whsec_…`.
+    #[arg(long, requires = "webhook_url")]
+    webhook_secret: Option<String>,
+}
+
+impl SandboxCommand {
+    pub async fn run(self, program: Program) -> anyhow::Result<()> {
+        let webhook = self.webhook_url.zip(self.webhook_secret);
+        let settings = Settings {
+            listen: self.listen,
+            seed: self.seed,
+            webhook: webhook.map(|(url, secret)| WebhookTarget { url, secret }),
+            ..Settings::default()
+        };
+        let keys = (
+            settings.stripe_secret_key.clone(),
+            settings.twilio_account_sid.clone(),
+            settings.twilio_auth_token.clone(),
+        );
+        let sandbox = Sandbox::start(settings).await?;
+        println!(
+            "STRIPE_API_BASE={}\nSTRIPE_SECRET_KEY={}",
+            sandbox.stripe_base(),
+            keys.0
+        );
+        println!(
+            "TWILIO_API_BASE={}\nTWILIO_ACCOUNT_SID={}\nTWILIO_AUTH_TOKEN={}",
+            sandbox.twilio_base(),
+            keys.1,
+            keys.2
+        );
+        println!(
+            "# look and change: http://{}/sandbox/state",
+            sandbox.address()
+        );
+        program.shutdown.cancelled().await;
+        sandbox.stop().await;
+        Ok(())
+    }
+}
+
+/// A sandbox with the keys of these settings that delivers to this service; the settings then lead
+/// to it.
+pub async fn beside(
+    config: &mut Config,
+    webhook_url: String,
+    clock: Clock,
+    seed: u64,
+) -> anyhow::Result<Sandbox> {
+    let secret = config
+        .stripe
+        .webhook_secrets
+        .first()
+        .map(|secret| secret.expose_secret().to_owned());
+    let token = config
+        .twilio
+        .auth_tokens
+        .first()
+        .map(|token| token.expose_secret().to_owned());
+    let sandbox = Sandbox::start(Settings {
+        seed,
+        clock,
+        webhook: secret.map(|secret| WebhookTarget {
+            url: webhook_url,
+            secret,
+        }),
+        stripe_secret_key: config.stripe.secret_key.expose_secret().to_owned(),
+        twilio_account_sid: config.twilio.account_sid.clone(),
+        twilio_auth_token: token.unwrap_or_default(),
+        ..Settings::default()
+    })
+    .await?;
+    config.stripe.api_base = sandbox.stripe_base();
+    config.twilio.api_base = sandbox.twilio_base();
+    Ok(sandbox)
+}

@@ -124,7 +124,7 @@ impl History {
             },
             row: Row::planned(),
             candidate: 0,
-            now: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+            now: DateTime::from_timestamp(1_800_000_000, 0).expect("an instant in range"),
             dice: Dice(seed),
             next,
             after,

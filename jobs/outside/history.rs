@@ -124,7 +124,7 @@ impl History {
             },
             row: Row::planned(),
             candidate: 0,
-            now: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+            now: DateTime::from_timestamp(1_800_000_000, 0).expect("an instant in range"),
             dice: Dice(seed),
             next,
             after,
@@ -176,7 +176,7 @@ impl History {
             candidate: self.candidate,
             epoch,
         };
-        let fault = if has_faults { self.dice.below(9) } else { 8 };
+        let fault = if has_faults { self.dice.below(10) } else { 9 };
         let answer = match fault {
             // A crash between the row and the request.
             0 => return false,
@@ -208,6 +208,14 @@ impl History {
             6 => {
                 self.provider.carry_out(&request, self.now, false);
                 return false;
+            }
+            // A gateway gave up on a request that goes on.
+            7 => {
+                let delay = TimeDelta::minutes(self.dice.below(LATE_MAX_MINUTES as u64) as i64 + 1);
+                self.provider.late.push((self.now + delay, request));
+                Answer::Unknown {
+                    may_be_stored: true,
+                }
             }
             _ => match self.provider.carry_out(&request, self.now, false) {
                 Reply::Made(ext_ref) => Answer::Done(ext_ref),

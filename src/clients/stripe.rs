@@ -155,7 +155,7 @@ impl Stripe {
 }
 
 /// The base and the segments, each escaped: an id from outside cannot leave its place.
-pub(super) fn joined(base: &str, path: &[&str]) -> String {
+pub(in crate::clients) fn joined(base: &str, path: &[&str]) -> String {
     let mut url = base.to_owned();
     for segment in path {
         url.push('/');

@@ -96,7 +96,13 @@ fn started(mut command: Command) -> (Running, String) {
 fn without_provider_keys_nothing_starts_and_every_missing_one_is_named() {
     let data = data_folder("missing");
 
-    let (code, _, error) = ended(tollkeeper(&data, &["up"]));
+    // One word of a provider: it is meant for real use.
+    let mut command = tollkeeper(&data, &["up"]);
+    command.env(
+        "VOIPMS_CALLBACK_TOKENS",
+        "a-token-that-nobody-guesses-0123456789",
+    );
+    let (code, _, error) = ended(command);
 
     assert_eq!(code, 2, "{error}");
     for name in [
@@ -178,7 +184,8 @@ fn up_makes_its_keys_once_and_a_kill_loses_neither_them_nor_the_database() {
         until_gone(&data.join("sandbox/postgres/cluster/postmaster.pid"));
     }
 
-    let (mut second, printed) = started(tollkeeper(&data, &["up", "--sandbox"]));
+    // Without any setting there is nothing but the sandbox to serve.
+    let (mut second, printed) = started(tollkeeper(&data, &["up"]));
     assert!(!printed.contains("made up"), "{printed}");
     assert_eq!(fs::read_to_string(&keys).unwrap(), made_up);
     // Beside the running one: a second is refused, a command joins.

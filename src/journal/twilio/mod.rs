@@ -1,0 +1,37 @@
+//! The effects that provisioning has at Twilio.
+
+mod numbers;
+mod subaccounts;
+
+use serde_json::json;
+use sqlx::PgConnection;
+use tollkeeper_jobs::telephony::desired::Standing;
+
+pub use numbers::{BuyNumber, GiveNumberBack, PointNumber};
+pub use subaccounts::{CloseDouble, CreateSubaccount, SetSubaccountStatus};
+
+use super::{Found, Permission};
+use crate::{
+    db::{accounts, telephony},
+    queue::Failure,
+};
+
+const PROVIDER: &str = "twilio";
+
+/// Under the account's lock: only while its telephony is ordered and not taken away again.
+async fn while_ordered(tx: &mut PgConnection, account_id: &str) -> Result<Permission, Failure> {
+    accounts::lock(tx, account_id).await?;
+    let telephony = telephony::load(tx, account_id).await?;
+    let standing = telephony.and_then(|telephony| Standing::parse(&telephony.status));
+    Ok(match standing {
+        Some(standing) if standing.is_ordered() => Permission::Granted,
+        _ => Permission::NotWanted("its telephony was taken away meanwhile"),
+    })
+}
+
+fn nothing_more(ext_ref: String) -> Found {
+    Found {
+        ext_ref,
+        answer: json!({}),
+    }
+}

@@ -1,0 +1,202 @@
+//! Leases: who may write, and what becomes of the runs of a worker that is gone.
+
+use chrono::{TimeDelta, Utc};
+use tollkeeper::worker::Register;
+use uuid::Uuid;
+
+use crate::support::{
+    probe::{self, Does, Probe},
+    service::Service,
+    until,
+};
+
+fn probes() -> Register {
+    Register::default().with::<Probe>()
+}
+
+#[tokio::test]
+async fn a_run_that_lost_its_lease_writes_nothing() {
+    let service = Service::new().await;
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    service
+        .enqueue(&Probe::new(test, "writes", Does::BlockThenWrite))
+        .await;
+    service
+        .enqueue(&Probe::new(test, "ends", Does::Block))
+        .await;
+    until("both run", async || probe::started(test).len() == 2).await;
+
+    // Another worker took both over while these two slept.
+    service.execute("update queue.jobs set attempt = attempt + 1, lease_token = gen_random_uuid(), worker = 'another'").await;
+    probe::let_go(test, 2);
+    until("both ended", async || probe::ended(test) == 2).await;
+    worker.stop().await;
+
+    assert_eq!(
+        service.value::<i64>("select count(*) from accounts").await,
+        0
+    );
+    assert_eq!(
+        service
+            .value::<i64>(
+                "select count(*) from queue.jobs where worker = 'another' and state = 'running'"
+            )
+            .await,
+        2
+    );
+    assert_eq!(
+        service
+            .value::<i64>("select count(*) from queue.finished_jobs")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn the_start_gate_stays_shut_for_a_claim_that_was_lost() {
+    let service = Service::new().await;
+    let test = Uuid::now_v7();
+    service.enqueue(&Probe::new(test, "a", Does::Nothing)).await;
+    // The claim's answer names a token that is already another's when the run starts.
+    service.execute("create function steal_after() returns trigger language plpgsql as $$
+        begin update queue.jobs set lease_token = gen_random_uuid() where id = new.id; return null; end $$").await;
+    service
+        .execute(
+            "create trigger steal after update on queue.jobs for each row
+        when (old.state = 'ready' and new.state = 'running') execute function steal_after()",
+        )
+        .await;
+
+    let worker = service.work(probes());
+    until("it was claimed", async || {
+        service
+            .value::<i64>("select count(*) from queue.jobs where state = 'running'")
+            .await
+            == 1
+    })
+    .await;
+    worker.stop().await;
+
+    assert_eq!(probe::started(test), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_dead_workers_job_runs_again_and_poison_dies_with_its_reason() {
+    let service =
+        Service::with(|config| config.worker.lease = std::time::Duration::from_secs(1)).await;
+    let test = Uuid::now_v7();
+    for name in ["first crash", "third crash", "never started"] {
+        service
+            .enqueue(&Probe::new(test, name, Does::Nothing))
+            .await;
+    }
+    // What kill -9 leaves behind: rows that say running, and nobody who renews them.
+    service.execute(
+        "update queue.jobs set state = 'running', attempt = 1, worker = 'killed', lease_token = gen_random_uuid(),
+                lease_until = now() - interval '1 second', claimed_at = now() - interval '2 seconds',
+                started_at = case key when 'never started' then null else now() - interval '2 seconds' end,
+                crashes = case key when 'first crash' then 0 else 2 end",
+    ).await;
+
+    let worker = service.work(probes());
+    service.drain().await;
+    worker.stop().await;
+
+    let mut ran = probe::started(test);
+    ran.sort();
+    assert_eq!(ran, ["first crash", "never started"]);
+    assert_eq!(
+        service
+            .value::<String>("select note from queue.jobs where state = 'dead'")
+            .await,
+        "its worker did not survive it 3 times"
+    );
+    assert_eq!(
+        service
+            .value::<i64>("select count(*) from queue.job_attempts where outcome = 'crash'")
+            .await,
+        3
+    );
+    assert_eq!(
+        service
+            .value::<i32>("select crashes from queue.finished_jobs where key = 'first crash'")
+            .await,
+        1
+    );
+    assert_eq!(
+        service
+            .value::<i32>("select failures from queue.finished_jobs where key = 'first crash'")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_long_run_keeps_its_job_by_renewing_the_lease() {
+    let service =
+        Service::with(|config| config.worker.lease = std::time::Duration::from_millis(300)).await;
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    service
+        .enqueue(&Probe::new(test, "long", Does::Block))
+        .await;
+    until("it runs", async || probe::started(test).len() == 1).await;
+
+    let first: chrono::DateTime<Utc> = service.value("select lease_until from queue.jobs").await;
+    until(
+        "the lease was renewed well past its first end",
+        async || {
+            service
+                .value::<chrono::DateTime<Utc>>("select lease_until from queue.jobs")
+                .await
+                > first + TimeDelta::seconds(2)
+        },
+    )
+    .await;
+    probe::let_go(test, 1);
+    service.drain().await;
+    worker.stop().await;
+
+    assert_eq!(probe::started(test), ["long"]);
+    assert_eq!(
+        service
+            .value::<i64>("select count(*) from queue.job_attempts where outcome <> 'done'")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_drain_gives_back_what_did_not_finish_without_charging_it() {
+    let service =
+        Service::with(|config| config.worker.drain = std::time::Duration::from_millis(50)).await;
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    for n in 0..30 {
+        service
+            .enqueue(&Probe::new(test, &format!("{n}"), Does::Block))
+            .await;
+    }
+    until("every slot is taken", async || {
+        probe::started(test).len() == 8
+    })
+    .await;
+
+    worker.stop().await;
+
+    let charged: i64 = service
+        .value(
+            "select count(*) from queue.jobs where state <> 'ready' or failures > 0 or crashes > 0",
+        )
+        .await;
+    assert_eq!(
+        (
+            charged,
+            service
+                .value::<i64>("select count(*) from queue.jobs")
+                .await
+        ),
+        (0, 30)
+    );
+}

@@ -1,0 +1,35 @@
+//! Stored payloads: a job that was stored once must parse for ever.
+
+use serde_json::Value;
+use tollkeeper_jobs::{
+    HandleStripeEvent, Job, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
+    ReactivateTelephony, ReleaseNumber, SuspendTelephony, SweepProviderResources, SyncSubscription,
+};
+
+/// The stored payload parses, and is what would be stored today.
+fn check<J: Job>(key: &str) {
+    let path = format!(
+        "{}/tests/it/golden/jobs/{}.json",
+        env!("CARGO_MANIFEST_DIR"),
+        J::KIND
+    );
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let stored: Value = serde_json::from_str(&text).unwrap();
+    let job: J = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&job).unwrap(), stored, "{}", J::KIND);
+    assert_eq!(job.key(), key, "{}", J::KIND);
+}
+
+#[test]
+fn every_payload_that_was_ever_stored_parses() {
+    let id = "0198c0de-7c3a-7000-8000-000000000001";
+    check::<HandleStripeEvent>(id);
+    check::<SyncSubscription>("sub_1SFixture0000000001");
+    check::<ProvisionSubaccount>("user_42");
+    check::<ProvisionNumber>("user_42");
+    check::<SuspendTelephony>("user_42");
+    check::<ReactivateTelephony>("user_42");
+    check::<ReleaseNumber>(id);
+    check::<SweepProviderResources>("");
+    check::<PollStripeEvents>("");
+}

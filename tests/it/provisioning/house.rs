@@ -1,0 +1,181 @@
+//! The service with real workers, and a sandbox that shares its clock.
+
+use chrono::TimeDelta;
+use tollkeeper::{
+    clock::Clock,
+    queue,
+    sandbox::{
+        Fault, Provider, Rule, Sandbox, Settings, When,
+        stripe::{ApiVersion, SignUp, SignedUp},
+    },
+    worker::Register,
+};
+use tollkeeper_jobs::{HandleStripeEvent, SweepProviderResources};
+use uuid::Uuid;
+
+use crate::support::{
+    service::{Service, Worker},
+    until,
+};
+
+const PRICE: &str = "price_repx1";
+pub const TO_NUMBERS: &str = "IncomingPhoneNumbers";
+
+/// The service with real workers, and a sandbox that shares its clock.
+pub struct House {
+    pub service: Service,
+    pub sandbox: Sandbox,
+    pub worker: Worker,
+}
+
+impl House {
+    pub async fn new() -> House {
+        let clock = Clock::default();
+        let sandbox = Sandbox::start(Settings {
+            clock: clock.clone(),
+            subaccounts_max: 10_000,
+            ..Settings::default()
+        })
+        .await
+        .unwrap();
+        sandbox.add_price(PRICE, 9700);
+        sandbox.add_price("price_nobody_knows", 1);
+        let mut service = Service::with(|config| {
+            config.stripe.api_base = sandbox.stripe_base();
+            config.stripe.secret_key = "sk_test_sandbox".into();
+            config.twilio.api_base = sandbox.twilio_base();
+            config.twilio.auth_tokens = vec!["00000000000000000000000000000002".into()];
+            let setting = "STRIPE_REPX1_MONTHLY_PRICE_ID".to_owned();
+            config.price_ids.insert(setting, PRICE.into());
+        })
+        .await;
+        service.ctx.clock = clock;
+        let worker = service.work(Register::all());
+        House {
+            service,
+            sandbox,
+            worker,
+        }
+    }
+
+    pub fn sign_up(&self, user: &str) -> SignedUp {
+        self.sandbox
+            .sign_up(&SignUp {
+                user_id: user.into(),
+                email: format!("{user}@example.com"),
+                price_id: PRICE.into(),
+                ..SignUp::default()
+            })
+            .unwrap()
+    }
+
+    /// What the receiver does with an event that was verified, the signature apart.
+    pub async fn take_in(&self, event_id: &str) {
+        let event = self
+            .sandbox
+            .signed_event(event_id, ApiVersion::New, "whsec")
+            .unwrap();
+        let mut tx = self.service.db.begin().await.unwrap();
+        let stored: Option<Uuid> = sqlx::query_scalar(
+            "insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state)
+             values ($1, 'stripe', $2, 'an event', 'test', '{}', $3, 'stored')
+             on conflict (provider, event_key) do nothing returning id",
+        )
+        .bind(Uuid::now_v7())
+        .bind(event_id)
+        .bind(event.body.as_bytes())
+        .fetch_optional(&mut *tx)
+        .await
+        .unwrap();
+        if let Some(webhook_id) = stored {
+            let job = HandleStripeEvent { webhook_id };
+            queue::enqueue(&mut tx, &job).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        self.service.ctx.wake.ring();
+    }
+
+    /// Every event there is, in the order it came about.
+    pub async fn take_in_all(&self) {
+        for event in self.sandbox.events() {
+            self.take_in(&event.id).await;
+        }
+        self.settle().await;
+    }
+
+    /// Wait until nothing is left to do by the house's own clock.
+    pub async fn settle(&self) {
+        until("nothing is due", async || {
+            let soon = self.sandbox.now() + TimeDelta::minutes(1);
+            let due: i64 = sqlx::query_scalar(
+                "select count(*) from queue.jobs
+                 where state in ('ready', 'running') or (state = 'waiting' and run_at < $1)",
+            )
+            .bind(soon)
+            .fetch_one(&self.service.db)
+            .await
+            .unwrap();
+            due == 0
+        })
+        .await;
+    }
+
+    pub async fn pass(&self, time: TimeDelta) {
+        self.sandbox.advance(time);
+        self.settle().await;
+    }
+
+    pub async fn sweep(&self) {
+        let tick_at: chrono::DateTime<chrono::Utc> = self.sandbox.now();
+        self.service
+            .enqueue(&SweepProviderResources { tick_at })
+            .await;
+        self.settle().await;
+    }
+
+    pub async fn standing(&self, user: &str) -> String {
+        sqlx::query_scalar("select status from telephony where account_id = $1")
+            .bind(user)
+            .fetch_optional(&self.service.db)
+            .await
+            .unwrap()
+            .unwrap_or_default()
+    }
+
+    pub async fn findings(&self) -> Vec<String> {
+        sqlx::query_scalar("select kind from findings where closed_at is null order by kind")
+            .fetch_all(&self.service.db)
+            .await
+            .unwrap()
+    }
+
+    /// Jobs that gave up, and why.
+    pub async fn dead(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "select kind || ': ' || coalesce(note, '') from queue.jobs where state = 'dead'",
+        )
+        .fetch_all(&self.service.db)
+        .await
+        .unwrap()
+    }
+
+    /// Subaccounts there are, subaccounts ever made, numbers held, numbers ever bought.
+    pub fn held(&self) -> (usize, usize, usize, usize) {
+        let subaccounts = self.sandbox.subaccounts();
+        let open = subaccounts
+            .iter()
+            .filter(|account| format!("{:?}", account.status).to_lowercase() != "closed");
+        (
+            open.count(),
+            subaccounts.len(),
+            self.sandbox.numbers().len(),
+            self.sandbox.numbers_ever_bought().len(),
+        )
+    }
+
+    pub fn strike(&self, method: &str, path: &str, when: When, fault: Fault) {
+        let twilio = Provider::Twilio;
+        let rule = Rule::on(twilio, method, path, when, fault);
+        self.sandbox.add_rules(vec![rule]);
+    }
+}

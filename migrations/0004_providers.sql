@@ -40,12 +40,16 @@ create table provider_calls (
     lease_token    uuid,
     ext_ref        text,
     answer         jsonb,
+    -- A refusal that came while an earlier request of the same effect was still open. It counts only
+    -- once that request is settled, because the refusal may be that request's own doing: a number is
+    -- "taken" when we took it ourselves a moment ago.
+    refusal        jsonb,
     last_error     text,
     created_at     timestamptz not null default now(),
     done_at        timestamptz,
     unique (provider, kind, subject)
 );
-create index provider_calls_account on provider_calls (account_id);
+create index provider_calls_account on provider_calls (account_id, provider, kind);
 create index provider_calls_open on provider_calls (last_sent_at) where state in ('planned', 'sent');
 
 -- One row per account that has, had or shall have telephony.

@@ -212,6 +212,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_floods_fetch_nothing() {
         );
     }
     assert_eq!(provider.asked(), 2);
+    let flood = tokio::time::Instant::now();
     for unknown in 0..50 {
         let kid = unknown.to_string();
         assert_eq!(
@@ -219,7 +220,13 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_floods_fetch_nothing() {
             401
         );
     }
-    assert!(provider.asked() <= 4, "asked {} times", provider.asked());
+    // One for each pause that went by, however slow this machine is.
+    let pauses = (flood.elapsed().as_millis() / pause.as_millis()) as usize;
+    assert!(
+        provider.asked() <= 3 + pauses,
+        "asked {} times in {pauses} pauses",
+        provider.asked()
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tollkeeper::sandbox::stripe::Status;
 
-use super::house::House;
+use crate::support::house::House;
 
 #[tokio::test]
 async fn who_cancels_is_suspended_and_who_returns_in_time_keeps_the_number() {

@@ -8,7 +8,7 @@ use tollkeeper::sandbox::{
     stripe::{SignedUp, Status},
 };
 
-use super::house::{House, TO_NUMBERS};
+use crate::support::house::{House, TO_NUMBERS};
 
 #[tokio::test]
 async fn a_lost_answer_buys_no_second_number_and_no_second_subaccount() {

@@ -2,15 +2,15 @@
 
 mod endings;
 mod faults;
-mod house;
 
-use house::{House, TO_NUMBERS};
 use tollkeeper::{
     clients::twilio::Urls,
     sandbox::{Fault, Mischief, MischiefRule, When, stripe::SignUp},
     worker::Register,
 };
 use tollkeeper_jobs::{HandleStripeEvent, Job, PollStripeEvents, SweepProviderResources};
+
+use crate::support::house::{House, TO_NUMBERS};
 
 #[tokio::test]
 async fn a_paid_sign_up_gets_one_number_that_points_at_us() {

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod cluster;
+pub mod house;
 pub mod probe;
 pub mod service;
 pub mod source;
@@ -9,12 +10,12 @@ pub mod web;
 
 use std::time::{Duration, Instant};
 
-/// Wait until the condition holds; fail with what was waited for after 30 seconds.
+/// Wait until the condition holds; fail with what was waited for after two minutes.
 pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F)
 where
     F: Future<Output = bool>,
 {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !holds().await {
         assert!(Instant::now() < deadline, "still waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -51,6 +51,11 @@ impl Web {
             change(config);
         })
         .await;
+        Web::over(service)
+    }
+
+    /// Over a service that is there already.
+    pub fn over(service: Service) -> Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -13,9 +13,10 @@ use tollkeeper::{
 use tollkeeper_jobs::{HandleStripeEvent, SweepProviderResources};
 use uuid::Uuid;
 
-use crate::support::{
+use super::{
     service::{Service, Worker},
     until,
+    web::Web,
 };
 
 const PRICE: &str = "price_repx1";
@@ -45,8 +46,16 @@ impl House {
             config.stripe.secret_key = "sk_test_sandbox".into();
             config.twilio.api_base = sandbox.twilio_base();
             config.twilio.auth_tokens = vec!["00000000000000000000000000000002".into()];
-            let setting = "STRIPE_REPX1_MONTHLY_PRICE_ID".to_owned();
-            config.price_ids.insert(setting, PRICE.into());
+            for (setting, price) in [
+                ("STRIPE_REPX1_MONTHLY_PRICE_ID", PRICE),
+                // The prices of the recorded webhooks.
+                ("STRIPE_REPX2_MONTHLY_PRICE_ID", "price_1SPro2900month"),
+                ("STRIPE_REPX3_MONTHLY_PRICE_ID", "price_1SBiz9900month"),
+            ] {
+                config
+                    .price_ids
+                    .insert(setting.to_owned(), price.to_owned());
+            }
         })
         .await;
         service.ctx.clock = clock;
@@ -67,6 +76,14 @@ impl House {
                 ..SignUp::default()
             })
             .unwrap()
+    }
+
+    /// The web role beside the workers.
+    pub fn web(&self) -> Web {
+        Web::over(Service {
+            ctx: self.service.ctx.clone(),
+            db: self.service.db.clone(),
+        })
     }
 
     /// What the receiver does with an event that was verified, the signature apart.
@@ -171,6 +188,28 @@ impl House {
             self.sandbox.numbers().len(),
             self.sandbox.numbers_ever_bought().len(),
         )
+    }
+
+    /// Accounts that were ever given a second subaccount or a second number.
+    pub fn doubles(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .sandbox
+            .subaccounts()
+            .into_iter()
+            .map(|account| account.friendly_name)
+            .collect();
+        let bought = self.sandbox.numbers_ever_bought();
+        names.extend(
+            bought
+                .into_iter()
+                .map(|number| format!("number of {}", number.account_sid)),
+        );
+        names.sort();
+        names
+            .chunk_by(|a, b| a == b)
+            .filter(|same| same.len() > 1)
+            .map(|same| same[0].clone())
+            .collect()
     }
 
     pub fn strike(&self, method: &str, path: &str, when: When, fault: Fault) {

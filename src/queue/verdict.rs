@@ -38,8 +38,28 @@ pub enum Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Failure {
-        Failure::Retry(format!("database: {error}"))
+        let why = format!("database: {error}");
+        if is_passing(&error) {
+            let after = Some(Duration::from_millis(100));
+            return Failure::Wait { after, why };
+        }
+        Failure::Retry(why)
     }
+}
+
+/// Whether the same transaction may well succeed in a moment: it gave way to another one
+/// (serialization failure, deadlock, lock timeout), or the database is away or starting.
+fn is_passing(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed
+        );
+    };
+    let code = error.code().unwrap_or_default();
+    matches!(&*code, "40001" | "40P01" | "55P03" | "53300")
+        || code.starts_with("57P")
+        || code.starts_with("08")
 }
 
 impl From<HoldError> for Failure {

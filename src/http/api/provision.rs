@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::time::sleep;
-use tollkeeper_jobs::{ProvisionSubaccount, mask::mask};
+use tollkeeper_jobs::{NewJob, ProvisionSubaccount, ReactivateTelephony, mask::mask};
 
 use super::{
     Shared,
@@ -118,12 +118,19 @@ impl Shared {
         email: Option<&str>,
         area_code: Option<&str>,
     ) -> sqlx::Result<()> {
-        let job = ProvisionSubaccount {
-            account_id: account.as_str().to_owned(),
-        };
         let account_id = account.as_str();
-        // The job first: a running one locks its row before the account's, and so do we.
-        queue::enqueue(tx, &job).await?;
+        let owned = || account_id.to_owned();
+        // One of them finds something to do: telephony that was suspended comes back as it was. The
+        // jobs first: a running one locks its row before the account's, and so do we.
+        let jobs = [
+            NewJob::of(&ProvisionSubaccount {
+                account_id: owned(),
+            }),
+            NewJob::of(&ReactivateTelephony {
+                account_id: owned(),
+            }),
+        ];
+        queue::enqueue_all(tx, &jobs).await?;
         telephony_orders::ensure_account(tx, account_id, email).await?;
         if let Some(email) = email {
             telephony_orders::set_first_email(tx, account_id, email).await?;

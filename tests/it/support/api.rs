@@ -221,9 +221,9 @@ impl Api {
         .unwrap();
     }
 
-    /// How many jobs of an account there are.
+    /// How many orders for telephony of an account there are.
     pub async fn jobs(&self, account_id: &str) -> i64 {
-        sqlx::query_scalar("select count(*) from queue.jobs where account_id = $1")
+        sqlx::query_scalar("select count(*) from queue.jobs where account_id = $1 and kind = 'provision_subaccount'")
             .bind(account_id)
             .fetch_one(&self.db)
             .await

@@ -15,7 +15,18 @@ fn probes() -> Register {
 }
 
 #[tokio::test]
-async fn a_run_that_lost_its_lease_writes_nothing() {
+async fn a_run_whose_job_was_claimed_again_writes_nothing() {
+    loses_its_job("update queue.jobs set attempt = attempt + 1, worker = 'another'").await;
+}
+
+#[tokio::test]
+async fn a_run_whose_token_is_not_the_jobs_any_more_writes_nothing() {
+    loses_its_job("update queue.jobs set lease_token = gen_random_uuid(), worker = 'another'")
+        .await;
+}
+
+/// Each half of the fence alone keeps a stale run out.
+async fn loses_its_job(taken_over: &'static str) {
     let service = Service::new().await;
     let test = Uuid::now_v7();
     let worker = service.work(probes());
@@ -28,29 +39,16 @@ async fn a_run_that_lost_its_lease_writes_nothing() {
     until("both run", async || probe::started(test).len() == 2).await;
 
     // Another worker took both over while these two slept.
-    service.execute("update queue.jobs set attempt = attempt + 1, lease_token = gen_random_uuid(), worker = 'another'").await;
+    service.execute(taken_over).await;
     probe::let_go(test, 2);
     until("both ended", async || probe::ended(test) == 2).await;
     worker.stop().await;
 
-    assert_eq!(
-        service.value::<i64>("select count(*) from accounts").await,
-        0
-    );
-    assert_eq!(
-        service
-            .value::<i64>(
-                "select count(*) from queue.jobs where worker = 'another' and state = 'running'"
-            )
-            .await,
-        2
-    );
-    assert_eq!(
-        service
-            .value::<i64>("select count(*) from queue.finished_jobs")
-            .await,
-        0
-    );
+    let count = async |sql| service.value::<i64>(sql).await;
+    assert_eq!(count("select count(*) from accounts").await, 0);
+    assert_eq!(count("select count(*) from queue.finished_jobs").await, 0);
+    let theirs = "select count(*) from queue.jobs where worker = 'another' and state = 'running'";
+    assert_eq!(count(theirs).await, 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,153 @@
+//! The books of both sides, compared: what Twilio sold against what we hold, what Stripe sent
+//! against what we stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::PgConnection;
+
+use super::cast::{Customer, End};
+use crate::{
+    db::{
+        findings, overview,
+        webhooks::{self, Provider},
+    },
+    queue::look::RunRow,
+    sandbox::Sandbox,
+};
+
+/// What a customer got, by Twilio's books and by ours.
+#[derive(Debug)]
+pub struct Entry {
+    pub name: &'static str,
+    /// Every purchase Twilio ever made for the customer, E.164.
+    pub bought: Vec<String>,
+    /// What Twilio holds for the customer now.
+    pub held: Vec<String>,
+    pub subaccounts: usize,
+    /// Where our telephony stands.
+    pub status: String,
+}
+
+#[derive(Debug)]
+pub struct Books {
+    pub entries: Vec<Entry>,
+    pub events: usize,
+    pub deliveries: usize,
+    pub runs: usize,
+    pub retried: usize,
+    /// What went wrong on purpose, by name.
+    pub troubles: BTreeMap<&'static str, usize>,
+    /// What does not hold.
+    pub faults: Vec<String>,
+}
+
+pub async fn books(
+    conn: &mut PgConnection,
+    sandbox: &Sandbox,
+    cast: &[Customer],
+    runs: &[RunRow],
+) -> anyhow::Result<Books> {
+    let mut faults = Vec::new();
+    let mut entries = Vec::new();
+    for customer in cast {
+        let entry = entry(conn, sandbox, customer).await?;
+        check(&entry, customer.end, &mut faults);
+        entries.push(entry);
+    }
+    let numbers: Vec<&String> = entries.iter().flat_map(|entry| &entry.bought).collect();
+    if numbers.iter().collect::<BTreeSet<_>>().len() != numbers.len() {
+        faults.push("a number was bought twice".to_owned());
+    }
+
+    let events: Vec<String> = sandbox.events().into_iter().map(|event| event.id).collect();
+    let stored = webhooks::received(conn, Provider::Stripe, &events).await?;
+    if stored.len() != events.len() {
+        let missing = events.len().abs_diff(stored.len());
+        faults.push(format!(
+            "{missing} of {} events are not stored",
+            events.len()
+        ));
+    }
+    if stored.iter().any(|webhook| webhook.state == "stored") {
+        faults.push("an event is stored and nothing came of it".to_owned());
+    }
+    let accounts: Vec<String> = cast
+        .iter()
+        .map(|customer| customer.account_id.clone())
+        .collect();
+    let findings = findings::count_open(conn, &accounts).await?;
+    if findings > 0 {
+        faults.push(format!("{findings} findings are open"));
+    }
+    let mut troubles: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for fault in sandbox.calls().iter().filter_map(|call| call.fault) {
+        *troubles.entry(fault).or_default() += 1;
+    }
+    Ok(Books {
+        entries,
+        events: events.len(),
+        deliveries: sandbox.deliveries().len(),
+        runs: runs.len(),
+        retried: runs.iter().filter(|run| run.attempt > 1).count(),
+        troubles,
+        faults,
+    })
+}
+
+async fn entry(
+    conn: &mut PgConnection,
+    sandbox: &Sandbox,
+    customer: &Customer,
+) -> anyhow::Result<Entry> {
+    let telephony = overview::telephony(conn, &customer.account_id).await?;
+    let ours = overview::subaccount(conn, &customer.account_id).await?;
+    let name = ours.map(|ours| ours.friendly_name).unwrap_or_default();
+    // By name, not by what we remember: a double that we forgot counts as well.
+    let subaccounts: BTreeSet<String> = sandbox
+        .subaccounts()
+        .into_iter()
+        .filter(|account| account.friendly_name == name)
+        .map(|account| account.sid)
+        .collect();
+    let purchases = sandbox.numbers_ever_bought().into_iter();
+    let numbers = sandbox.numbers().into_iter();
+    Ok(Entry {
+        name: customer.name,
+        bought: purchases
+            .filter(|purchase| subaccounts.contains(&purchase.account_sid))
+            .map(|purchase| purchase.phone_number)
+            .collect(),
+        held: numbers
+            .filter(|number| subaccounts.contains(&number.account_sid))
+            .map(|number| number.phone_number)
+            .collect(),
+        subaccounts: subaccounts.len(),
+        status: telephony
+            .map(|telephony| telephony.status)
+            .unwrap_or_default(),
+    })
+}
+
+fn check(entry: &Entry, end: End, faults: &mut Vec<String>) {
+    let name = entry.name;
+    if entry.subaccounts != 1 {
+        faults.push(format!("{name} has {} subaccounts", entry.subaccounts));
+    }
+    if entry.bought.len() != 1 {
+        faults.push(format!(
+            "{} numbers were bought for {name}",
+            entry.bought.len()
+        ));
+    }
+    let (status, held) = match end {
+        End::HasNumber => ("active", 1),
+        End::GaveItBack => ("released", 0),
+    };
+    if entry.status != status || entry.held.len() != held {
+        faults.push(format!(
+            "{name} is {} with {} numbers, not {status} with {held}",
+            entry.status,
+            entry.held.len()
+        ));
+    }
+}

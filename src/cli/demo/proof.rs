@@ -88,7 +88,10 @@ pub async fn books(
         events: events.len(),
         deliveries: sandbox.deliveries().len(),
         runs: runs.len(),
-        retried: runs.iter().filter(|run| run.attempt > 1).count(),
+        retried: runs
+            .iter()
+            .filter(|run| matches!(run.outcome.as_str(), "retry" | "later" | "crash"))
+            .count(),
         troubles,
         faults,
     })

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     cast::Customer,
     paper::{Line, Tone},
-    words,
+    words::{self, Asked},
 };
 use crate::{
     clock::Clock,
@@ -21,6 +21,10 @@ use crate::{
 
 /// A run may be committed a little after its time.
 const OVERLAP: TimeDelta = TimeDelta::seconds(2);
+/// Housekeeping that has nothing to do with the story.
+const DULL: [&str; 2] = ["sweep_expired_leases", "prune_history"];
+/// Of the house, not of a customer.
+const OF_THE_HOUSE: [&str; 2] = ["poll_stripe_events", "sweep_provider_resources"];
 
 /// One event on its way in.
 #[derive(Debug)]
@@ -39,9 +43,11 @@ pub struct Watch {
     deliveries_seen: usize,
     calls_seen: usize,
     runs_seen: HashSet<(Uuid, i32)>,
+    /// How each job's last run ended.
+    ended: HashMap<Uuid, String>,
     incoming: BTreeMap<String, Incoming>,
-    /// Runs per webhook.
-    handled_in: HashMap<String, usize>,
+    /// Per webhook: how many runs its job took, and when the last one ended.
+    handled: HashMap<String, (usize, DateTime<Utc>)>,
     /// Whose scene it is.
     pub who: &'static str,
     pub has_had_trouble: bool,
@@ -58,8 +64,9 @@ impl Watch {
             deliveries_seen: 0,
             calls_seen: 0,
             runs_seen: HashSet::new(),
+            ended: HashMap::new(),
             incoming: BTreeMap::new(),
-            handled_in: HashMap::new(),
+            handled: HashMap::new(),
             who: "",
             has_had_trouble: false,
             runs: Vec::new(),
@@ -94,15 +101,18 @@ impl Watch {
             }
             self.calls_seen += 1;
             self.has_had_trouble |= call.fault.is_some();
-            if let Some((what, text, tone)) = words::call(&call, self.has_had_trouble) {
-                lines.push(Line {
-                    at: self.real(call.at),
-                    who: self.who,
-                    what,
-                    text,
-                    tone,
-                });
+            let asked = Asked::by(&call);
+            if call.fault.is_none() && !asked.is_told(self.has_had_trouble) {
+                continue;
             }
+            let (text, tone) = words::call(&call, asked);
+            lines.push(Line {
+                at: self.real(call.at),
+                who: self.who,
+                what: asked.of(),
+                text,
+                tone,
+            });
         }
     }
 
@@ -128,13 +138,16 @@ impl Watch {
                     copies: 0,
                     is_told: false,
                 });
+            if event.copies == 0 {
+                event.seen_at = at;
+            }
             event.copies += 1;
             if event.is_told {
                 lines.push(Line {
                     at,
                     who: event.who,
                     what: "webhook",
-                    text: format!("{:30} again: known, nothing stored", event.kind),
+                    text: format!("{:30} came again: known, nothing to do", event.kind),
                     tone: Tone::Quiet,
                 });
             }
@@ -154,21 +167,16 @@ impl Watch {
             if !self.runs_seen.insert((run.job_id, run.attempt)) {
                 continue;
             }
+            let before = self.ended.insert(run.job_id, run.outcome.clone());
             if run.kind == "handle_stripe_event" {
-                *self.handled_in.entry(run.key.clone()).or_default() += 1;
-            }
-            let is_told = !matches!(
-                run.kind.as_str(),
-                "handle_stripe_event" | "sweep_expired_leases" | "prune_history"
-            );
-            if is_told {
-                let owner = cast
-                    .iter()
-                    .find(|customer| customer.account_id == run.account_id);
-                let (text, tone) = words::run(&run);
+                let handled = self.handled.entry(run.key.clone());
+                let (runs, at) = handled.or_insert((0, run.finished_at));
+                (*runs, *at) = (*runs + 1, run.finished_at);
+            } else if !DULL.contains(&run.kind.as_str()) {
+                let (text, tone) = words::run(&run, before.as_deref());
                 lines.push(Line {
                     at: run.finished_at,
-                    who: owner.map_or(self.who, |owner| owner.name),
+                    who: self.owner(cast, &run),
                     what: "job",
                     text,
                     tone,
@@ -177,6 +185,17 @@ impl Watch {
             self.runs.push(run);
         }
         Ok(())
+    }
+
+    fn owner(&self, cast: &[Customer], run: &RunRow) -> &'static str {
+        let owner = cast
+            .iter()
+            .find(|customer| customer.account_id == run.account_id);
+        match owner {
+            Some(owner) => owner.name,
+            None if OF_THE_HOUSE.contains(&run.kind.as_str()) => "",
+            None => self.who,
+        }
     }
 
     /// A webhook is told once it is dealt with: how often it came, and what it led to.
@@ -209,30 +228,31 @@ impl Watch {
             let Some(event) = self.incoming.get_mut(&row.event_key) else {
                 continue;
             };
-            let runs = self
-                .handled_in
-                .get(&row.id.to_string())
-                .copied()
-                .unwrap_or_default();
-            if row.state == "stored" || (row.state != "ignored" && runs == 0) {
+            let (runs, at) = match self.handled.get(&row.id.to_string()) {
+                Some(handled) => *handled,
+                None if row.state == "ignored" => (0, event.seen_at),
+                None => continue,
+            };
+            if row.state == "stored" {
                 continue;
             }
             event.is_told = true;
             let came = match (row.endpoint.as_str(), event.copies) {
-                ("poll", _) => "never came, fetched by the poll".to_owned(),
-                (_, 0 | 1) => "came once, stored".to_owned(),
-                (_, copies) => format!("came {copies} times, stored once"),
+                ("poll", _) => "never came: fetched",
+                (_, 0 | 1) => "came once, stored",
+                (_, 2) => "came twice, stored once",
+                _ => "came often, stored once",
+            };
+            let led_to = match runs {
+                0 => "nothing here wants it".to_owned(),
+                1 => "handle_stripe_event: done".to_owned(),
+                runs => format!("handle_stripe_event: done in {runs} runs"),
             };
             lines.push(Line {
-                at: event.seen_at,
+                at,
                 who: event.who,
                 what: "webhook",
-                text: format!(
-                    "{:30} {came}, {} in {}",
-                    event.kind,
-                    row.state,
-                    words::count(runs, "run")
-                ),
+                text: format!("{:30} {came:24} → {led_to}", event.kind),
                 tone: Tone::Plain,
             });
         }

@@ -3,80 +3,140 @@
 use super::paper::Tone;
 use crate::{
     queue::look::RunRow,
-    sandbox::{Call, Effect, Provider},
+    sandbox::{Call, Provider},
 };
 
-/// What a call asks for. None: a look nobody needs to hear of.
-pub fn call(call: &Call, is_after_trouble: bool) -> Option<(&'static str, String, Tone)> {
-    let segments: Vec<&str> = call.path.trim_matches('/').split('/').collect();
-    let (who, asked) = match (call.provider, call.method.as_str(), segments.as_slice()) {
-        (Provider::Twilio, "POST", [_, "Accounts.json"]) => ("twilio", "make a subaccount"),
-        (Provider::Twilio, "GET", [_, "Accounts.json"]) if is_after_trouble => {
-            ("twilio", "is there such a subaccount already?")
+/// What a call asked for, as far as its path tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    UndeliveredEvents,
+    /// Any other look at Stripe.
+    Stripe,
+    NewSubaccount,
+    SubaccountOfThatName,
+    SubaccountStatus,
+    OnSale,
+    Purchase,
+    OwnedAlready,
+    Return,
+    /// Any other call to Twilio.
+    Twilio,
+}
+
+impl Asked {
+    pub fn by(call: &Call) -> Asked {
+        let segments: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+        match (call.provider, call.method.as_str(), segments.as_slice()) {
+            (Provider::Stripe, "GET", [_, "events"]) => Asked::UndeliveredEvents,
+            (Provider::Stripe, ..) => Asked::Stripe,
+            (_, "POST", [_, "Accounts.json"]) => Asked::NewSubaccount,
+            (_, "GET", [_, "Accounts.json"]) => Asked::SubaccountOfThatName,
+            (_, "POST", [_, "Accounts", _]) => Asked::SubaccountStatus,
+            (_, "GET", [_, "Accounts", _, "AvailablePhoneNumbers", ..]) => Asked::OnSale,
+            (_, "POST", [_, "Accounts", _, "IncomingPhoneNumbers.json"]) => Asked::Purchase,
+            (_, "GET", [_, "Accounts", _, "IncomingPhoneNumbers.json"]) => Asked::OwnedAlready,
+            (_, "DELETE", [_, "Accounts", _, "IncomingPhoneNumbers", _]) => Asked::Return,
+            _ => Asked::Twilio,
         }
-        (Provider::Twilio, "POST", [_, "Accounts", _]) => {
-            ("twilio", "suspend or reopen the subaccount")
+    }
+
+    pub fn of(self) -> &'static str {
+        match self {
+            Asked::UndeliveredEvents | Asked::Stripe => "stripe",
+            _ => "twilio",
         }
-        (Provider::Twilio, "GET", [_, "Accounts", _, "AvailablePhoneNumbers", ..]) => {
-            ("twilio", "which numbers are on sale?")
+    }
+
+    /// What is looked up only to be sure is worth a line only after something went wrong.
+    pub fn is_told(self, is_after_trouble: bool) -> bool {
+        match self {
+            Asked::Stripe | Asked::Twilio | Asked::UndeliveredEvents => false,
+            Asked::SubaccountOfThatName | Asked::OwnedAlready => is_after_trouble,
+            _ => true,
         }
-        (Provider::Twilio, "GET", [_, "Accounts", _, "IncomingPhoneNumbers.json"])
-            if is_after_trouble =>
-        {
-            ("twilio", "do we own that very number already?")
+    }
+
+    fn question(self) -> &'static str {
+        match self {
+            Asked::UndeliveredEvents => "what could you not deliver?",
+            Asked::Stripe => "what is so now?",
+            Asked::NewSubaccount => "make a subaccount",
+            Asked::SubaccountOfThatName => "is there such a subaccount already?",
+            Asked::SubaccountStatus => "switch the subaccount",
+            Asked::OnSale => "which numbers are on sale?",
+            Asked::Purchase => "sell us this number",
+            Asked::OwnedAlready => "is that very number ours already?",
+            Asked::Return => "take the number back",
+            Asked::Twilio => "a look",
         }
-        (Provider::Twilio, "POST", [_, "Accounts", _, "IncomingPhoneNumbers.json"]) => {
-            ("twilio", "buy this number")
+    }
+
+    fn answer(self) -> &'static str {
+        match self {
+            Asked::NewSubaccount => "made",
+            Asked::Purchase => "sold",
+            Asked::Return => "taken back",
+            Asked::SubaccountStatus => "done",
+            Asked::SubaccountOfThatName | Asked::OwnedAlready => "answered: we take what is there",
+            _ => "answered",
         }
-        (Provider::Twilio, "DELETE", [_, "Accounts", _, "IncomingPhoneNumbers", _]) => {
-            ("twilio", "take the number back")
-        }
-        (Provider::Twilio, ..) => ("twilio", "another look"),
-        (Provider::Stripe, "GET", [_, "events"]) => ("stripe", "which events did you not deliver?"),
-        (Provider::Stripe, ..) => ("stripe", "what is so now?"),
-    };
-    let is_dull = matches!(asked, "another look" | "what is so now?");
+    }
+}
+
+/// What was asked, and what came back.
+pub fn call(call: &Call, asked: Asked) -> (String, Tone) {
     match call.fault {
-        Some(fault) => Some((who, format!("{asked}  ✗ {}", trouble(fault)), Tone::Trouble)),
-        None if is_dull => None,
+        Some(fault) => {
+            let text = format!("{:35} ✗ {}", asked.question(), trouble(fault));
+            (text, Tone::Trouble)
+        }
         None => {
-            let done = if call.effect == Effect::Done {
-                "done"
-            } else {
-                "answered"
-            };
-            Some((who, format!("{asked}  {done}"), Tone::Plain))
+            let text = format!("{:35} {}", asked.question(), asked.answer());
+            (text, Tone::Plain)
         }
     }
 }
 
 fn trouble(fault: &str) -> &str {
     match fault {
-        "too many requests" => "429, ask later; nothing was done",
-        "error before the effect" => "500; nothing was done, but we cannot know that",
-        "error after the effect" => "500, although it was done; we cannot know that",
-        "cut before the effect" => "the line breaks; nothing was done, but we cannot know that",
-        "cut after the effect" => "the line breaks after it was done: we hear no answer",
+        "too many requests" => "429, too busy; nothing is done",
+        "error after the effect" => "500, but it is made: we cannot know",
+        "cut after the effect" => "sold, and the line breaks: we cannot know",
         other => other,
     }
 }
 
-/// How a run ended.
-pub fn run(run: &RunRow) -> (String, Tone) {
-    let error = run.error.as_deref().unwrap_or_default();
+/// How a run ended. `before`: how the job's last run did.
+pub fn run(run: &RunRow, before: Option<&str>) -> (String, Tone) {
+    let why = run.error.as_deref().unwrap_or_default();
     let (ended, tone) = match run.outcome.as_str() {
-        "done" => ("done".to_owned(), Tone::Plain),
-        "skipped" => (format!("nothing to do: {error}"), Tone::Quiet),
-        "later" => (format!("waits: {error}"), Tone::Quiet),
-        "retry" => (format!("tries again: {error}"), Tone::Trouble),
-        other => (format!("{other}: {error}"), Tone::Trouble),
+        "done" => (meaning(&run.kind).to_owned(), Tone::Plain),
+        "skipped" => (format!("nothing to do: {why}"), Tone::Quiet),
+        "later" => (format!("later again: {why}"), Tone::Trouble),
+        "retry" => (format!("to be tried again: {why}"), Tone::Trouble),
+        other => (format!("{other}: {why}"), Tone::Trouble),
     };
-    let attempt = if run.attempt > 1 {
-        format!("run {}: ", run.attempt)
-    } else {
-        String::new()
+    let again = match before {
+        None => String::new(),
+        Some("done" | "skipped") => "asked again meanwhile: ".to_owned(),
+        Some(_) => format!("run {}: ", run.attempt),
     };
-    (format!("{:22} {attempt}{ended}", run.kind), tone)
+    (format!("{:24} {again}{ended}", run.kind), tone)
+}
+
+/// What is so after a job is done.
+fn meaning(kind: &str) -> &str {
+    match kind {
+        "sync_subscription" => "what Stripe says now is ours",
+        "provision_subaccount" => "there is a subaccount",
+        "provision_number" => "there is a number, and it is in use",
+        "suspend_telephony" => "the number is silent",
+        "reactivate_telephony" => "telephony is wanted again",
+        "release_number" => "the number is returned",
+        "poll_stripe_events" => "what was lost is stored",
+        "sweep_provider_resources" => "compared with Twilio: see the findings",
+        _ => "done",
+    }
 }
 
 /// `+1 415 555 0123`; anything else as it is.

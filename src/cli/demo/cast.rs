@@ -19,6 +19,11 @@ const PRICES: [(&str, &str, i64); 4] = [
     ("STRIPE_REPX3_MONTHLY_PRICE_ID", "price_demo_rep3", 29_700),
 ];
 
+/// How many have a story of their own; the crowd follows them.
+pub const NAMED: usize = 4;
+/// How many sign up at once.
+pub const CROWD: usize = 24;
+
 /// For the settings.
 pub fn price_ids() -> BTreeMap<String, String> {
     PRICES
@@ -43,6 +48,7 @@ pub enum End {
 
 #[derive(Debug)]
 pub struct Customer {
+    /// The crowd has none.
     pub name: &'static str,
     /// Of this run alone: an earlier run's customers are still in the database.
     pub account_id: String,
@@ -53,8 +59,8 @@ pub struct Customer {
 }
 
 impl Customer {
-    /// Ann, Ben, Cleo and Dan, in this order.
-    pub fn cast() -> [Customer; 4] {
+    /// Ann, Ben, Cleo and Dan, in this order, and then the crowd.
+    pub fn cast() -> Vec<Customer> {
         let run: u16 = rand::random();
         let customer = |name: &'static str, price_id, end| Customer {
             name,
@@ -63,12 +69,20 @@ impl Customer {
             end,
             subscription: None,
         };
-        [
+        let mut cast = vec![
             customer("Ann", "price_demo_secretary", End::HasNumber),
             customer("Ben", "price_demo_rep1", End::GaveItBack),
             customer("Cleo", "price_demo_manager", End::HasNumber),
             customer("Dan", "price_demo_rep3", End::HasNumber),
-        ]
+        ];
+        cast.extend((1..=CROWD).map(|nth| Customer {
+            name: "",
+            account_id: format!("guest-{nth:02}-{run:04x}"),
+            price_id: PRICES[nth % PRICES.len()].1,
+            end: End::HasNumber,
+            subscription: None,
+        }));
+        cast
     }
 
     /// Go through Checkout and pay.

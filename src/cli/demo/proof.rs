@@ -11,14 +11,14 @@ use crate::{
         findings, overview,
         webhooks::{self, Provider},
     },
-    queue::look::RunRow,
+    queue::look::{self, Filter, RunRow},
     sandbox::Sandbox,
 };
 
 /// What a customer got, by Twilio's books and by ours.
 #[derive(Debug)]
 pub struct Entry {
-    pub name: &'static str,
+    pub account_id: String,
     /// Every purchase Twilio ever made for the customer, E.164.
     pub bought: Vec<String>,
     /// What Twilio holds for the customer now.
@@ -32,7 +32,10 @@ pub struct Entry {
 pub struct Books {
     pub entries: Vec<Entry>,
     pub events: usize,
-    pub deliveries: usize,
+    /// Of the events: how many came twice or more, and how many never.
+    pub doubled: usize,
+    pub lost: usize,
+    pub calls: usize,
     pub runs: usize,
     pub retried: usize,
     /// What went wrong on purpose, by name.
@@ -79,6 +82,20 @@ pub async fn books(
     if findings > 0 {
         faults.push(format!("{findings} findings are open"));
     }
+    let dead = Filter {
+        state: Some("dead".to_owned()),
+        ..Filter::default()
+    };
+    for job in look::list(conn, &dead, None, 1000).await? {
+        if runs.iter().any(|run| run.job_id == job.id) {
+            faults.push(format!("the job {} {} is dead", job.kind, job.id));
+        }
+    }
+    let mut arrivals: BTreeMap<String, usize> = BTreeMap::new();
+    for delivery in sandbox.deliveries() {
+        let is_accepted = delivery.status.is_some_and(|status| status < 300);
+        *arrivals.entry(delivery.event_id).or_default() += usize::from(is_accepted);
+    }
     let mut troubles: BTreeMap<&'static str, usize> = BTreeMap::new();
     for fault in sandbox.calls().iter().filter_map(|call| call.fault) {
         *troubles.entry(fault).or_default() += 1;
@@ -86,7 +103,9 @@ pub async fn books(
     Ok(Books {
         entries,
         events: events.len(),
-        deliveries: sandbox.deliveries().len(),
+        doubled: arrivals.values().filter(|times| **times > 1).count(),
+        lost: events.len() - arrivals.len(),
+        calls: sandbox.calls().len(),
         runs: runs.len(),
         retried: runs
             .iter()
@@ -115,7 +134,7 @@ async fn entry(
     let purchases = sandbox.numbers_ever_bought().into_iter();
     let numbers = sandbox.numbers().into_iter();
     Ok(Entry {
-        name: customer.name,
+        account_id: customer.account_id.clone(),
         bought: purchases
             .filter(|purchase| subaccounts.contains(&purchase.account_sid))
             .map(|purchase| purchase.phone_number)
@@ -132,7 +151,7 @@ async fn entry(
 }
 
 fn check(entry: &Entry, end: End, faults: &mut Vec<String>) {
-    let name = entry.name;
+    let name = &entry.account_id;
     if entry.subaccounts != 1 {
         faults.push(format!("{name} has {} subaccounts", entry.subaccounts));
     }

@@ -1,6 +1,6 @@
 //! What the customers do, and what goes wrong with it.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use anyhow::{anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,6 +33,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A job that waits for longer waits for its day, not for a retry.
 const SOON: TimeDelta = TimeDelta::minutes(1);
+/// The share of the crowd's calls that go wrong.
+const CROWD_FAULTS: f64 = 0.1;
+/// How late a late execution is: less than the quiet time.
+const LATE_BY: Duration = Duration::from_millis(300);
+const PROGRESS_EVERY: usize = 6;
 const NUMBERS: &str = "/IncomingPhoneNumbers";
 const ON_SALE: &str = "/AvailablePhoneNumbers";
 const LIVE: [&str; 3] = ["ready", "running", "waiting"];
@@ -60,11 +65,13 @@ pub struct Stage {
     sandbox: Sandbox,
     paper: Paper,
     watch: Watch,
-    cast: [Customer; 4],
+    cast: Vec<Customer>,
+    /// What happens is not told line by line.
+    is_hushed: bool,
 }
 
 impl Stage {
-    pub fn new(ctx: Context, sandbox: Sandbox, paper: Paper, cast: [Customer; 4]) -> Stage {
+    pub fn new(ctx: Context, sandbox: Sandbox, paper: Paper, cast: Vec<Customer>) -> Stage {
         cast::add_prices(&sandbox);
         let watch = Watch::new(sandbox.clone(), ctx.clock.clone());
         Stage {
@@ -73,6 +80,7 @@ impl Stage {
             paper,
             watch,
             cast,
+            is_hushed: false,
         }
     }
 
@@ -84,6 +92,7 @@ impl Stage {
         stays: bool,
     ) -> anyhow::Result<()> {
         self.four_sign_ups(conn).await?;
+        self.crowd(conn).await?;
         self.two_endings(conn).await?;
         let books = proof::books(conn, &self.sandbox, &self.cast, &self.watch.runs).await?;
         let key = summary::key(conn, self.ctx.clock.now()).await?;
@@ -134,6 +143,52 @@ impl Stage {
         self.until_served(conn, dan).await
     }
 
+    /// Many at once, every fault there is, each event twice: too much to tell line by line.
+    async fn crowd(&mut self, conn: &mut PgConnection) -> anyhow::Result<()> {
+        self.begin(
+            "",
+            &format!(
+                "{} more sign up at once. Every event comes twice, and one call in ten goes wrong in any way there is.",
+                cast::CROWD
+            ),
+        );
+        self.disturb("", Mischief::Twice);
+        let share = CROWD_FAULTS / Rule::every_fault(0.0, LATE_BY).len() as f64;
+        self.sandbox.add_rules(Rule::every_fault(share, LATE_BY));
+        let calls_before = self.sandbox.calls().len();
+        for customer in &mut self.cast[cast::NAMED..] {
+            customer
+                .subscribe(&self.sandbox)
+                .map_err(|why| anyhow!(why))?;
+        }
+        self.is_hushed = true;
+        let told = Cell::new(0);
+        self.until(conn, "all of the crowd are served", async |stage, conn| {
+            let mut served = 0;
+            for customer in &stage.cast[cast::NAMED..] {
+                let found = overview::telephony(conn, &customer.account_id).await?;
+                served += usize::from(found.is_some_and(|found| found.has_active_number));
+            }
+            if served / PROGRESS_EVERY > told.replace(served) / PROGRESS_EVERY {
+                let calls = stage.sandbox.calls().split_off(calls_before);
+                let wrong = calls.iter().filter(|call| call.fault.is_some()).count();
+                stage.tell(
+                    "",
+                    &format!(
+                        "{served:2} of {} have their number; {} calls so far, {wrong} went wrong",
+                        cast::CROWD,
+                        calls.len()
+                    ),
+                    Tone::Good,
+                );
+            }
+            Ok(served == cast::CROWD)
+        })
+        .await?;
+        self.is_hushed = false;
+        Ok(())
+    }
+
     async fn two_endings(&mut self, conn: &mut PgConnection) -> anyhow::Result<()> {
         let [ben, cleo] = [1, 2];
         for who in [ben, cleo] {
@@ -169,11 +224,16 @@ impl Stage {
 
     /// The customer's next chapter, with nothing going wrong yet.
     fn scene(&mut self, who: usize, what: &str) {
+        let name = self.cast[who].name;
+        self.begin(name, &format!("{name} {what}"));
+    }
+
+    fn begin(&mut self, who: &'static str, title: &str) {
         self.sandbox.clear_mischief();
         self.sandbox.clear_rules();
         self.watch.has_had_trouble = false;
-        self.watch.who = self.cast[who].name;
-        self.paper.scene(&format!("{} {what}", self.cast[who].name));
+        self.watch.who = who;
+        self.paper.scene(title);
     }
 
     fn disturb(&self, event_type: &str, mischief: Mischief) {
@@ -268,9 +328,11 @@ impl Stage {
     ) -> anyhow::Result<()> {
         let begun = Clock::instant();
         loop {
-            let is_over = self.is_quiet(conn).await? && holds(self, conn).await?;
-            for line in self.watch.look(conn, &self.cast).await? {
-                self.paper.line(&line);
+            let is_quiet = self.is_quiet(conn).await?;
+            let is_over = holds(self, conn).await? && is_quiet;
+            let lines = self.watch.look(conn, &self.cast).await?;
+            if !self.is_hushed {
+                lines.iter().for_each(|line| self.paper.line(line));
             }
             if is_over {
                 return Ok(());
@@ -284,7 +346,8 @@ impl Stage {
 
     /// No event is on its way and no job is to be done soon.
     async fn is_quiet(&self, conn: &mut PgConnection) -> anyhow::Result<bool> {
-        if self.sandbox.all_delivered().now_or_never().is_none() {
+        let is_delivered = self.sandbox.all_delivered().now_or_never().is_some();
+        if !is_delivered || self.sandbox.late_count() > 0 {
             return Ok(false);
         }
         let soon = self.ctx.clock.now() + SOON;

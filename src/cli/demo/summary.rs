@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::plans::Catalogue;
 
 use super::{
-    cast::{Customer, End},
+    cast::{self, Customer, End},
     paper::Paper,
-    proof::Books,
+    proof::{Books, Entry},
     words,
 };
 use crate::{cli::keys, http::auth::Scope};
@@ -36,7 +36,7 @@ pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Bo
         "  {:6}{:22}{:>6}  {:18}{:10}Today",
         "", "Plan", "Month", "Number", "Bought"
     );
-    for (customer, entry) in cast.iter().zip(&books.entries) {
+    for (customer, entry) in cast.iter().zip(&books.entries).take(cast::NAMED) {
         let tier = catalogue.tier_of_price(customer.price_id);
         let price = tier.and_then(|tier| {
             let mut prices = tier.prices.iter();
@@ -65,38 +65,53 @@ pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Bo
                 .unwrap_or_default(),
         );
     }
+    print_crowd(&books.entries[cast::NAMED..]);
     println!();
-    let bought: usize = books.entries.iter().map(|entry| entry.bought.len()).sum();
-    println!(
-        "  Stripe had {} to tell and delivered {} times; each is stored once.",
-        words::count(books.events, "event"),
-        books.deliveries
-    );
-    println!(
-        "  {} of jobs, {} of them repeated.",
-        words::count(books.runs, "run"),
-        books.retried
-    );
-    let troubles: Vec<String> = books
-        .troubles
-        .iter()
-        .map(|(name, times)| format!("{times} × {name}"))
-        .collect();
-    println!(
-        "  Went wrong at Twilio, on purpose: {}.",
-        troubles.join(", ")
-    );
-    println!(
-        "  By Twilio's own list {} numbers were sold to {} customers.",
-        bought,
-        books.entries.len()
-    );
+    print_figures(books);
     if books.faults.is_empty() {
-        println!("  {}", paper.good("✓ No number was bought twice."));
+        println!(
+            "  {}",
+            paper.good(
+                "✓ No number was bought twice, and nobody is without the number they pay for."
+            )
+        );
     }
     for fault in &books.faults {
         println!("  {}", paper.trouble(&format!("✗ {fault}")));
     }
+}
+
+fn print_crowd(entries: &[Entry]) {
+    let bought: usize = entries.iter().map(|entry| entry.bought.len()).sum();
+    let served = entries.iter().filter(|entry| entry.held.len() == 1).count();
+    println!(
+        "  and {} more, {bought} numbers bought, {served} of them have exactly one",
+        entries.len()
+    );
+}
+
+fn print_figures(books: &Books) {
+    println!(
+        "  Stripe   {} events, {} came more than once, {} never: each is stored once and dealt with",
+        books.events, books.doubled, books.lost
+    );
+    println!(
+        "  Jobs     {} runs, {} of them to be repeated; none failed for good",
+        books.runs, books.retried
+    );
+    let troubles: Vec<String> = books
+        .troubles
+        .iter()
+        .map(|(name, times)| format!("{times} {name}"))
+        .collect();
+    let wrong: usize = books.troubles.values().sum();
+    println!("  Calls    {}, {wrong} went wrong on purpose:", books.calls);
+    println!("           {}", troubles.join(", "));
+    let bought: usize = books.entries.iter().map(|entry| entry.bought.len()).sum();
+    println!(
+        "  Twilio   sold {bought} numbers to {} customers, by its own list",
+        books.entries.len()
+    );
 }
 
 pub fn print_ways_on(paper: &Paper, places: &Places, account_id: &str, key: &str, stays: bool) {

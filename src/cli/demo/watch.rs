@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     db::webhooks::{self, Provider},
     queue::look::{self, RunRow},
-    sandbox::{Effect, Sandbox},
+    sandbox::{Call, Effect, Sandbox, twilio::AccountStatus},
 };
 
 /// A run may be committed a little after its time.
@@ -42,6 +42,7 @@ pub struct Watch {
     started_at: DateTime<Utc>,
     deliveries_seen: usize,
     calls_seen: usize,
+    purchases_seen: usize,
     runs_seen: HashSet<(Uuid, i32)>,
     /// How each job's last run ended.
     ended: HashMap<Uuid, String>,
@@ -63,6 +64,7 @@ impl Watch {
             clock,
             deliveries_seen: 0,
             calls_seen: 0,
+            purchases_seen: 0,
             runs_seen: HashSet::new(),
             ended: HashMap::new(),
             incoming: BTreeMap::new(),
@@ -96,7 +98,8 @@ impl Watch {
 
     fn calls(&mut self, lines: &mut Vec<Line>) {
         for call in self.sandbox.calls().into_iter().skip(self.calls_seen) {
-            if call.effect == Effect::Pending {
+            // One that is carried out late is told all the same; any other ends in a moment.
+            if call.effect == Effect::Pending && call.fault.is_none() {
                 break;
             }
             self.calls_seen += 1;
@@ -105,7 +108,8 @@ impl Watch {
             if call.fault.is_none() && !asked.is_told(self.has_had_trouble) {
                 continue;
             }
-            let (text, tone) = words::call(&call, asked);
+            let subject = self.subject(&call, asked);
+            let (text, tone) = words::call(&call, asked, &subject);
             lines.push(Line {
                 at: self.real(call.at),
                 who: self.who,
@@ -113,6 +117,31 @@ impl Watch {
                 text,
                 tone,
             });
+        }
+    }
+
+    /// What the path of a call does not tell: the number sold, the status wanted.
+    fn subject(&mut self, call: &Call, asked: Asked) -> String {
+        match asked {
+            Asked::Purchase if call.effect == Effect::Done => {
+                let purchases = self.sandbox.numbers_ever_bought();
+                let sold = purchases.get(self.purchases_seen);
+                self.purchases_seen += 1;
+                sold.map(|sold| words::number(&sold.phone_number))
+                    .unwrap_or_else(|| "what is ours".to_owned())
+            }
+            Asked::Purchase => "a number".to_owned(),
+            Asked::SubaccountStatus => {
+                let accounts = self.sandbox.subaccounts();
+                let named = accounts
+                    .iter()
+                    .find(|account| call.path.contains(&account.sid));
+                match named.map(|account| account.status) {
+                    Some(AccountStatus::Active) => "active".to_owned(),
+                    _ => "suspended".to_owned(),
+                }
+            }
+            _ => String::new(),
         }
     }
 

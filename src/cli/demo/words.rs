@@ -62,9 +62,9 @@ impl Asked {
             Asked::Stripe => "what is so now?",
             Asked::NewSubaccount => "make a subaccount",
             Asked::SubaccountOfThatName => "is there such a subaccount already?",
-            Asked::SubaccountStatus => "switch the subaccount",
+            Asked::SubaccountStatus => "the subaccount shall be ",
             Asked::OnSale => "which numbers are on sale?",
-            Asked::Purchase => "sell us this number",
+            Asked::Purchase => "sell us ",
             Asked::OwnedAlready => "is that very number ours already?",
             Asked::Return => "take the number back",
             Asked::Twilio => "a look",
@@ -83,17 +83,12 @@ impl Asked {
     }
 }
 
-/// What was asked, and what came back.
-pub fn call(call: &Call, asked: Asked) -> (String, Tone) {
+/// What was asked, and what came back. `subject`: of what the path does not tell.
+pub fn call(call: &Call, asked: Asked, subject: &str) -> (String, Tone) {
+    let question = format!("{}{subject}", asked.question());
     match call.fault {
-        Some(fault) => {
-            let text = format!("{:35} ✗ {}", asked.question(), trouble(fault));
-            (text, Tone::Trouble)
-        }
-        None => {
-            let text = format!("{:35} {}", asked.question(), asked.answer());
-            (text, Tone::Plain)
-        }
+        Some(fault) => (format!("{question:35} ✗ {}", trouble(fault)), Tone::Trouble),
+        None => (format!("{question:35} {}", asked.answer()), Tone::Plain),
     }
 }
 
@@ -111,9 +106,9 @@ pub fn run(run: &RunRow, before: Option<&str>) -> (String, Tone) {
     let why = run.error.as_deref().unwrap_or_default();
     let (ended, tone) = match run.outcome.as_str() {
         "done" => (meaning(&run.kind).to_owned(), Tone::Plain),
+        "skipped" if run.kind == "sweep_provider_resources" => (why.to_owned(), Tone::Plain),
         "skipped" => (format!("nothing to do: {why}"), Tone::Quiet),
-        "later" => (format!("later again: {why}"), Tone::Trouble),
-        "retry" => (format!("to be tried again: {why}"), Tone::Trouble),
+        "later" | "retry" => (format!("again in a moment: {why}"), Tone::Trouble),
         other => (format!("{other}: {why}"), Tone::Trouble),
     };
     let again = match before {
@@ -134,7 +129,7 @@ fn meaning(kind: &str) -> &str {
         "reactivate_telephony" => "telephony is wanted again",
         "release_number" => "the number is returned",
         "poll_stripe_events" => "what was lost is stored",
-        "sweep_provider_resources" => "compared with Twilio: see the findings",
+        "sweep_provider_resources" => "Twilio holds what we hold; what earlier runs held is gone",
         _ => "done",
     }
 }
@@ -152,10 +147,4 @@ pub fn number(e164: &str) -> String {
 /// `$40`
 pub fn dollars(cents: i64) -> String {
     format!("${}", cents / 100)
-}
-
-/// `1 webhook`, `2 webhooks`
-pub fn count(number: usize, one: &str) -> String {
-    let many = if number == 1 { "" } else { "s" };
-    format!("{number} {one}{many}")
 }

@@ -37,7 +37,7 @@ const QUIET_TIME: Duration = Duration::from_secs(1);
 const BACKOFF_SCALE: f64 = 0.1;
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// See it work, with nothing set up: five customers, everything that goes wrong, and the proof.
+/// See it work, with nothing set up: four customers and a crowd, what goes wrong, and the proof.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Keep it running afterwards, until Ctrl-C.
@@ -65,19 +65,23 @@ impl Demo {
     ) -> anyhow::Result<()> {
         database.migrate().await?;
         let Settings { mut config, .. } = program.settings;
-        let listener = listen(config.port)?;
+        let config_port = config.port;
+        let listener = listen(config_port)?;
         let address = listener.local_addr()?;
         config.public_base_url = format!("http://{address}");
         config.price_ids = cast::price_ids();
         config.telephony.quiet_time = QUIET_TIME;
         config.worker.backoff_scale = BACKOFF_SCALE;
         config.worker.drain = DRAIN;
+        // The stand-in of Stripe and whoever looks at the demo share this machine's address.
+        config.http.connections_per_address_max = config.http.connections_max;
         let webhook = format!("http://{address}/stripe/webhook");
         let sandbox = sandbox::beside(&mut config, webhook, clock.clone(), rand::random()).await?;
         let data_dir = config.data_dir.clone();
         let ctx = roles::prepare(config, database, clock.clone()).await?;
         let places = Places {
             service: format!("http://{address}"),
+            taken_port: Some(config_port).filter(|port| *port != 0 && *port != address.port()),
             sandbox: format!("http://{}", sandbox.address()),
             database: database.embedded_url().unwrap_or_default(),
         };

@@ -56,22 +56,26 @@ impl Paper {
 
     pub fn opening(&self) {
         println!(
-            "{}",
-            self.bold("Tollkeeper: from a payment to a phone number, once")
+            "{}\n",
+            self.bold("Tollkeeper: from a payment to a phone number, exactly once")
         );
         println!(
-            "Stripe and Twilio are stand-ins on this machine; nothing is bought. Everything else is the real thing.\n\
-             Waits are shortened. Starting Postgres …"
+            "Stripe and Twilio are stand-ins on this machine: nothing is bought, nobody is billed. Postgres, the\n\
+             signed webhooks, the jobs and the workers are the real thing; only waits between tries are shorter."
         );
     }
 
     pub fn ready(&self, places: &Places, data_dir: &Path) {
-        println!(
-            "Postgres runs in {}, the service on {}, the stand-ins on {}.",
-            data_dir.display(),
-            places.service,
-            places.sandbox
-        );
+        println!();
+        if let Some(port) = places.taken_port {
+            println!(
+                "  {}",
+                self.trouble(&format!("port {port} is taken: here is another"))
+            );
+        }
+        println!("  service     {}", places.service);
+        println!("  stand-ins   {}", places.sandbox);
+        println!("  Postgres    {}", data_dir.join("postgres").display());
     }
 
     /// What happens next, and what goes wrong with it.
@@ -116,5 +120,20 @@ impl Paper {
         } else {
             text.to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_colours_a_text_stays_as_it_is() {
+        let paper = |has_colours| Paper {
+            started_at: DateTime::UNIX_EPOCH,
+            has_colours,
+        };
+        assert_eq!(paper(false).good("fine"), "fine");
+        assert_eq!(paper(true).good("fine"), "\x1b[32mfine\x1b[0m");
     }
 }

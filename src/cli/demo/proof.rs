@@ -173,3 +173,43 @@ fn check(entry: &Entry, end: End, faults: &mut Vec<String>) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(bought: &[&str], held: &[&str], status: &str) -> Entry {
+        let owned = |numbers: &[&str]| numbers.iter().map(|number| number.to_string()).collect();
+        Entry {
+            account_id: "ann".to_owned(),
+            bought: owned(bought),
+            held: owned(held),
+            subaccounts: 1,
+            status: status.to_owned(),
+        }
+    }
+
+    fn faults(entry: &Entry, end: End) -> usize {
+        let mut faults = Vec::new();
+        check(entry, end, &mut faults);
+        faults.len()
+    }
+
+    #[test]
+    fn one_number_of_ones_own_is_right_and_everything_else_is_not() {
+        let good = entry(&["+1"], &["+1"], "active");
+        assert_eq!(faults(&good, End::HasNumber), 0);
+        assert_eq!(faults(&good, End::GaveItBack), 1, "it is still there");
+        let returned = entry(&["+1"], &[], "released");
+        assert_eq!(faults(&returned, End::GaveItBack), 0);
+        assert_eq!(faults(&returned, End::HasNumber), 1, "it is gone");
+        let twice = entry(&["+1", "+2"], &["+1"], "active");
+        assert_eq!(faults(&twice, End::HasNumber), 1, "it was bought twice");
+        assert_ne!(faults(&entry(&[], &[], "active"), End::HasNumber), 0);
+        let doubled = Entry {
+            subaccounts: 2,
+            ..good
+        };
+        assert_eq!(faults(&doubled, End::HasNumber), 1, "a double subaccount");
+    }
+}

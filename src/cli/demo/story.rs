@@ -97,7 +97,8 @@ impl Stage {
         let books = proof::books(conn, &self.sandbox, &self.cast, &self.watch.runs).await?;
         let key = summary::key(conn, self.ctx.clock.now()).await?;
         summary::print(&self.paper, &self.ctx.catalogue, &self.cast, &books);
-        summary::print_ways_on(&self.paper, places, &self.cast[0].account_id, &key, stays);
+        let ann = &self.cast[0].account_id;
+        summary::print_ways_on(&self.paper, places, ann, &key, stays);
         match books.faults.as_slice() {
             [] => Ok(()),
             faults => bail!("what must hold does not: {}", faults.join("; ")),
@@ -191,11 +192,9 @@ impl Stage {
 
     async fn two_endings(&mut self, conn: &mut PgConnection) -> anyhow::Result<()> {
         let [ben, cleo] = [1, 2];
-        for who in [ben, cleo] {
-            self.scene(
-                who,
-                "cancels. The number is silent, and kept for seven days.",
-            );
+        for (who, cancels) in [(ben, "cancels"), (cleo, "cancels too")] {
+            let title = format!("{cancels}. The number falls silent, and is kept for seven days.");
+            self.scene(who, &title);
             self.end_subscription(who)?;
             self.until_standing(conn, who, "suspended").await?;
         }

@@ -18,6 +18,8 @@ const KEY_DAYS: i64 = 30;
 /// Where everything listens.
 pub struct Places {
     pub service: String,
+    /// The port of the settings, if somebody else has it.
+    pub taken_port: Option<u16>,
     pub sandbox: String,
     pub database: String,
 }
@@ -102,11 +104,11 @@ fn print_figures(books: &Books) {
     let troubles: Vec<String> = books
         .troubles
         .iter()
-        .map(|(name, times)| format!("{times} {name}"))
+        .map(|(name, times)| format!("{times} × {}", words::trouble_in_short(name)))
         .collect();
     let wrong: usize = books.troubles.values().sum();
     println!("  Calls    {}, {wrong} went wrong on purpose:", books.calls);
-    println!("           {}", troubles.join(", "));
+    println!("           {}", troubles.join(" · "));
     let bought: usize = books.entries.iter().map(|entry| entry.bought.len()).sum();
     println!(
         "  Twilio   sold {bought} numbers to {} customers, by its own list",
@@ -118,17 +120,40 @@ pub fn print_ways_on(paper: &Paper, places: &Places, account_id: &str, key: &str
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| "tollkeeper".to_owned());
+    let ask = |url: &str| format!("curl -H 'Authorization: Bearer {key}' {url}");
+    let step = |why: &str, what: &str| println!("  {}\n    {what}", paper.dim(why));
+    let ann = format!("{}/api/subscription/{account_id}", places.service);
+
     paper.scene("How to go on");
-    println!("  {program} jobs list --sandbox");
-    if stays {
-        println!("  {}/docs", places.service);
-        println!("  {}/sandbox/state", places.sandbox);
-        println!("  psql '{}'", places.database);
-    } else {
-        println!("  {program} demo --stay");
-    }
-    println!(
-        "  curl -H 'Authorization: Bearer {key}' {}/api/subscription/{account_id}",
-        places.service
+    step(
+        "What was done, and each job with all its runs",
+        &format!("{program} jobs list --sandbox"),
     );
+    if stays {
+        step("What an app asks: Ann's plan", &ask(&ann));
+        step(
+            "The API to try, in a browser",
+            &format!("{}/docs", places.service),
+        );
+        step("The figures", &format!("{}/metrics", places.service));
+        step(
+            "What the stand-ins hold",
+            &format!("{}/sandbox/state", places.sandbox),
+        );
+        step("The database", &format!("psql '{}'", places.database));
+        println!("\n  It runs until Ctrl-C. Its clock is eight days ahead.");
+    } else {
+        step(
+            "The same again, and it stays: with the API to try in a browser",
+            &format!("{program} demo --stay"),
+        );
+        let up = format!("{program} up --sandbox");
+        let port = places.service.rsplit(':').next().unwrap_or_default();
+        let up = match places.taken_port {
+            None => up,
+            Some(_) => format!("PORT={port} {up}"),
+        };
+        step("The service alone, over this database", &up);
+        step("and what an app then asks: Ann's plan", &ask(&ann));
+    }
 }

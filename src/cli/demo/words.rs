@@ -101,6 +101,20 @@ fn trouble(fault: &str) -> &str {
     }
 }
 
+/// What went wrong, for a list.
+pub fn trouble_in_short(fault: &str) -> &str {
+    match fault {
+        "too many requests" => "429",
+        "error before the effect" => "500, not done",
+        "error after the effect" => "500, done",
+        "cut before the effect" => "cut off, not done",
+        "cut after the effect" => "cut off, done",
+        "late execution" => "cut off, done later",
+        "latency" => "slow",
+        other => other,
+    }
+}
+
 /// How a run ended. `before`: how the job's last run did.
 pub fn run(run: &RunRow, before: Option<&str>) -> (String, Tone) {
     let why = run.error.as_deref().unwrap_or_default();
@@ -147,4 +161,15 @@ pub fn number(e164: &str) -> String {
 /// `$40`
 pub fn dollars(cents: i64) -> String {
     format!("${}", cents / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_written_to_be_read() {
+        assert_eq!(number("+14155550123"), "+1 415 555 0123");
+        assert_eq!(number("+442071838750"), "+442071838750");
+    }
 }

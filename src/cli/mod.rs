@@ -2,6 +2,7 @@
 
 mod check;
 mod database;
+mod demo;
 mod jobs;
 mod jobs_text;
 pub mod keys;
@@ -46,6 +47,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Up(up::Up),
     Web(web::Web),
     Worker(web::Worker),
@@ -60,6 +62,7 @@ enum Command {
 impl Command {
     async fn run(self, program: Program) -> anyhow::Result<()> {
         match self {
+            Command::Demo(command) => command.run(program).await,
             Command::Up(command) => command.run(program).await,
             Command::Web(command) => command.run(program).await,
             Command::Worker(command) => command.run(program).await,
@@ -95,6 +98,7 @@ pub async fn main() -> ExitCode {
 
 async fn run(line: CommandLine) -> anyhow::Result<()> {
     let settings = match line.command {
+        Command::Demo(_) => Settings::demo()?,
         // The one command that makes up what is missing.
         Command::Up(_) => Settings::made_up(line.sandbox)?,
         _ => Settings::read(line.sandbox)?,

@@ -9,7 +9,7 @@ use super::Program;
 use crate::{
     clock::Clock,
     config::Config,
-    sandbox::{Sandbox, Settings, WebhookTarget},
+    sandbox::{Sandbox, Settings, WebhookTarget, twilio::Stock},
 };
 
 /// Run the stand-ins of Stripe and Twilio alone.
@@ -85,6 +85,8 @@ pub async fn beside(
     let sandbox = Sandbox::start(Settings {
         seed,
         clock,
+        // The database remembers the numbers of earlier sandboxes: this one sells others.
+        stock: Stock::with_seed(seed),
         webhook: secret.map(|secret| WebhookTarget {
             url: webhook_url,
             secret,

@@ -41,6 +41,14 @@ const PROVIDER_VARIABLES: [&str; 10] = [
     "BASE_URL",
 ];
 
+const DEMO_VARIABLES: [&str; 5] = [
+    "TOLLKEEPER_DATA",
+    "PG_BINDIR",
+    "PORT",
+    "RUST_LOG",
+    "LOG_FORMAT",
+];
+
 impl Settings {
     /// The environment, completed by what an earlier `up` made up for the same data folder.
     pub fn read(is_sandbox: bool) -> anyhow::Result<Settings> {
@@ -63,6 +71,19 @@ impl Settings {
         let (values, made_up) = made_up::make(&environment, is_sandbox)?;
         complete(&mut environment, values);
         Settings::of(&environment, is_sandbox, made_up)
+    }
+
+    /// Of the environment only where things are: the demo looks the same whatever else is set.
+    pub fn demo() -> anyhow::Result<Settings> {
+        let mut environment = config::environment();
+        environment.retain(|name, _| DEMO_VARIABLES.contains(&name.as_str()));
+        environment
+            .entry("RUST_LOG".to_owned())
+            .or_insert_with(|| "error".to_owned());
+        let mut environment = settled(environment, true)?;
+        let (values, made_up) = made_up::make(&environment, true)?;
+        complete(&mut environment, values);
+        Settings::of(&environment, true, made_up)
     }
 
     fn of(
@@ -112,7 +133,13 @@ fn is_bare(environment: &BTreeMap<String, String>) -> bool {
 
 /// This process' variables without the empty ones, and with the data folder settled.
 fn environment(is_sandbox: bool) -> Result<BTreeMap<String, String>, Usage> {
-    let mut environment = config::environment();
+    settled(config::environment(), is_sandbox)
+}
+
+fn settled(
+    mut environment: BTreeMap<String, String>,
+    is_sandbox: bool,
+) -> Result<BTreeMap<String, String>, Usage> {
     environment.retain(|_, value| !value.trim().is_empty());
     let data = environment
         .entry("TOLLKEEPER_DATA".to_owned())

@@ -66,3 +66,13 @@ pub async fn close_all_but(
     .await?;
     Ok(done.rows_affected())
 }
+
+/// How many findings about these accounts are open.
+pub async fn count_open(conn: &mut PgConnection, account_ids: &[String]) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from findings where account_id = any($1) and closed_at is null",
+    )
+    .bind(account_ids)
+    .fetch_one(conn)
+    .await
+}

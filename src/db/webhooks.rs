@@ -119,3 +119,29 @@ pub async fn mark(conn: &mut PgConnection, id: Uuid, state: &str) -> sqlx::Resul
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// What became of a webhook so far.
+#[derive(Debug, Clone, FromRow)]
+pub struct Received {
+    pub id: Uuid,
+    pub event_key: String,
+    /// Which secret verified it; `poll` when it was fetched because nobody delivered it.
+    pub endpoint: String,
+    /// stored, handled, ignored or held.
+    pub state: String,
+}
+
+/// Those of a provider's events that are stored.
+pub async fn received(
+    conn: &mut PgConnection,
+    provider: Provider,
+    event_keys: &[String],
+) -> sqlx::Result<Vec<Received>> {
+    sqlx::query_as(
+        "select id, event_key, endpoint, state from webhooks where provider = $1 and event_key = any($2)",
+    )
+    .bind(provider.as_str())
+    .bind(event_keys)
+    .fetch_all(conn)
+    .await
+}

@@ -48,10 +48,14 @@ impl Lease {
 
     /// The first statement of every transaction in which a run writes: it locks the job's row, so
     /// that the lease cannot pass to another run before this transaction ends.
+    ///
+    /// `for key share` is enough: whatever takes a running job away locks its row `for update`
+    /// first. And it lets [`super::enqueue`] mark the job to run again: a run that waits for its
+    /// account would otherwise lock out the one that has the account and asks for this very job.
     pub async fn hold(&self, tx: &mut PgConnection) -> Result<(), HoldError> {
         let held: Option<i32> = sqlx::query_scalar(
             "select attempt from queue.jobs
-             where id = $1 and attempt = $2 and lease_token = $3 and state = 'running' for update",
+             where id = $1 and attempt = $2 and lease_token = $3 and state = 'running' for key share",
         )
         .bind(self.job_id)
         .bind(self.attempt)

@@ -50,6 +50,20 @@ pub struct AttemptRow {
     pub error: Option<String>,
 }
 
+/// One run that ended, with whose it was.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct RunRow {
+    pub job_id: Uuid,
+    pub kind: String,
+    pub key: String,
+    pub account_id: String,
+    pub attempt: i32,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    pub outcome: String,
+    pub error: Option<String>,
+}
+
 /// What an operator did to a job.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct ActionRow {
@@ -136,6 +150,29 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobS
         attempts,
         actions,
     }))
+}
+
+/// The runs that ended since then, by the database's clock, the oldest first.
+pub async fn runs_since(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Vec<RunRow>> {
+    sqlx::query_as(
+        "select run.job_id, job.kind, job.key, run.account_id, run.attempt, run.started_at,
+                run.finished_at, run.outcome, run.error
+         from queue.job_attempts run
+         cross join lateral (
+             select kind, key from queue.jobs where id = run.job_id
+             union all
+             select kind, key from queue.finished_jobs where id = run.job_id
+             limit 1
+         ) job
+         where run.finished_at >= $1
+         order by run.finished_at, run.started_at, run.job_id, run.attempt",
+    )
+    .bind(since)
+    .fetch_all(conn)
+    .await
 }
 
 /// Live and dead jobs by lane and state, and how long the oldest of them has been due, in seconds.

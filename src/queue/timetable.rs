@@ -1,6 +1,7 @@
 //! Ticks of the timetable, each stored once with its job, however many schedulers look.
 
-use sqlx::{PgPool, Row};
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool, Row};
 use tollkeeper_jobs::timetable::{Entry, due};
 
 use super::{claim::interval, enqueue::enqueue_all};
@@ -56,4 +57,17 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
         .await?;
     tx.commit().await?;
     Ok(new)
+}
+
+/// Forget every look and every tick after `now`. A moved clock that is gone leaves them behind, and
+/// nothing would tick until the real one has caught up.
+pub async fn set_back(conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "with forgotten as (delete from queue.cron_ticks where tick_at > $1)
+         update queue.schedules set last_tick = $1 where last_tick > $1",
+    )
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -5,6 +5,7 @@ mod auth;
 mod callbacks;
 mod cli;
 mod config;
+mod demo;
 mod embedded;
 mod fairness;
 mod floors;

@@ -115,6 +115,8 @@ pub struct WorkerConfig {
     pub poll_max: Duration,
     /// How long a drain waits for running jobs.
     pub drain: Duration,
+    /// Where a process that is only a worker answers `/healthz`, `/readyz` and `/metrics`.
+    pub metrics_port: Option<u16>,
     /// Scales every job's back-off; 1.0 outside of tests.
     pub backoff_scale: f64,
 }

@@ -37,13 +37,13 @@ pub async fn prepare(config: Config, database: &Database, clock: Clock) -> anyho
     Ok(ctx)
 }
 
-/// The listener of the web role.
-pub fn listen(config: &Config) -> anyhow::Result<TcpListener> {
-    let address = (config.host, config.port);
+/// A listener on this port of the host that is set.
+pub fn listen(config: &Config, port: u16) -> anyhow::Result<TcpListener> {
+    let address = (config.host, port);
     TcpListener::bind(address).with_context(|| {
         format!(
-            "{}:{} cannot be listened on: set HOST or PORT",
-            config.host, config.port
+            "{}:{port} cannot be listened on: set HOST, PORT or WORKER_METRICS_PORT",
+            config.host
         )
     })
 }
@@ -57,10 +57,22 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut parts: JoinSet<io::Result<()>> = JoinSet::new();
+    let metrics = figures(&stop)?;
+    if let (Roles::Worker, Some(port)) = (roles, ctx.config.worker.metrics_port) {
+        let listener = listen(&ctx.config, port)?;
+        let health = http::health::serve(
+            ctx.clone(),
+            providers,
+            metrics.clone(),
+            listener,
+            stop.clone(),
+        );
+        parts.spawn(health);
+    }
     if let Some(listener) = listener {
         let options = Options {
             providers,
-            metrics: figures(&stop)?,
+            metrics,
             provision_wait: PROVISION_WAIT,
             jwks_refresh: RefreshRule::default(),
         };

@@ -35,7 +35,7 @@ async fn serve(program: Program, database: &Database) -> anyhow::Result<()> {
     if let Some(url) = database.embedded_url() {
         println!("database: {url}");
     }
-    let listener = roles::listen(&config)?;
+    let listener = roles::listen(&config, config.port)?;
     let address = listener.local_addr()?;
     let clock = Clock::default();
     let mut providers = Providers::Real;

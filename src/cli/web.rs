@@ -35,7 +35,7 @@ async fn run(program: Program, roles: Roles) -> anyhow::Result<()> {
     let ran = async {
         let listener = match roles {
             Roles::Worker => None,
-            _ => Some(roles::listen(&config)?),
+            _ => Some(roles::listen(&config, config.port)?),
         };
         let ctx = roles::prepare(config, &database, Clock::default()).await?;
         roles::run(ctx, roles, Providers::Real, listener, program.shutdown).await

@@ -274,6 +274,7 @@ fn worker(reader: &mut Reader<'_>) -> WorkerConfig {
         lease,
         poll_max: reader.duration("WORKER_POLL_MAX", "1s"),
         drain: reader.duration("WORKER_DRAIN", "25s"),
+        metrics_port: reader.values("WORKER_METRICS_PORT", "a port").pop(),
         backoff_scale: reader.value(
             "JOB_BACKOFF_SCALE",
             1.0,

@@ -1,19 +1,23 @@
 //! Whether this process lives, whether it can serve, and its figures.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{
-    Endpoint, EndpointExt, Response, Route, get, handler,
+    Endpoint, EndpointExt, Response, Route, Server, get, handler,
     http::{StatusCode, header},
     web::{Data, Json},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::mask::mask;
 
-use super::problem::timestamp;
+use super::{
+    listener::{Guarded, Limits},
+    problem::timestamp,
+};
 use crate::{clock::Clock, context::Context, db::readiness};
 
 const DATABASE_DEADLINE: Duration = Duration::from_secs(1);
@@ -61,6 +65,20 @@ pub fn routes(
         .at("/readyz", get(readyz))
         .at("/metrics", get(figures))
         .data(probe)
+}
+
+/// The same alone, for a process without the web role, until it is told to stop.
+pub async fn serve(
+    ctx: Context,
+    providers: Providers,
+    metrics: PrometheusHandle,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let listener = Guarded::new(listener, Limits::of(&ctx.config.http));
+    Server::new(listener)
+        .run_with_graceful_shutdown(routes(&ctx, providers, metrics), stop.cancelled(), None)
+        .await
 }
 
 /// The process answers. Nothing else is asked, so that a broken database restarts no process.

@@ -72,12 +72,13 @@ impl Held {
         }
         let asked_at = Clock::instant();
         let (ids, attempts, tokens) = fences(&batch);
+        // The weakest lock that does: a run in the middle of a transaction must not hold up the rest.
         let renewed: Vec<Uuid> = sqlx::query_scalar(
             "with asked as (
                  select job.id from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
                  join queue.jobs job on job.id = a.id and job.attempt = a.attempt and job.lease_token = a.token
                  where job.state = 'running'
-                 order by job.id for update of job
+                 order by job.id for no key update of job
              )
              update queue.jobs job set lease_until = now() + $4
              from asked where job.id = asked.id returning job.lease_token",

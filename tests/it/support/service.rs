@@ -164,6 +164,7 @@ fn config() -> Config {
             lease: Duration::from_secs(30),
             poll_max: Duration::from_millis(100),
             drain: Duration::from_secs(5),
+            metrics_port: None,
             backoff_scale: 0.001,
         },
         telephony: TelephonyConfig {

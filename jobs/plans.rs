@@ -165,6 +165,25 @@ impl Catalogue {
             .map(|position| &self.tiers[*position])
     }
 
+    /// Which of an account's subscriptions counts, given as (status, tier), newest first: one that
+    /// runs before one that is past due, and that before an ended one; the best tier of those, and
+    /// the newest of equals. None: there is none.
+    pub fn counting(&self, subscriptions: &[(&str, Option<&str>)]) -> Option<usize> {
+        let worth = |(status, tier): &(&str, Option<&str>)| {
+            let standing = match *status {
+                "active" | "trialing" => 2,
+                "past_due" => 1,
+                _ => 0,
+            };
+            let rank = tier.and_then(|tier| self.tier(tier)).map(|tier| tier.rank);
+            (standing, rank)
+        };
+        // The last of equals is taken: counted from behind, that is the newest.
+        (0..subscriptions.len())
+            .rev()
+            .max_by_key(|at| worth(&subscriptions[*at]))
+    }
+
     /// The tier an app calls by this name: an id, or an alias within the product.
     pub fn tier_named(&self, product: &str, name: &str) -> Option<&Tier> {
         let name = name.trim().to_ascii_lowercase();
@@ -329,5 +348,32 @@ mod tests {
                 "{fault}: {faults:?}"
             );
         }
+    }
+
+    #[test]
+    fn of_several_subscriptions_the_best_running_one_counts() {
+        let catalogue = Catalogue::load(BUILT_IN, |_| None).unwrap();
+        let check = |subscriptions: &[(&str, Option<&str>)], counts| {
+            assert_eq!(
+                catalogue.counting(subscriptions),
+                counts,
+                "{subscriptions:?}"
+            );
+        };
+        check(&[], None);
+        check(
+            &[("canceled", Some("repx5")), ("active", Some("repx1"))],
+            Some(1),
+        );
+        check(
+            &[("active", Some("repx1")), ("trialing", Some("repx3"))],
+            Some(1),
+        );
+        check(&[("past_due", Some("repx5")), ("active", None)], Some(1));
+        check(
+            &[("active", Some("repx2")), ("active", Some("repx2"))],
+            Some(0),
+        );
+        check(&[("canceled", Some("repx1")), ("unpaid", None)], Some(0));
     }
 }

@@ -63,6 +63,20 @@ impl Database {
         }
     }
 
+    /// Open it, do this with one connection, close it again, whatever came of it.
+    pub async fn with<T>(
+        config: &Config,
+        work: impl AsyncFnOnce(&mut PgConnection) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let database = Database::open(config).await?;
+        let done = match database.connect().await {
+            Ok(mut conn) => work(&mut conn).await,
+            Err(error) => Err(error),
+        };
+        database.close().await;
+        done
+    }
+
     /// The same, but refused while another process runs the embedded server.
     pub async fn open_alone(config: &Config) -> anyhow::Result<Database> {
         let database = Database::open(config).await?;

@@ -150,14 +150,10 @@ impl From<ScopeName> for Scope {
 
 impl Jobs {
     pub async fn run(self, program: Program) -> anyhow::Result<()> {
-        let database = Database::open(&program.settings.config).await?;
-        let done = async {
-            let mut conn = database.connect().await?;
-            self.verb.run(&program, &mut conn).await
-        };
-        let done = done.await;
-        database.close().await;
-        done
+        Database::with(&program.settings.config, async |conn| {
+            self.verb.run(&program, conn).await
+        })
+        .await
     }
 }
 

@@ -42,14 +42,10 @@ enum Verb {
 
 impl Keys {
     pub async fn run(self, program: Program) -> anyhow::Result<()> {
-        let database = Database::open(&program.settings.config).await?;
-        let done = async {
-            let mut conn = database.connect().await?;
-            self.verb.run(&program, &mut conn).await
-        };
-        let done = done.await;
-        database.close().await;
-        done
+        Database::with(&program.settings.config, async |conn| {
+            self.verb.run(&program, conn).await
+        })
+        .await
     }
 }
 

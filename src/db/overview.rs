@@ -7,44 +7,6 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// The subscription that counts.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Subscription {
-    pub subscription_ref: String,
-    pub customer_ref: String,
-    pub status: String,
-    pub tier: Option<String>,
-    pub price_ref: Option<String>,
-    pub period_starts_at: Option<DateTime<Utc>>,
-    pub period_ends_at: Option<DateTime<Utc>>,
-    pub trial_ends_at: Option<DateTime<Utc>>,
-    pub cancel_at_period_end: bool,
-    pub canceled_at: Option<DateTime<Utc>>,
-    pub created_at: DateTime<Utc>,
-    pub synced_at: DateTime<Utc>,
-}
-
-/// Of several subscriptions the one that gives most counts: a running one before one that is past
-/// due, and that before an ended one; the youngest of equals.
-pub async fn subscription(
-    conn: &mut PgConnection,
-    account_id: &str,
-) -> sqlx::Result<Option<Subscription>> {
-    sqlx::query_as(
-        "select subscription_ref, customer_ref, status, tier, price_ref, period_starts_at,
-                period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, created_at, synced_at
-         from subscriptions
-         where account_id = $1
-         order by case when status in ('active', 'trialing') then 0
-                       when status = 'past_due' then 1 else 2 end,
-                  created_at desc, subscription_ref
-         limit 1",
-    )
-    .bind(account_id)
-    .fetch_optional(conn)
-    .await
-}
-
 /// Whether the account is known at all.
 pub async fn has_account(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select from accounts where account_id = $1)")

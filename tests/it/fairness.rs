@@ -1,14 +1,11 @@
 //! Turns, caps and pauses.
 
-use tollkeeper::{
-    queue::operate::{self, By, Scope},
-    worker::Register,
-};
+use tollkeeper::queue::operate::{self, By, Scope};
 use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
 use crate::support::{
-    probe::{self, Does, Probe},
+    probe::{self, Does, Probe, probes},
     service::Service,
     until,
 };
@@ -17,10 +14,6 @@ const BY: By<'_> = By {
     who: "ann",
     why: "a test",
 };
-
-fn probes() -> Register {
-    Register::default().with::<Probe>()
-}
 
 #[tokio::test]
 async fn an_account_with_many_jobs_does_not_keep_the_others_waiting() {

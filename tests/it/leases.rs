@@ -1,18 +1,13 @@
 //! Leases: who may write, and what becomes of the runs of a worker that is gone.
 
 use chrono::{TimeDelta, Utc};
-use tollkeeper::worker::Register;
 use uuid::Uuid;
 
 use crate::support::{
-    probe::{self, Does, Probe},
+    probe::{self, Does, Probe, probes},
     service::Service,
     until,
 };
-
-fn probes() -> Register {
-    Register::default().with::<Probe>()
-}
 
 #[tokio::test]
 async fn a_run_whose_job_was_claimed_again_writes_nothing() {

@@ -1,16 +1,13 @@
 //! What operators do to jobs, and what is remembered of it.
 
-use tollkeeper::{
-    queue::{
-        look::{self, Filter},
-        operate::{self, By, OperateError},
-    },
-    worker::Register,
+use tollkeeper::queue::{
+    look::{self, Filter},
+    operate::{self, By, OperateError},
 };
 use uuid::Uuid;
 
 use crate::support::{
-    probe::{self, Does, Probe},
+    probe::{self, Does, Probe, probes},
     service::Service,
     until,
 };
@@ -19,10 +16,6 @@ const BY: By<'_> = By {
     who: "ann",
     why: "the provider is back",
 };
-
-fn probes() -> Register {
-    Register::default().with::<Probe>()
-}
 
 /// A service in which `a` died of a provider and `b` had nothing to do.
 async fn with_a_dead_job(test: Uuid, times: usize) -> (Service, Uuid) {

@@ -9,14 +9,10 @@ use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
 use crate::support::{
-    probe::{self, Does, Probe},
+    probe::{self, Does, Probe, probes},
     service::Service,
     until,
 };
-
-fn probes() -> Register {
-    Register::default().with::<Probe>()
-}
 
 #[tokio::test]
 async fn a_rolled_back_transaction_leaves_no_job() {

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Endpoint, EndpointExt, Response, Route, http::header, middleware::SetHeader};
 use poem_openapi::{OpenApiService, Tags};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Semaphore;
 use tollkeeper_jobs::plans::Catalogue;
 
@@ -27,7 +27,12 @@ use super::{
     auth::{AccountId, Authenticator, RefreshRule},
     health::{self, Providers},
 };
-use crate::{clock::Clock, context::Context, db, queue::Wake};
+use crate::{
+    clock::Clock,
+    context::Context,
+    db::{self, subscriptions::Subscription},
+    queue::Wake,
+};
 
 /// So many requests may wait for their order to be carried out; the others are told to come back.
 const WAITING_MAX: usize = 64;
@@ -56,6 +61,21 @@ impl Shared {
     /// A transaction that sees this account and nothing else.
     async fn begin(&self, account: &AccountId) -> sqlx::Result<Transaction<'static, Postgres>> {
         db::as_account(&self.pool, account.as_str()).await
+    }
+
+    /// The subscription that counts for this account.
+    async fn subscription(
+        &self,
+        conn: &mut PgConnection,
+        account: &AccountId,
+    ) -> sqlx::Result<Option<Subscription>> {
+        let mut all = db::subscriptions::of_account(conn, account.as_str()).await?;
+        let told: Vec<_> = all
+            .iter()
+            .map(|one| (one.status.as_str(), one.tier.as_deref()))
+            .collect();
+        let counting = self.catalogue.counting(&told);
+        Ok(counting.map(|at| all.swap_remove(at)))
     }
 }
 

@@ -84,7 +84,7 @@ impl Shared {
         conn: &mut PgConnection,
         account: &AccountId,
     ) -> sqlx::Result<Result<(), Ineligible>> {
-        let Some(subscription) = overview::subscription(conn, account.as_str()).await? else {
+        let Some(subscription) = self.subscription(conn, account).await? else {
             return Ok(Err(Ineligible {
                 tier: FREE.to_owned(),
                 status: None,

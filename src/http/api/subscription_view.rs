@@ -9,7 +9,7 @@ use tollkeeper_jobs::plans::{Catalogue, Interval, Quantity, Tier};
 
 use super::plan::{FREE, PRODUCT, is_entitled};
 use crate::{
-    db::overview::Subscription,
+    db::subscriptions::Subscription,
     http::{auth::AccountId, problem::timestamp},
 };
 

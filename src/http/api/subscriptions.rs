@@ -146,7 +146,7 @@ impl Subscriptions {
         let account = caller.account(Scope::SubscriptionRead, Some(&user_id), missing)?;
 
         let mut tx = shared.begin(&account).await?;
-        let subscription = overview::subscription(&mut tx, account.as_str()).await?;
+        let subscription = shared.subscription(&mut tx, &account).await?;
         drop(tx);
 
         let view = subscription_view::of(&account, subscription, &shared.catalogue);

@@ -13,6 +13,7 @@ use tollkeeper::{
     context::Context,
     queue::{Failure, Lease, Outcome},
     work::Work,
+    worker::Register,
 };
 use tollkeeper_jobs::{Job, RetryPolicy};
 use uuid::Uuid;
@@ -73,6 +74,11 @@ impl Probe {
             ..self
         }
     }
+}
+
+/// A worker that knows this one job.
+pub fn probes() -> Register {
+    Register::default().with::<Probe>()
 }
 
 /// The names of the runs of a test, in the order they started.

@@ -85,10 +85,11 @@ fn the_demo_proves_its_point_also_over_the_data_of_an_earlier_run() {
 fn a_demo_that_is_stopped_says_so_and_leaves_nothing_running() {
     let data = Folder::new("demo-stopped");
     let mut demo = tollkeeper(&data.0, &["demo"]);
-    let mut demo = Running(demo.stdout(Stdio::piped()).spawn().unwrap());
-    let lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
+    demo.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut demo = Running(demo.spawn().unwrap());
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
 
-    let begun = lines.map(Result::unwrap).find(|line| line.contains("job"));
+    let begun = lines.find(|line| line.as_ref().unwrap().contains("  Ann   "));
     assert!(begun.is_some(), "it never began");
     assert!(data.server_pid_file().exists());
     assert_eq!(unsafe { libc::kill(demo.0.id() as i32, libc::SIGINT) }, 0);

@@ -1,7 +1,8 @@
 //! How the demo is printed: aligned lines with the time since the start, colours on a terminal.
 
 use std::{
-    io::{self, IsTerminal},
+    fmt,
+    io::{self, IsTerminal, Write},
     path::Path,
 };
 
@@ -14,6 +15,16 @@ const BOLD: &str = "1";
 const DIM: &str = "2";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
+
+/// Like `println!`, and goes on when nobody reads any more: `demo | head` is no failure.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::demo::paper::print(format_args!($($text)*)) };
+}
+pub(super) use say;
+
+pub(super) fn print(text: fmt::Arguments<'_>) {
+    let _nobody_reads = writeln!(io::stdout(), "{text}");
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -55,32 +66,32 @@ impl Paper {
     }
 
     pub fn opening(&self) {
-        println!(
+        say!(
             "{}\n",
             self.bold("Tollkeeper: from a payment to a phone number, exactly once")
         );
-        println!(
+        say!(
             "Stripe and Twilio are stand-ins on this machine: nothing is bought, nobody is billed. Postgres, the\n\
              signed webhooks, the jobs and the workers are the real thing; only waits between tries are shorter."
         );
     }
 
     pub fn ready(&self, places: &Places, data_dir: &Path) {
-        println!();
+        say!("");
         if let Some(port) = places.taken_port {
-            println!(
+            say!(
                 "  {}",
                 self.trouble(&format!("port {port} is taken: here is another"))
             );
         }
-        println!("  service     {}", places.service);
-        println!("  stand-ins   {}", places.sandbox);
-        println!("  Postgres    {}", data_dir.join("postgres").display());
+        say!("  service     {}", places.service);
+        say!("  stand-ins   {}", places.sandbox);
+        say!("  Postgres    {}", data_dir.join("postgres").display());
     }
 
     /// What happens next, and what goes wrong with it.
     pub fn scene(&self, title: &str) {
-        println!("\n{}", self.bold(title));
+        say!("\n{}", self.bold(title));
     }
 
     pub fn line(&self, line: &Line) {
@@ -95,7 +106,7 @@ impl Paper {
             self.dim(&format!("{seconds:6.2} s")),
             format!("{:7}", line.what),
         );
-        println!("{time}  {:4}  {what}  {text}", line.who);
+        say!("{time}  {:4}  {what}  {text}", line.who);
     }
 
     pub fn bold(&self, text: &str) -> String {

@@ -7,7 +7,7 @@ use tollkeeper_jobs::plans::Catalogue;
 
 use super::{
     cast::{self, Customer, End},
-    paper::Paper,
+    paper::{Paper, say},
     proof::{Books, Entry},
     words,
 };
@@ -34,9 +34,13 @@ pub async fn key(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<
 
 pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Books) {
     paper.scene("What came of it");
-    println!(
+    say!(
         "  {:6}{:22}{:>6}  {:18}{:10}Today",
-        "", "Plan", "Month", "Number", "Bought"
+        "",
+        "Plan",
+        "Month",
+        "Number",
+        "Bought"
     );
     for (customer, entry) in cast.iter().zip(&books.entries).take(cast::NAMED) {
         let tier = catalogue.tier_of_price(customer.price_id);
@@ -56,7 +60,7 @@ pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Bo
             End::HasNumber => "in use",
             End::GaveItBack => "returned after 8 days",
         };
-        println!(
+        say!(
             "  {:6}{:22}{amount:>6}  {:18}{times:10}{today}",
             customer.name,
             tier.map_or("", |tier| tier.name.as_str()),
@@ -68,10 +72,10 @@ pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Bo
         );
     }
     print_crowd(&books.entries[cast::NAMED..]);
-    println!();
+    say!("");
     print_figures(books);
     if books.faults.is_empty() {
-        println!(
+        say!(
             "  {}",
             paper.good(
                 "✓ No number was bought twice, and nobody is without the number they pay for."
@@ -79,27 +83,30 @@ pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Bo
         );
     }
     for fault in &books.faults {
-        println!("  {}", paper.trouble(&format!("✗ {fault}")));
+        say!("  {}", paper.trouble(&format!("✗ {fault}")));
     }
 }
 
 fn print_crowd(entries: &[Entry]) {
     let bought: usize = entries.iter().map(|entry| entry.bought.len()).sum();
     let served = entries.iter().filter(|entry| entry.held.len() == 1).count();
-    println!(
+    say!(
         "  and {} more, {bought} numbers bought, {served} of them have exactly one",
         entries.len()
     );
 }
 
 fn print_figures(books: &Books) {
-    println!(
+    say!(
         "  Stripe   {} events, {} came more than once, {} never: each is stored once and dealt with",
-        books.events, books.doubled, books.lost
+        books.events,
+        books.doubled,
+        books.lost
     );
-    println!(
+    say!(
         "  Jobs     {} runs, {} of them to be repeated; none failed for good",
-        books.runs, books.retried
+        books.runs,
+        books.retried
     );
     let troubles: Vec<String> = books
         .troubles
@@ -107,10 +114,10 @@ fn print_figures(books: &Books) {
         .map(|(name, times)| format!("{times} × {}", words::trouble_in_short(name)))
         .collect();
     let wrong: usize = books.troubles.values().sum();
-    println!("  Calls    {}, {wrong} went wrong on purpose:", books.calls);
-    println!("           {}", troubles.join(" · "));
+    say!("  Calls    {}, {wrong} went wrong on purpose:", books.calls);
+    say!("           {}", troubles.join(" · "));
     let bought: usize = books.entries.iter().map(|entry| entry.bought.len()).sum();
-    println!(
+    say!(
         "  Twilio   sold {bought} numbers to {} customers, by its own list",
         books.entries.len()
     );
@@ -121,7 +128,7 @@ pub fn print_ways_on(paper: &Paper, places: &Places, account_id: &str, key: &str
         .next()
         .unwrap_or_else(|| "tollkeeper".to_owned());
     let ask = |url: &str| format!("curl -H 'Authorization: Bearer {key}' {url}");
-    let step = |why: &str, what: &str| println!("  {}\n    {what}", paper.dim(why));
+    let step = |why: &str, what: &str| say!("  {}\n    {what}", paper.dim(why));
     let ann = format!("{}/api/subscription/{account_id}", places.service);
 
     paper.scene("How to go on");
@@ -141,7 +148,7 @@ pub fn print_ways_on(paper: &Paper, places: &Places, account_id: &str, key: &str
             &format!("{}/sandbox/state", places.sandbox),
         );
         step("The database", &format!("psql '{}'", places.database));
-        println!("\n  It runs until Ctrl-C. Its clock is eight days ahead.");
+        say!("\n  It runs until Ctrl-C. Its clock is eight days ahead.");
     } else {
         step(
             "The same again, and it stays: with the API to try in a browser",

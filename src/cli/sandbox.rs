@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use secrecy::ExposeSecret;
+use tollkeeper_jobs::plans::{self, Catalogue, Interval};
 
 use super::Program;
 use crate::{
@@ -99,5 +100,29 @@ pub async fn beside(
     .await?;
     config.stripe.api_base = sandbox.stripe_base();
     config.twilio.api_base = sandbox.twilio_base();
+    for (setting, price_id, cents) in monthly_prices() {
+        sandbox.add_price(&price_id, cents);
+        config.price_ids.entry(setting).or_insert(price_id);
+    }
     Ok(sandbox)
+}
+
+/// What a month of each tier costs at the sandbox: the price's setting, its id there and US cents.
+fn monthly_prices() -> Vec<(String, String, i64)> {
+    let catalogue = Catalogue::load(plans::BUILT_IN, |_| None)
+        .expect("the built-in catalogue is sound: a test says so");
+    let tiers = catalogue.tiers().iter();
+    tiers
+        .flat_map(|tier| tier.prices.iter().map(move |price| (&tier.id, price)))
+        .filter(|(_, price)| price.every == Interval::Month)
+        .filter_map(|(tier, price)| {
+            let cents = price.amount_minor?;
+            Some((price.setting.clone(), monthly_price_id(tier), cents))
+        })
+        .collect()
+}
+
+/// The id of a tier's monthly price at a sandbox beside the service.
+pub fn monthly_price_id(tier: &str) -> String {
+    format!("price_{tier}_month")
 }

@@ -50,8 +50,18 @@ const DEMO_VARIABLES: [&str; 5] = [
 ];
 
 impl Settings {
-    /// The environment, completed by what an earlier `up` made up for the same data folder.
+    /// The environment, completed by what an earlier `up` made up for the same data folder. Where
+    /// only a sandbox ever ran, the sandbox's is meant.
     pub fn read(is_sandbox: bool) -> anyhow::Result<Settings> {
+        let is_sandbox = is_sandbox || {
+            let bare = config::environment();
+            let data = bare
+                .get("TOLLKEEPER_DATA")
+                .map_or("./.tollkeeper", String::as_str);
+            is_bare(&bare)
+                && !Path::new(data).join("postgres").exists()
+                && Path::new(data).join("sandbox").exists()
+        };
         let mut environment = environment(is_sandbox)?;
         if !environment.contains_key("DATABASE_URL") {
             let earlier = made_up::read(Path::new(&environment["TOLLKEEPER_DATA"]))?;

@@ -69,7 +69,7 @@ impl Demo {
         let listener = listen(config_port)?;
         let address = listener.local_addr()?;
         config.public_base_url = format!("http://{address}");
-        config.price_ids = cast::price_ids();
+        config.price_ids.clear();
         config.telephony.quiet_time = QUIET_TIME;
         config.worker.backoff_scale = BACKOFF_SCALE;
         config.worker.drain = DRAIN;

@@ -72,7 +72,6 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(ctx: Context, sandbox: Sandbox, paper: Paper, cast: Vec<Customer>) -> Stage {
-        cast::add_prices(&sandbox);
         let watch = Watch::new(sandbox.clone(), ctx.clock.clone());
         Stage {
             ctx,

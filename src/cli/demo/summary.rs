@@ -43,10 +43,10 @@ pub fn print(paper: &Paper, catalogue: &Catalogue, cast: &[Customer], books: &Bo
         "Bought"
     );
     for (customer, entry) in cast.iter().zip(&books.entries).take(cast::NAMED) {
-        let tier = catalogue.tier_of_price(customer.price_id);
+        let tier = catalogue.tier_of_price(&customer.price_id);
         let price = tier.and_then(|tier| {
             let mut prices = tier.prices.iter();
-            prices.find(|price| price.price_ref.as_deref() == Some(customer.price_id))
+            prices.find(|price| price.price_ref.as_deref() == Some(customer.price_id.as_str()))
         });
         let amount = price
             .and_then(|price| price.amount_minor)

@@ -22,6 +22,7 @@ mod subscriptions;
 
 use std::collections::{BTreeSet, HashMap};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -91,11 +92,12 @@ impl Stripe {
     /// The answer for a request that is not to be carried out; else its idempotency key is taken
     /// until [`Stripe::settle`].
     pub fn claim(&mut self, request: &Request, now: DateTime<Utc>) -> Option<Reply> {
-        let token = request
-            .authorization
-            .as_deref()
-            .and_then(|header| header.strip_prefix("Bearer "));
-        if token != Some(self.secret_key.as_str()) {
+        // As Stripe takes it: a bearer token, or the user of Basic authentication (`curl -u sk_…:`).
+        let basic = BASE64_STANDARD.encode(format!("{}:", self.secret_key));
+        let header = request.authorization.as_deref().unwrap_or_default();
+        let is_ours = header.strip_prefix("Bearer ") == Some(&self.secret_key)
+            || header.strip_prefix("Basic ") == Some(&basic);
+        if !is_ours {
             return Some(errors::invalid_api_key());
         }
         if !request.is_form {

@@ -62,11 +62,13 @@ async fn a_refusal_is_shown_and_an_operator_can_try_again() {
         status: 400,
         code: "21404".into(),
     };
-    house.strike("POST", TO_NUMBERS, When::First(1), trial);
+    // Always: every event that is still coming in has it tried again.
+    house.strike("POST", TO_NUMBERS, When::Always, trial);
     house.sign_up("ann");
     house.take_in_all().await;
     assert_eq!(house.standing("ann").await, "failed");
     assert_eq!(house.findings().await, ["provisioning_refused"]);
+    house.sandbox.clear_rules();
 
     let job = tollkeeper_jobs::ProvisionNumber {
         account_id: "ann".into(),

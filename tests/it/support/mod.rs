@@ -10,12 +10,12 @@ pub mod web;
 
 use std::time::{Duration, Instant};
 
-/// Wait until the condition holds; fail with what was waited for after two minutes.
+/// Wait until the condition holds; fail with what was waited for after five minutes.
 pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F)
 where
     F: Future<Output = bool>,
 {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !holds().await {
         assert!(Instant::now() < deadline, "still waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

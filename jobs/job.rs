@@ -12,7 +12,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     const LANE: Lane = Lane::Default;
     const RETRY: RetryPolicy = RetryPolicy::DEFAULT;
-    /// How long one run may take.
+    /// How long one run may take. A lane's slowest job sets the limit of the whole lane.
     const TIMEOUT: Duration = Duration::from_secs(120);
     /// Of the stored payload. An old payload must always parse; raise it when its meaning changes.
     const VERSION: i16 = 1;

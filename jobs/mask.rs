@@ -39,7 +39,7 @@ fn push_masked(out: &mut String, word: &str) {
     {
         out.push_str(prefix);
         out.push_str("***");
-    } else if word.contains('@') && word.len() > 1 {
+    } else if (word.contains('@') && word.len() > 1) || word.contains("%40") {
         out.push_str("***@***");
     } else if is_phone_number(word) {
         out.push_str("+***");
@@ -84,6 +84,7 @@ mod tests {
         check("key sk_test_abc123 refused", "key sk_test_*** refused");
         check("token 0123456789abcdef0123456789abcdef", "token ***");
         check("for ann@example.com", "for ***@***");
+        check("GET /api/x/ann%40example.com", "GET /api/x/***@***");
     }
 
     #[test]

@@ -6,26 +6,28 @@
 --
 -- The login user of DATABASE_URL owns the tables and is made a member of both. Policies name a role,
 -- so no session state is needed and a transaction pooler in between does no harm.
+--
+-- A login user that may not create roles finds both made, and granted to it, by its administrator.
 do $$
+declare role_name text;
 begin
-    create role tollkeeper_app nologin;
-exception when duplicate_object or unique_violation then null;
-end $$;
-
-do $$
-begin
-    create role tollkeeper_service nologin;
-exception when duplicate_object or unique_violation then null;
-end $$;
-
-do $$
-begin
-    if not pg_has_role(current_user, 'tollkeeper_app', 'member') then
-        execute format('grant tollkeeper_app to %I', current_user);
-    end if;
-    if not pg_has_role(current_user, 'tollkeeper_service', 'member') then
-        execute format('grant tollkeeper_service to %I', current_user);
-    end if;
+    foreach role_name in array array['tollkeeper_app', 'tollkeeper_service'] loop
+        if not exists (select from pg_roles where rolname = role_name) then
+            begin
+                execute format('create role %I nologin', role_name);
+            exception when duplicate_object or unique_violation then null;
+            end;
+        end if;
+        -- Not 'member': since Postgres 16 whoever creates a role is its member, and may neither use
+        -- its rights nor become it.
+        if not pg_has_role(current_user, role_name, 'usage') then
+            execute format('grant %I to %I', role_name, current_user);
+        elsif current_setting('server_version_num')::int >= 160000 then
+            if not pg_has_role(current_user, role_name, 'set') then
+                execute format('grant %I to %I', role_name, current_user);
+            end if;
+        end if;
+    end loop;
 end $$;
 
 grant usage on schema public to tollkeeper_app, tollkeeper_service;

@@ -12,7 +12,9 @@ create table api_keys (
     last_used_at timestamptz
 );
 
-grant select, insert, update, delete on all tables in schema public to tollkeeper_service;
+-- Each by name: other owners may have tables in this schema, and those are not ours to grant.
+grant select, insert, update, delete on accounts, stripe_customers, subscriptions, findings, webhooks, provider_calls,
+    telephony, twilio_subaccounts, phone_numbers, api_keys to tollkeeper_service;
 grant select, insert, update on accounts, telephony to tollkeeper_app;
 grant select on stripe_customers, subscriptions, phone_numbers to tollkeeper_app;
 -- The sealed token is none of an app's business.

@@ -97,6 +97,7 @@ pub struct JwtConfig {
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
     pub ingest: u32,
+    pub api: u32,
     pub work: u32,
     pub console: u32,
     pub acquire_timeout: Duration,
@@ -134,6 +135,7 @@ pub struct TelephonyConfig {
     /// After an unknown outcome, how long a request may still be carried out by the provider.
     pub quiet_time: Duration,
     pub greeting: String,
+    /// Empty: messages are not answered.
     pub sms_reply: String,
 }
 

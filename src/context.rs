@@ -63,8 +63,10 @@ impl Context {
 /// Separate pools, so that a slow console or a busy worker never keeps a webhook waiting.
 #[derive(Debug, Clone)]
 pub struct Pools {
-    /// The receiver's and the API's.
+    /// The receiver's alone: whatever apps ask, a webhook finds a connection.
     pub ingest: PgPool,
+    /// What apps ask.
+    pub api: PgPool,
     /// The workers': claims, leases and the jobs themselves.
     pub work: PgPool,
     /// Operators, health checks and metrics.

@@ -23,13 +23,18 @@ use crate::{
     work::Work,
 };
 
+/// For a lane that no job is in.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
+
 type Run = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>;
 
 /// How one kind is carried out.
 #[derive(Clone, Copy)]
 struct Entry {
     version: i16,
+    lane: Lane,
     retry: RetryPolicy,
+    timeout: Duration,
     run: fn(Value, Context, Lease) -> Run,
 }
 
@@ -59,11 +64,22 @@ impl Register {
     pub fn with<W: Work>(mut self) -> Register {
         let entry = Entry {
             version: W::VERSION,
+            lane: W::LANE,
+            timeout: W::TIMEOUT,
             retry: W::RETRY,
             run: |payload, ctx, lease| Box::pin(run::<W>(payload, ctx, lease)),
         };
         self.entries.insert(W::KIND, entry);
         self
+    }
+
+    /// How long one run in this lane may take: as long as its slowest job asks for.
+    fn timeout(&self, lane: Lane) -> Duration {
+        let of_lane = self.entries.values().filter(|entry| entry.lane == lane);
+        of_lane
+            .map(|entry| entry.timeout)
+            .max()
+            .unwrap_or(TIMEOUT_DEFAULT)
     }
 
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
@@ -103,6 +119,7 @@ pub async fn run_until(
     };
     let monitor = Lane::ALL.into_iter().fold(Monitor::new(), |monitor, lane| {
         let slots = slots(&ctx, lane);
+        let timeout = performer.register.timeout(lane);
         let queue = &queue;
         let backend = std::sync::Mutex::new(Some(queue.lane(lane, slots)));
         let (performer, name) = (performer.clone(), format!("{lane}:{}", queue.worker()));
@@ -115,7 +132,7 @@ pub async fn run_until(
                 .data(performer.clone())
                 .concurrency(slots)
                 .parallelize(tokio::spawn)
-                .timeout(timeout(lane))
+                .timeout(timeout)
                 .catch_panic()
                 .layer(
                     TraceLayer::new()
@@ -212,14 +229,5 @@ fn slots(ctx: &Context, lane: Lane) -> usize {
         Lane::Voice => settings.voice,
         Lane::Default => settings.default,
         Lane::Bulk => settings.bulk,
-    }
-}
-
-/// How long one run of a lane's jobs may take.
-fn timeout(lane: Lane) -> Duration {
-    match lane {
-        Lane::Voice => Duration::from_secs(30),
-        Lane::Money | Lane::Default => Duration::from_secs(180),
-        Lane::Bulk => Duration::from_secs(1800),
     }
 }

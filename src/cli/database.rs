@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret;
-use sqlx::{
-    Connection, PgConnection, PgPool,
-    migrate::MigrateError,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Connection, PgConnection, migrate::MigrateError, postgres::PgConnectOptions};
 
 use crate::{
     config::{Config, PoolConfig},
@@ -17,9 +13,6 @@ use crate::{
     postgres::{self, Embedded, EmbeddedError, Options},
 };
 
-/// A migration that waits for a lock keeps every query behind it waiting too: better to give way
-/// and come back.
-const LOCK_TIMEOUT: &str = "2s";
 const MIGRATION_TRIES: u32 = 60;
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
@@ -102,14 +95,8 @@ impl Database {
 
     /// Bring the schema up to date. Safe beside a running service and beside another migration.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        let options = self
-            .options
-            .clone()
-            .options([("lock_timeout", LOCK_TIMEOUT)]);
         for left in (0..MIGRATION_TRIES).rev() {
-            let mut conn = PgConnection::connect_with(&options)
-                .await
-                .context("the database cannot be reached")?;
+            let mut conn = self.connect().await?;
             match db::migrate(&mut conn).await {
                 Ok(()) => return Ok(conn.close().await?),
                 Err(error) if left > 0 && is_locked_out(&error) => {
@@ -124,14 +111,16 @@ impl Database {
 
     /// The pools of the roles; they connect when first used.
     pub fn pools(&self, config: &PoolConfig) -> Pools {
-        let pool = |connections_max| -> PgPool {
-            PgPoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(config.acquire_timeout)
-                .connect_lazy_with(self.options.clone())
+        let pool = |connections_max| {
+            db::pool(
+                self.options.clone(),
+                connections_max,
+                config.acquire_timeout,
+            )
         };
         Pools {
             ingest: pool(config.ingest),
+            api: pool(config.api),
             work: pool(config.work),
             console: pool(config.console),
         }

@@ -29,7 +29,7 @@ enum Verb {
         /// Which app it is for.
         name: String,
         /// Comma-separated, such as subscription:read,telephony:write; * for all.
-        #[arg(long, value_delimiter = ',', default_value = "*")]
+        #[arg(long, value_delimiter = ',', required = true)]
         scopes: Vec<String>,
         #[arg(long)]
         expires_in_days: Option<i64>,
@@ -70,7 +70,10 @@ impl Verb {
                 });
             }
             Verb::List => output.print(&list(conn).await?, |keys| {
-                keys.iter().map(line).collect::<Vec<_>>().join("\n")
+                keys.iter()
+                    .map(|key| line(key, now))
+                    .collect::<Vec<_>>()
+                    .join("\n")
             }),
             Verb::Revoke { id } => {
                 revoke(conn, id, now).await?;
@@ -93,9 +96,11 @@ fn parse(scope: &str) -> anyhow::Result<Scope> {
     })
 }
 
-fn line(key: &ApiKey) -> String {
+fn line(key: &ApiKey, now: DateTime<Utc>) -> String {
     let state = if key.revoked_at.is_some() {
         "revoked"
+    } else if key.expires_at.is_some_and(|at| at <= now) {
+        "expired"
     } else {
         "good"
     };

@@ -101,6 +101,9 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Demo(_) => Settings::demo()?,
         // The one command that makes up what is missing.
         Command::Up(_) => Settings::made_up(line.sandbox)?,
+        Command::Jobs(_) | Command::Keys(_) | Command::Secrets(_) => {
+            Settings::of_operator(line.sandbox)?
+        }
         _ => Settings::read(line.sandbox)?,
     };
     let config = &settings.config;

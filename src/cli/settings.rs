@@ -27,6 +27,8 @@ pub struct Settings {
     pub made_up: Option<MadeUp>,
 }
 
+const DATA_DEFAULT: &str = "./.tollkeeper";
+
 /// The sandbox never gets a real key and never sends anything to a real provider.
 const PROVIDER_VARIABLES: [&str; 10] = [
     "STRIPE_SECRET_KEY",
@@ -50,24 +52,26 @@ const DEMO_VARIABLES: [&str; 5] = [
 ];
 
 impl Settings {
-    /// The environment, completed by what an earlier `up` made up for the same data folder. Where
-    /// only a sandbox ever ran, the sandbox's is meant.
+    /// The environment, completed by what an earlier `up` made up for the same data folder.
     pub fn read(is_sandbox: bool) -> anyhow::Result<Settings> {
-        let is_sandbox = is_sandbox || {
-            let bare = config::environment();
-            let data = bare
-                .get("TOLLKEEPER_DATA")
-                .map_or("./.tollkeeper", String::as_str);
-            is_bare(&bare)
-                && !Path::new(data).join("postgres").exists()
-                && Path::new(data).join("sandbox").exists()
-        };
         let mut environment = environment(is_sandbox)?;
         if !environment.contains_key("DATABASE_URL") {
             let earlier = made_up::read(Path::new(&environment["TOLLKEEPER_DATA"]))?;
             complete(&mut environment, earlier);
         }
         Settings::of(&environment, is_sandbox, None)
+    }
+
+    /// For the commands of operators: where a bare `up` has served the sandbox and nothing real was ever
+    /// kept, its database is the one that is meant.
+    pub fn of_operator(is_sandbox: bool) -> anyhow::Result<Settings> {
+        let bare = config::environment();
+        let data = bare
+            .get("TOLLKEEPER_DATA")
+            .filter(|folder| !folder.trim().is_empty());
+        let data = Path::new(data.map_or(DATA_DEFAULT, String::as_str));
+        let has_only_sandbox = data.join("sandbox").exists() && !data.join("postgres").exists();
+        Settings::read(is_sandbox || (is_bare(&bare) && has_only_sandbox))
     }
 
     /// The same, and what is still missing is made up and written down. Without any word of a
@@ -153,7 +157,7 @@ fn settled(
     environment.retain(|_, value| !value.trim().is_empty());
     let data = environment
         .entry("TOLLKEEPER_DATA".to_owned())
-        .or_insert_with(|| "./.tollkeeper".to_owned());
+        .or_insert_with(|| DATA_DEFAULT.to_owned());
     if is_sandbox {
         // Its customers and numbers do not exist: they must never meet the real ones.
         *data = Path::new(data)

@@ -48,7 +48,7 @@ async fn serve(program: Program, database: &Database) -> anyhow::Result<()> {
             sandbox.address()
         );
         tracing::warn!("the providers are the sandbox: nothing is bought and nobody is billed");
-        println!("a key:    tollkeeper keys create mine --sandbox");
+        println!("a key:    tollkeeper keys create mine --scopes '*' --sandbox");
         providers = Providers::Sandbox;
         beside = Some(sandbox);
     }

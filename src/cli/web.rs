@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    Database, Program,
+    Database, Program, Usage,
     roles::{self, Roles},
 };
 use crate::{clock::Clock, http::health::Providers};
@@ -29,6 +29,12 @@ impl Worker {
 }
 
 async fn run(program: Program, roles: Roles) -> anyhow::Result<()> {
+    if program.settings.is_sandbox {
+        // Its providers live inside `up`: a role of its own would fail that one's jobs.
+        return Err(
+            Usage("the sandbox runs in one process: tollkeeper up --sandbox".to_owned()).into(),
+        );
+    }
     program.settings.require_providers()?;
     let config = program.settings.config;
     let database = Database::open(&config).await?;

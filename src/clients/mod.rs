@@ -42,7 +42,9 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the provider knows no such thing.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, ClientError::Refused { status: 404, .. })
+        // Stripe says 400 where the missing thing is only named by a parameter.
+        matches!(self, ClientError::Refused { status, code, .. }
+            if *status == 404 || code == "resource_missing")
     }
 }
 

@@ -55,6 +55,14 @@ impl Stripe {
         found(self.get(&["v1", "subscriptions", id], &[]).await)
     }
 
+    /// Everything a customer subscribes or ever subscribed to. Empty: Stripe knows no such customer.
+    pub async fn subscriptions_of(&self, customer: &str) -> Result<Vec<Subscription>, ClientError> {
+        let query = [("customer", customer), ("status", "all"), ("limit", PAGE)];
+        let page: Option<List<Subscription>> =
+            found(self.get(&["v1", "subscriptions"], &query).await)?;
+        Ok(page.map(|page| page.data).unwrap_or_default())
+    }
+
     /// A customer; a deleted one is answered as deleted. None: Stripe knows no such id.
     pub async fn customer(&self, id: &str) -> Result<Option<Customer>, ClientError> {
         found(self.get(&["v1", "customers", id], &[]).await)
@@ -209,7 +217,8 @@ fn refusal(answer: &Answer) -> ClientError {
         after: answer.retry_after(),
     };
     match (status, should_retry) {
-        (429, _) => return try_later,
+        // Our key, not this request: a rotation must not kill every job there is.
+        (401 | 403 | 429, _) => return try_later,
         // Not stored under the key: the same one may be used again without a look.
         (500.., Some("true")) => {
             return call::open(PROVIDER, None, format!("status {status}, to be repeated"));
@@ -261,7 +270,8 @@ mod tests {
     #[test]
     fn a_status_says_what_to_do_next() {
         check(400, None, "refused");
-        check(401, None, "refused");
+        check(401, None, "later");
+        check(403, None, "later");
         check(402, None, "refused");
         check(404, None, "refused");
         check(409, None, "later");

@@ -238,6 +238,17 @@ fn jwt(reader: &mut Reader<'_>) -> JwtConfig {
         );
         reader.fault("JWT_SECRET", what);
     }
+    let is_bound = [
+        reader.optional("JWT_ISSUER"),
+        reader.optional("JWT_AUDIENCE"),
+    ]
+    .iter()
+    .any(Option::is_some);
+    if reader.optional("JWKS_URL").is_some() && !is_bound {
+        let what = "is set without JWT_ISSUER or JWT_AUDIENCE: where tenants share an identity provider's keys, \
+                    the tokens of every other tenant would be good here";
+        reader.fault("JWKS_URL", what.to_owned());
+    }
     JwtConfig {
         secret: secret.map(SecretString::from),
         jwks_url: reader
@@ -251,6 +262,7 @@ fn jwt(reader: &mut Reader<'_>) -> JwtConfig {
 fn pools(reader: &mut Reader<'_>) -> PoolConfig {
     PoolConfig {
         ingest: reader.count("POOL_INGEST", 10),
+        api: reader.count("POOL_API", 10),
         work: reader.count("POOL_WORK", 20),
         console: reader.count("POOL_CONSOLE", 4),
         acquire_timeout: reader.duration("POOL_ACQUIRE_TIMEOUT", "3s"),
@@ -313,7 +325,10 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
         release_grace: reader.duration("NUMBER_RELEASE_GRACE", "7d"),
         quiet_time: reader.duration("PROVIDER_QUIET_TIME", "10m"),
         greeting: reader.text("VOICE_GREETING", GREETING),
-        sms_reply: reader.text("SMS_REPLY", SMS_REPLY),
+        sms_reply: match reader.text("SMS_REPLY", SMS_REPLY) {
+            off if off == "off" => String::new(),
+            reply => reply,
+        },
     }
 }
 

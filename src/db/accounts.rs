@@ -48,6 +48,17 @@ pub async fn map_customer(
     Ok(done.rows_affected() == 1)
 }
 
+/// The account's Stripe customers that are not deleted.
+pub async fn customers(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select customer_ref from stripe_customers
+         where account_id = $1 and deleted_at is null order by customer_ref",
+    )
+    .bind(account_id)
+    .fetch_all(conn)
+    .await
+}
+
 /// Whose customer it is, as far as we know.
 pub async fn of_customer(
     conn: &mut PgConnection,

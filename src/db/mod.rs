@@ -19,7 +19,32 @@ pub mod telephony;
 pub mod telephony_orders;
 pub mod webhooks;
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::time::Duration;
+
+use sqlx::{
+    Executor, PgConnection, PgPool, Postgres, Row, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// A pool that connects when it is first used.
+pub fn pool(options: PgConnectOptions, connections_max: u32, acquire_timeout: Duration) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(acquire_timeout)
+        .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
+        .connect_lazy_with(options)
+}
+
+/// Whether a connection may be lent again. A `begin` that is dropped before its answer came (a
+/// deadline, a lost lease) leaves a transaction open that sqlx 0.9.0 knows nothing of: what the next
+/// borrower writes would look done and never be committed. An error closes the connection too.
+async fn is_outside_transaction(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    // Outside a transaction a simple query is its own, so both clocks show the same instant.
+    let row = conn
+        .fetch_one(sqlx::raw_sql("select now() = statement_timestamp()"))
+        .await?;
+    row.try_get(0)
+}
 
 /// Begin a transaction that sees the rows of one account and nothing else, whatever it asks for.
 pub async fn as_account(
@@ -39,7 +64,12 @@ pub async fn as_account(
 /// The migrations of `migrations/`, forward only.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
-/// Bring the database up to date. Safe to run from several processes at once.
+/// Bring the database up to date. Safe to run from several processes at once, on a connection of its
+/// own: it holds a lock of the session, which a transaction pooler would hand to somebody else.
+///
+/// A step that waits for a lock keeps every query behind it waiting too, so it gives way after 2 s
+/// with an error (SQLSTATE 55P03); the caller comes back.
 pub async fn migrate(conn: &mut PgConnection) -> Result<(), sqlx::migrate::MigrateError> {
+    conn.execute("set lock_timeout = '2s'").await?;
     MIGRATIONS.run(conn).await
 }

@@ -1,5 +1,6 @@
 //! Phone numbers: an order first, then the exact candidate, then the number itself.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -178,4 +179,23 @@ pub async fn released(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Numbers whose way back to the provider has stood still since then, with their accounts.
+pub async fn unreleased(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<(Uuid, String)>> {
+    sqlx::query_as(
+        "select n.id, n.account_id from phone_numbers n left join telephony t using (account_id)
+         where n.provider = 'twilio'
+           and (n.status = 'releasing' and n.updated_at < $1
+                or n.status <> 'released' and t.status = 'suspended' and t.release_at < $1)
+         order by n.updated_at limit $2",
+    )
+    .bind(since)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
 }

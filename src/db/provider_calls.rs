@@ -82,6 +82,13 @@ pub async fn plan(conn: &mut PgConnection, identity: Identity<'_>) -> sqlx::Resu
     Ok(done.rows_affected() == 1)
 }
 
+/// The database's time, by which all processes measure how long a request has been open.
+pub async fn now(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(conn)
+        .await
+}
+
 /// The row of an effect, locked until the transaction ends.
 pub async fn lock(
     conn: &mut PgConnection,

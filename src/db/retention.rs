@@ -5,12 +5,13 @@ use sqlx::PgConnection;
 
 const BATCH_MAX: i64 = 10_000;
 
-/// Forget the webhooks received before `before`, except those still to be done. At most a batch:
+/// Forget the webhooks received before `before`, except those still to be done or held for a part that
+/// takes them up later. At most a batch:
 /// the next run takes the rest. Answers how many.
 pub async fn forget_webhooks(conn: &mut PgConnection, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let forgotten = sqlx::query(
         "delete from webhooks where id in (
-             select id from webhooks where received_at < $1 and state <> 'stored' order by received_at limit $2)",
+             select id from webhooks where received_at < $1 and state not in ('stored', 'held') order by received_at limit $2)",
     )
     .bind(before)
     .bind(BATCH_MAX)

@@ -88,3 +88,24 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
     .await?;
     Ok(())
 }
+
+/// Subscriptions whose period ended before `since` without a word of what followed, and those that
+/// an open finding is about: worth another look.
+pub async fn overdue(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select subscription_ref from subscriptions s
+         where s.status not in ('canceled', 'incomplete_expired')
+           and (s.period_ends_at < $1
+                or exists (select 1 from findings f
+                           where f.subject = s.subscription_ref and f.closed_at is null))
+         order by s.synced_at limit $2",
+    )
+    .bind(since)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}

@@ -135,3 +135,24 @@ pub async fn stuck(
     .fetch_all(conn)
     .await
 }
+
+/// Accounts whose telephony was taken away so long ago while their subaccount is not, or who subscribe
+/// and do not have it back.
+pub async fn unended(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select account_id from telephony t
+         where status in ('suspended', 'released') and updated_at < $1
+           and (exists (select 1 from twilio_subaccounts s where s.account_id = t.account_id and s.status = 'active')
+                or exists (select 1 from subscriptions s
+                           where s.account_id = t.account_id and s.status in ('active', 'trialing')))
+         order by updated_at limit $2",
+    )
+    .bind(since)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}

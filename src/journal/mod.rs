@@ -7,7 +7,7 @@
 
 pub mod twilio;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -116,8 +116,7 @@ pub async fn once<E: Effect>(
     for _ in 0..4 {
         match prepare(ctx, lease, effect, absent_at).await? {
             Next::Have(found) => return Ok(found),
-            Next::Look(call_id) => {
-                let began_at = ctx.clock.now();
+            Next::Look(call_id, began_at) => {
                 let looked = effect.look(ctx).await.map_err(Failure::from)?;
                 if let Some(found) = looked {
                     return record_success(ctx, effect, call_id, found).await;
@@ -142,7 +141,8 @@ pub async fn once<E: Effect>(
 
 enum Next {
     Have(Found),
-    Look(Uuid),
+    /// By the database's clock at which it was decided, which is before the look.
+    Look(Uuid, DateTime<Utc>),
     Send(Uuid, Row),
 }
 
@@ -177,14 +177,15 @@ async fn prepare<E: Effect>(
         .into());
     }
     let row = call.row();
-    let now = ctx.clock.now();
+    // One clock for every process: quiet time measured by two would be as short as they differ.
+    let now = provider_calls::now(&mut tx).await? + ctx.clock.offset();
     let quiet = ctx.quiet_time();
     let next = match outside::next(&row, E::DISCIPLINE, quiet, now, absent_at) {
         Step::AlreadyDone(ext_ref) => Next::Have(Found {
             ext_ref,
             answer: call.answer.unwrap_or_default(),
         }),
-        Step::LookFirst => Next::Look(call.id),
+        Step::LookFirst => Next::Look(call.id, now),
         Step::WaitUntil(until) => return Err(wait(now, until, "an earlier request may be open")),
         Step::Dead(why) => {
             let why = format!("{} of {subject} was given up: {why}", E::KIND);
@@ -248,6 +249,15 @@ async fn send<E: Effect>(
     )
     .await?;
     metrics::counter!("tollkeeper_provider_failures_total", "kind" => E::KIND).increment(1);
+    if !is_ours && lease.is_held() {
+        // Another run brought the success meanwhile: the next look at the row finds it.
+        let why = format!("{text}; and another run was there first");
+        return Err(Failure::Wait {
+            after: Some(Duration::from_millis(100)),
+            why,
+        }
+        .into());
+    }
     if !is_ours {
         return Err(Failure::LeaseLost(LeaseLost(lease.job_id)).into());
     }

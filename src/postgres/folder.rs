@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, Permissions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -130,16 +130,20 @@ impl Folder {
     /// folder anyone can) is refused: its owner could put a server of their own behind our socket.
     fn make_private(&self, path: &Path) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) => chown(path, Some(self.owner.uid), Some(self.owner.gid))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
         }
-        let about = fs::symlink_metadata(path)?;
-        if !about.is_dir() || ![self.owner.uid, 0].contains(&about.uid()) {
+        // By its handle from here on: between two looks at a path the server's user could put a link there,
+        // and root would follow it.
+        let folder = File::options()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY)
+            .open(path)?;
+        if ![self.owner.uid, 0].contains(&folder.metadata()?.uid()) {
             return Err(io::Error::other("it belongs to somebody else"));
         }
-        chown(path, Some(self.owner.uid), Some(self.owner.gid))?;
-        fs::set_permissions(path, Permissions::from_mode(0o700))
+        fchown(&folder, Some(self.owner.uid), Some(self.owner.gid))?;
+        folder.set_permissions(Permissions::from_mode(0o700))
     }
 
     /// The version that made the cluster; none when there is no cluster yet.
@@ -189,6 +193,8 @@ impl Lock {
             .truncate(false)
             .read(true)
             .write(true)
+            // The folder is the server's user's: root must not follow a link that it put there.
+            .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(named)?;
         match file.try_lock() {

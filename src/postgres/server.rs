@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, MutexGuard},
@@ -307,5 +307,7 @@ fn open_log(path: &Path) -> io::Result<File> {
         .append(!is_full)
         .write(true)
         .truncate(is_full)
+        // The folder is the server's user's: root must not follow a link that it put there.
+        .custom_flags(libc::O_NOFOLLOW)
         .open(path)
 }

@@ -16,7 +16,7 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     ack::AckLayer,
@@ -50,9 +50,9 @@ pub struct LaneQueue {
 }
 
 impl LaneQueue {
-    pub(super) fn spawn(fetcher: Fetcher, ack: AckLayer) -> LaneQueue {
+    pub(super) fn spawn(fetcher: Fetcher, ack: AckLayer, fetching: &TaskTracker) -> LaneQueue {
         let (out, tickets) = mpsc::channel(fetcher.slots.max(1));
-        tokio::spawn(fetcher.run(out));
+        fetching.spawn(fetcher.run(out));
         LaneQueue { tickets, ack }
     }
 }

@@ -100,13 +100,22 @@ impl Claimant {
     }
 }
 
-/// Begins the transaction and waits for the lane's turn, in one round trip.
+/// Begins the transaction and waits for the lane's turn, in one round trip. A process that is stopped
+/// or cut off here holds the turn of every worker: the server ends its session.
 fn lock_of(lane: Lane) -> &'static str {
     match lane {
-        Lane::Money => "begin; select pg_advisory_xact_lock(7238113, 1)",
-        Lane::Voice => "begin; select pg_advisory_xact_lock(7238113, 2)",
-        Lane::Default => "begin; select pg_advisory_xact_lock(7238113, 3)",
-        Lane::Bulk => "begin; select pg_advisory_xact_lock(7238113, 4)",
+        Lane::Money => {
+            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 1)"
+        }
+        Lane::Voice => {
+            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 2)"
+        }
+        Lane::Default => {
+            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 3)"
+        }
+        Lane::Bulk => {
+            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 4)"
+        }
     }
 }
 

@@ -26,7 +26,14 @@ turns as (
         where state = 'ready' and lane = $1 and account_id > turns.account_id order by account_id limit 1
     ) later
 ),
-accounts as materialized (select account_id from turns limit $2),
+-- Only accounts with something to take: else a paused kind of many accounts keeps every worker walking.
+accounts as materialized (
+    select account_id from turns
+    where exists (select 1 from queue.jobs job
+                  where job.state = 'ready' and job.lane = $1 and job.account_id = turns.account_id
+                    and job.kind in (select kind from open_kinds))
+    limit $2
+),
 share as materialized (select ceil($2::numeric / greatest(count(*), 1))::bigint as jobs from accounts),
 candidates as materialized (
     select job.id, job.kind, job.place

@@ -6,6 +6,7 @@ with told as (
 -- Only runs that still hold their job. Whoever is missing here has lost it, and changes nothing.
 held as materialized (
     select job.*, told.outcome, told.note as why, coalesce(told.later_at, now() + told.later_in) as later_at,
+           told.later_at is not null as is_by_choice,
            case when told.outcome = 'retry' then job.failures + 1 else job.failures end as failed
     from told
     join queue.jobs job on job.id = told.id and job.attempt = told.attempt and job.lease_token = told.token
@@ -35,16 +36,25 @@ once_more as (
     set state = 'ready', run_at = now(), again = false, failures = 0, crashes = 0, note = held.why,
         lease_token = null, lease_until = null
     from held
-    where job.id = held.id and held.again and held.outcome in ('done', 'skipped', 'stop')
+    where job.id = held.id and held.again
+      and (held.outcome in ('done', 'skipped', 'stop')
+           -- It chose its time by what was true before it was asked again. (A provider's wish for patience stands.)
+           or held.outcome = 'later' and held.is_by_choice
+           or held.outcome = 'retry' and held.failed >= held.attempts_max)
 ),
 postponed as (
     update queue.jobs job
     set state = case when held.outcome in ('stop', 'retry') and (held.outcome = 'stop' or held.failed >= held.attempts_max)
                      then 'dead' else 'waiting' end,
         run_at = coalesce(held.later_at, held.run_at),
-        failures = held.failed, again = false, note = held.why, lease_token = null, lease_until = null
+        failures = held.failed,
+        -- A run that ended of itself: its worker survived it.
+        crashes = 0,
+        again = false, note = held.why, lease_token = null, lease_until = null
     from held
     where job.id = held.id and held.outcome in ('later', 'retry', 'stop')
-      and not (held.again and held.outcome = 'stop')
+      and not (held.again and (held.outcome = 'stop'
+                               or held.outcome = 'later' and held.is_by_choice
+                               or held.outcome = 'retry' and held.failed >= held.attempts_max))
 )
 select id from held

@@ -45,6 +45,18 @@ async fn ensure_day(conn: &mut PgConnection, table: &str, day: NaiveDate) -> sql
     tx.commit().await
 }
 
+/// A drop locks the parent: behind a backup or a long look it would wait, and every end of a run
+/// behind it. So it gives up soon.
+async fn drop_day(conn: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    let mut tx = conn.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "set local lock_timeout = '1s'; drop table queue.{name};"
+    )))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
 /// What a pruning took away.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -74,10 +86,12 @@ pub async fn prune(
             .rsplit_once('_')
             .and_then(|(_, day)| NaiveDate::parse_from_str(day, "%Y%m%d").ok());
         if day.is_some_and(|day| day < keep_from) {
-            sqlx::raw_sql(AssertSqlSafe(format!("drop table queue.{name}")))
-                .execute(&mut *conn)
-                .await?;
-            pruned.days += 1;
+            match drop_day(conn, &name).await {
+                Ok(()) => pruned.days += 1,
+                Err(error) => {
+                    tracing::warn!(%error, name, "cannot drop a day; the next run tries again")
+                }
+            }
         }
     }
     for sql in [

@@ -51,6 +51,7 @@ pub struct Queue {
     /// Ends the renewals, the sweeps and the waking, after the last run.
     closed: CancellationToken,
     tasks: TaskTracker,
+    fetching: TaskTracker,
 }
 
 impl Queue {
@@ -104,6 +105,7 @@ impl Queue {
             stop,
             closed,
             tasks,
+            fetching: TaskTracker::new(),
         }
     }
 
@@ -130,7 +132,7 @@ impl Queue {
             wake: self.ctx.wake.clone(),
             stop: self.stop.clone(),
         };
-        LaneQueue::spawn(fetcher, self.ack.clone())
+        LaneQueue::spawn(fetcher, self.ack.clone(), &self.fetching)
     }
 
     /// The start gate of a run: whether it may begin.
@@ -142,6 +144,11 @@ impl Queue {
 
     /// Stop what still runs and give every claimed job back, uncharged.
     pub async fn close(self) {
+        // The last claims first: one that is committed after the rest was given back would keep its
+        // jobs until their leases run out.
+        self.stop.cancel();
+        self.fetching.close();
+        self.fetching.wait().await;
         for lease in self.held.all() {
             lease.lost.cancel();
         }

@@ -1,6 +1,6 @@
 //! Ticks of the timetable, each stored once with its job, however many schedulers look.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool, Row};
 use tollkeeper_jobs::timetable::{Entry, due};
 
@@ -28,8 +28,11 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
     else {
         return Ok(0);
     };
-    let (last, now) = (row.try_get("last_tick")?, row.try_get("now")?);
+    let (last, now): (DateTime<Utc>, DateTime<Utc>) =
+        (row.try_get("last_tick")?, row.try_get("now")?);
     let due = due(entry, last, now);
+    // A clock that was ahead for a while must not silence the entry until it is caught up with.
+    let is_ahead = last > now + TimeDelta::minutes(5);
     let mut new = 0;
     for tick_at in &due.ticks {
         let first = sqlx::query(
@@ -50,24 +53,24 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
             new += 1;
         }
     }
-    sqlx::query("update queue.schedules set last_tick = $2 where name = $1 and last_tick < $2")
-        .bind(entry.name)
-        .bind(due.seen_until)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "update queue.schedules set last_tick = $2 where name = $1 and (last_tick < $2 or $3)",
+    )
+    .bind(entry.name)
+    .bind(if is_ahead { now } else { due.seen_until })
+    .bind(is_ahead)
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
     Ok(new)
 }
 
-/// Forget every look and every tick after `now`. A moved clock that is gone leaves them behind, and
-/// nothing would tick until the real one has caught up.
-pub async fn set_back(conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query(
-        "with forgotten as (delete from queue.cron_ticks where tick_at > $1)
-         update queue.schedules set last_tick = $1 where last_tick > $1",
-    )
-    .bind(now)
-    .execute(conn)
-    .await?;
+/// Forget every tick after `now`: a moved clock that is gone left them behind, and the next one to
+/// be moved would find them stored.
+pub async fn forget_future(conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("delete from queue.cron_ticks where tick_at > $1")
+        .bind(now)
+        .execute(conn)
+        .await?;
     Ok(())
 }

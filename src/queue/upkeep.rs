@@ -70,7 +70,7 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
 pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Result<u64> {
     let swept = sqlx::query(
         "with expired as materialized (
-             select id, attempt, account_id, worker, claimed_at, started_at, crashes,
+             select id, attempt, account_id, worker, claimed_at, started_at, crashes, again,
                     crashes + case when started_at is null then 0 else 1 end as crashed
              from queue.jobs where state = 'running' and lease_until < now()
                and pg_postmaster_start_time() < now() - $3
@@ -83,8 +83,11 @@ pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Re
              from expired
          )
          update queue.jobs job
-         set state = case when expired.crashed >= $2 then 'dead' else 'ready' end,
-             crashes = expired.crashed,
+         set state = case when expired.crashed >= $2 and not expired.again then 'dead' else 'ready' end,
+             -- Asked for again while it ran: the newer wish begins anew.
+             crashes = case when expired.crashed >= $2 and expired.again then 0 else expired.crashed end,
+             failures = case when expired.crashed >= $2 and expired.again then 0 else job.failures end,
+             again = false,
              note = case when expired.crashed >= $2
                          then 'its worker did not survive it ' || expired.crashed || ' times' else job.note end,
              lease_token = null, lease_until = null

@@ -57,7 +57,7 @@ fn is_passing(error: &sqlx::Error) -> bool {
         );
     };
     let code = error.code().unwrap_or_default();
-    matches!(&*code, "40001" | "40P01" | "55P03" | "53300")
+    matches!(&*code, "40001" | "40P01" | "55P03" | "53300" | "25P03")
         || code.starts_with("57P")
         || code.starts_with("08")
 }

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
+    NewJob, SyncSubscription,
     stripe::Status,
     sync_subscription::is_eligible,
     telephony::desired::{self, Standing, Subscribed, Wanted},
@@ -11,8 +12,11 @@ use tollkeeper_jobs::{
 use crate::{
     context::Context,
     db::{accounts, subscriptions, telephony},
-    queue::Failure,
+    queue::{self, Failure, Lease},
 };
+
+/// How long taking in what is new takes at most.
+pub const NEWS_TAKEN_IN: TimeDelta = TimeDelta::minutes(1);
 
 /// An account's telephony, and what is wanted of it.
 pub struct Account {
@@ -40,6 +44,34 @@ pub async fn lock(
         standing,
         wanted,
     })
+}
+
+/// Whether Stripe says something else about the account's subscriptions than we have stored; then
+/// it is asked for first. What cannot be taken back is not done on old news: an event may be late,
+/// lost, or waiting behind a job that failed.
+pub async fn has_news(ctx: &Context, lease: &Lease, account_id: &str) -> Result<bool, Failure> {
+    let mut conn = ctx.pools.work.acquire().await?;
+    let customers = accounts::customers(&mut conn, account_id).await?;
+    drop(conn);
+    let mut said = Vec::new();
+    for customer in customers {
+        said.append(&mut ctx.stripe.subscriptions_of(&customer).await?);
+    }
+
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await?;
+    let mut news = Vec::new();
+    for subscription in said {
+        let stored = subscriptions::load(&mut tx, &subscription.id).await?;
+        if stored.is_none_or(|stored| stored.status != subscription.status.as_str()) {
+            let subscription_ref = subscription.id;
+            news.push(NewJob::of(&SyncSubscription { subscription_ref }));
+        }
+    }
+    queue::enqueue_all(&mut tx, &news).await?;
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(!news.is_empty())
 }
 
 async fn wanted(ctx: &Context, tx: &mut PgConnection, account_id: &str) -> Result<Wanted, Failure> {

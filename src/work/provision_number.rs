@@ -169,7 +169,7 @@ impl Order {
         match bought {
             Some(bought) => {
                 let capabilities = bought.answer.get("capabilities").unwrap_or(&Value::Null);
-                phone_numbers::bought(
+                let recorded = phone_numbers::bought(
                     &mut tx,
                     number.id,
                     &bought.ext_ref,
@@ -177,6 +177,26 @@ impl Order {
                     NumberStatus::Configuring.as_str(),
                 )
                 .await?;
+                let there = phone_numbers::load(&mut tx, number.id).await?;
+                let is_kept =
+                    there.is_some_and(|there| there.number_ref.as_deref() == Some(&bought.ext_ref));
+                if !recorded && !is_kept {
+                    let detail = serde_json::json!({ "order": number.id });
+                    findings::open(
+                        &mut tx,
+                        "bought_number_lost",
+                        &bought.ext_ref,
+                        &self.account_id,
+                        &detail,
+                    )
+                    .await?;
+                    tx.commit().await?;
+                    let why = format!(
+                        "{} was bought and its order is closed; a finding is open",
+                        bought.ext_ref
+                    );
+                    return Err(Failure::Stop(why).into());
+                }
             }
             None => {
                 phone_numbers::refuse(&mut tx, number.id, phone_number).await?;

@@ -169,11 +169,18 @@ pub(super) async fn give_up(
     account_id: &str,
     unfinished: Unfinished,
 ) -> Result<Outcome, Failure> {
-    if let Unfinished::Refused(refusal) = &unfinished {
+    let detail = match &unfinished {
+        Unfinished::Refused(refusal) => {
+            Some(json!({ "code": refusal.code, "status": refusal.status }))
+        }
+        // A look was refused, or no candidate is left: dead, and nobody would see why.
+        Unfinished::Failed(Failure::Stop(_)) => Some(json!({})),
+        _ => None,
+    };
+    if let Some(detail) = detail {
         let mut tx = ctx.pools.work.begin().await?;
         lease.hold(&mut tx).await?;
         telephony::fail(&mut tx, account_id, &unfinished.to_string()).await?;
-        let detail = json!({ "code": refusal.code, "status": refusal.status });
         findings::open(
             &mut tx,
             "provisioning_refused",

@@ -19,6 +19,13 @@ use crate::{
 
 impl Work for ReleaseNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        if account::has_news(ctx, lease, &self.account_id).await? {
+            let at = ctx.clock.now() + account::NEWS_TAKEN_IN;
+            return Ok(Outcome::Later(
+                at,
+                "stripe says something new; that comes first".into(),
+            ));
+        }
         let mut tx = ctx.pools.work.begin().await?;
         lease.hold(&mut tx).await?;
         let account = account::lock(ctx, &mut tx, &self.account_id).await?;
@@ -39,7 +46,10 @@ impl Work for ReleaseNumber {
         let facts = Facts {
             standing: account.standing,
             wanted: account.wanted,
-            release_at: account.telephony.and_then(|telephony| telephony.release_at),
+            release_at: account
+                .telephony
+                .as_ref()
+                .and_then(|telephony| telephony.release_at),
             number: NumberStatus::parse(&number.status).unwrap_or(NumberStatus::Ordered),
             is_bought: number.number_ref.is_some(),
             purchase_open_until: calls
@@ -49,6 +59,7 @@ impl Work for ReleaseNumber {
                 .max(),
             now: ctx.clock.now(),
         };
+        let turn = account.telephony.as_ref().map(|telephony| telephony.turn);
         let plan = release_number::decide(&facts);
         if plan == Plan::Release {
             phone_numbers::release(&mut tx, number.id).await?;
@@ -62,7 +73,7 @@ impl Work for ReleaseNumber {
         match plan {
             Plan::Nothing(why) => Ok(Outcome::Skipped(why.into())),
             Plan::Wait(until) => Ok(Outcome::Later(until, "it is kept until then".into())),
-            Plan::LookUp => look_up(ctx, lease, &subaccount_ref, &number).await,
+            Plan::LookUp => look_up(ctx, lease, &subaccount_ref, &number, turn).await,
             Plan::Release | Plan::CarryOut => give_back(ctx, lease, &subaccount_ref, &number).await,
         }
     }
@@ -75,6 +86,7 @@ async fn look_up(
     lease: &Lease,
     subaccount_ref: &str,
     number: &phone_numbers::PhoneNumber,
+    turn: Option<i32>,
 ) -> Result<Outcome, Failure> {
     let there = match &number.phone_number {
         Some(phone_number) => ctx.twilio.number_of(subaccount_ref, phone_number).await?,
@@ -82,7 +94,12 @@ async fn look_up(
     };
     let mut tx = ctx.pools.work.begin().await?;
     lease.hold(&mut tx).await?;
-    account::lock(ctx, &mut tx, &number.account_id).await?;
+    let account = account::lock(ctx, &mut tx, &number.account_id).await?;
+    // Who returned meanwhile may be buying this very candidate: what was seen is out of date.
+    if account.telephony.map(|telephony| telephony.turn) != turn {
+        let why = "its account's telephony changed meanwhile";
+        return Ok(Outcome::Later(ctx.clock.now(), why.into()));
+    }
     let status = NumberStatus::Suspended.as_str();
     let outcome = match there {
         Some(there) => {

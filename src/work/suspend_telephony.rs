@@ -19,6 +19,13 @@ use crate::{
 impl Work for SuspendTelephony {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let account_id = self.account_id.as_str();
+        if account::has_news(ctx, lease, account_id).await? {
+            let at = ctx.clock.now() + account::NEWS_TAKEN_IN;
+            return Ok(Outcome::Later(
+                at,
+                "stripe says something new; that comes first".into(),
+            ));
+        }
         let now = ctx.clock.now();
         let mut tx = ctx.pools.work.begin().await?;
         lease.hold(&mut tx).await?;

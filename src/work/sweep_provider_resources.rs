@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use backon::{ExponentialBuilder, Retryable};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tollkeeper_jobs::{
-    NewJob, ProvisionNumber, ProvisionSubaccount, SweepProviderResources,
+    NewJob, ProvisionNumber, ProvisionSubaccount, ReactivateTelephony, ReleaseNumber,
+    SuspendTelephony, SweepProviderResources, SyncSubscription,
     provision_number::NumberStatus,
     provision_subaccount::SubaccountStatus,
     sweep_provider_resources::{
@@ -17,13 +19,13 @@ use uuid::Uuid;
 
 use super::Work;
 use crate::{
-    clients::twilio,
+    clients::{ClientError, twilio},
     context::Context,
     db::{
         findings,
         phone_numbers::{self, PhoneNumber},
         subaccounts::{self, Subaccount},
-        telephony,
+        subscriptions, telephony,
     },
     journal::{self, Unfinished, twilio::CloseDouble},
     queue::{self, Failure, Lease, Outcome},
@@ -32,15 +34,18 @@ use crate::{
 /// Provisioning that moved for the last time so long ago is asked for again.
 const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
 const STUCK_MAX: i64 = 1_000;
+const LISTING_TRIES: usize = 6;
 
 impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        // First: it needs no provider, and must not wait for a listing that never gets through.
+        ask_for_what_stands_still(ctx, lease).await?;
         let mut sweep = Sweep::begin(ctx).await?;
-        for account in ctx.twilio.accounts().await? {
+        for account in patiently(|| ctx.twilio.accounts()).await? {
             if account.status == "closed" {
                 continue;
             }
-            let numbers = ctx.twilio.numbers(&account.sid).await?;
+            let numbers = patiently(|| ctx.twilio.numbers(&account.sid)).await?;
             if account.sid != ctx.twilio.account_sid() {
                 sweep
                     .subaccount(ctx, lease, &account, !numbers.is_empty())
@@ -53,6 +58,19 @@ impl Work for SweepProviderResources {
         sweep.look_for_what_is_missing();
         sweep.finish(ctx, lease).await
     }
+}
+
+/// Ask for a listing again where it fails: one bad answer must not waste the thousand before it.
+async fn patiently<T, Asked>(ask: impl FnMut() -> Asked) -> Result<T, ClientError>
+where
+    Asked: Future<Output = Result<T, ClientError>>,
+{
+    let pauses = ExponentialBuilder::default()
+        .with_jitter()
+        .with_max_times(LISTING_TRIES);
+    ask.retry(pauses)
+        .when(|error| !matches!(error, ClientError::Refused { .. }))
+        .await
 }
 
 /// What was ours when the sweep began, and what it has found out since.
@@ -236,8 +254,8 @@ impl Sweep {
         });
     }
 
-    /// Open what was found, close what holds no longer, ask for what stands still.
-    async fn finish(mut self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+    /// Open what was found, close what holds no longer.
+    async fn finish(self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let mut tx = ctx.pools.work.begin().await?;
         lease.hold(&mut tx).await?;
         for finding in &self.findings {
@@ -258,11 +276,6 @@ impl Sweep {
             .collect();
         let why = "a later sweep did not find it";
         findings::close_all_but(&mut tx, &FINDINGS, &kinds, &subjects, why).await?;
-        let since = ctx.clock.now() - STUCK_AFTER;
-        for account_id in telephony::stuck(&mut tx, since, STUCK_MAX).await? {
-            self.jobs
-                .push(NewJob::of(&ProvisionSubaccount { account_id }));
-        }
         queue::enqueue_all(&mut tx, &self.jobs).await?;
         tx.commit().await?;
         ctx.wake.ring();
@@ -276,4 +289,36 @@ impl Sweep {
         );
         Ok(Outcome::Done)
     }
+}
+
+/// Ask again for every step that a dead, cancelled or discarded job left undone, in both directions.
+async fn ask_for_what_stands_still(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
+    let since = ctx.clock.now() - STUCK_AFTER;
+    let mut tx = ctx.pools.work.begin().await?;
+    lease.hold(&mut tx).await?;
+    let mut jobs = Vec::new();
+    for subscription_ref in subscriptions::overdue(&mut tx, since, STUCK_MAX).await? {
+        jobs.push(NewJob::of(&SyncSubscription { subscription_ref }));
+    }
+    for account_id in telephony::stuck(&mut tx, since, STUCK_MAX).await? {
+        jobs.push(NewJob::of(&ProvisionSubaccount { account_id }));
+    }
+    for account_id in telephony::unended(&mut tx, since, STUCK_MAX).await? {
+        // One of them finds something to do.
+        let returned = account_id.clone();
+        jobs.push(NewJob::of(&ReactivateTelephony {
+            account_id: returned,
+        }));
+        jobs.push(NewJob::of(&SuspendTelephony { account_id }));
+    }
+    for (number_id, account_id) in phone_numbers::unreleased(&mut tx, since, STUCK_MAX).await? {
+        jobs.push(NewJob::of(&ReleaseNumber {
+            account_id,
+            number_id,
+        }));
+    }
+    queue::enqueue_all(&mut tx, &jobs).await?;
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(())
 }

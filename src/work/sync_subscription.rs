@@ -170,6 +170,11 @@ async fn unresolved(
 ) -> Result<Outcome, Failure> {
     let now = ctx.clock.now();
     let age = now - said.created.unwrap_or(now);
+    if said.status.is_terminal() && age >= UNRESOLVED_FOR {
+        return Ok(Outcome::Skipped(
+            "it ended, and nobody we know paid for it".into(),
+        ));
+    }
     if age >= UNRESOLVED_FOR && !said.status.is_terminal() {
         let mut tx = ctx.pools.work.begin().await?;
         lease.hold(&mut tx).await?;

@@ -19,6 +19,7 @@ mod openapi;
 mod operators;
 mod outages;
 mod payloads;
+mod pools;
 mod provisioning;
 mod provisioning_api;
 mod queue;

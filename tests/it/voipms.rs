@@ -76,7 +76,8 @@ async fn voipms_may_send_json_or_a_form_with_the_token_in_the_query() {
     }
 
     let key: String = web.service.value("select event_key from webhooks").await;
-    assert_eq!((key.as_str(), stored(&web).await), ("sms:7", 1));
+    assert!(key.ends_with(":sms:7"), "{key}");
+    assert_eq!(stored(&web).await, 1);
     let leaks: i64 = web
         .service
         .value("select count(*) from webhooks where convert_from(body, 'utf8') like '%SECRET%'")

@@ -29,7 +29,7 @@ use super::{
     roles::{self, Roles},
     sandbox,
 };
-use crate::{clock::Clock, http::health::Providers, queue::timetable};
+use crate::{clock::Clock, http::health::Providers};
 
 /// How long a provider may take to carry a lost request out. Ten minutes in earnest.
 const QUIET_TIME: Duration = Duration::from_secs(1);
@@ -111,8 +111,6 @@ impl Demo {
             running.await??;
         }
         sandbox.stop().await;
-        // The clock that was moved ends here.
-        timetable::set_back(&mut conn, Clock::default().now()).await?;
         told
     }
 }

@@ -57,7 +57,7 @@ pub async fn quiet_down(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::
             operate::cancel(conn, job.id, by).await?;
         }
     }
-    Ok(timetable::set_back(conn, now).await?)
+    Ok(timetable::forget_future(conn, now).await?)
 }
 
 pub struct Stage {

@@ -92,7 +92,7 @@ enum Tag {
 pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Response> + use<> {
     let health = health::routes(ctx, options.providers, options.metrics);
     let shared = Arc::new(Shared {
-        pool: ctx.pools.ingest.clone(),
+        pool: ctx.pools.api.clone(),
         clock: ctx.clock.clone(),
         wake: ctx.wake.clone(),
         catalogue: ctx.catalogue.clone(),

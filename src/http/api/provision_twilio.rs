@@ -75,7 +75,10 @@ impl ProvisionTwilio {
         if email.is_empty() || tier.is_empty() {
             return Err(missing_parameters());
         }
-        if !email.contains('@') || email.len() > EMAIL_LENGTH_MAX {
+        if !email.contains('@')
+            || email.len() > EMAIL_LENGTH_MAX
+            || email.chars().any(char::is_control)
+        {
             return Err(Problem::bad_request(
                 "INVALID_EMAIL",
                 "email is not an e-mail address",

@@ -52,7 +52,7 @@ pub struct Authenticator {
 impl Authenticator {
     pub fn new(ctx: &Context, rule: RefreshRule) -> Authenticator {
         Authenticator {
-            pool: ctx.pools.ingest.clone(),
+            pool: ctx.pools.api.clone(),
             clock: ctx.clock.clone(),
             tokens: TokenVerifier::new(&ctx.config.jwt, rule),
         }

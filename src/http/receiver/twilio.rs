@@ -92,6 +92,10 @@ impl Endpoint for Called {
 
 impl Receiver {
     async fn take(&self, incoming: Incoming, callback: Callback) -> Result<Stored, Fault> {
+        if !incoming.is_signed() {
+            // Before anything is looked up for it.
+            return Err(Fault::Forbidden("missing_signature"));
+        }
         let account_sid = incoming
             .account_sid()
             .ok_or(Fault::Forbidden("unknown_account"))?;

@@ -64,7 +64,8 @@ impl Endpoint for Message {
         let webhook = NewWebhook {
             id: Uuid::now_v7(),
             provider: Provider::Voipms,
-            event_key,
+            // Ids are an account's own, and the token says which account.
+            event_key: format!("{endpoint}:{event_key}"),
             kind: "incoming_message".to_owned(),
             endpoint,
             headers: json!({ "method": request.method().as_str() }),

@@ -84,3 +84,52 @@ async fn missing_payment_suspends_after_the_grace_time_and_not_before() {
     assert_eq!(house.standing("bob").await, "active");
     house.worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_return_while_the_release_looks_the_candidate_up_buys_no_second_number() {
+    use tollkeeper::sandbox::{Fault, When};
+
+    use crate::support::{house::TO_NUMBERS, until};
+
+    let house = House::new().await;
+    let busy = Fault::TooManyRequests {
+        retry_after_seconds: Some(3000),
+    };
+    house.strike("POST", TO_NUMBERS, When::First(1), busy);
+    let first = house.sign_up("ann");
+    house.take_in_all().await;
+    house
+        .sandbox
+        .set_status(&first.subscription_id, Status::Canceled);
+    house.take_in_all().await;
+    assert_eq!(house.standing("ann").await, "suspended");
+    assert_eq!(house.held(), (1, 1, 0, 0));
+
+    let slow = Fault::Latency {
+        by: std::time::Duration::from_secs(6),
+    };
+    house.strike("GET", TO_NUMBERS, When::First(1), slow);
+    // The purchase of who returned is answered after the look-up is.
+    let slower = Fault::Latency {
+        by: std::time::Duration::from_secs(10),
+    };
+    house.strike("POST", TO_NUMBERS, When::First(1), slower);
+    house.sandbox.advance(TimeDelta::days(7));
+    until("the release looks the candidate up", async || {
+        house
+            .service
+            .value::<bool>(
+                "select exists (select 1 from queue.jobs where kind = 'release_number'
+                 and state = 'running' and started_at < now() - interval '500 ms')",
+            )
+            .await
+    })
+    .await;
+    house.sign_up("ann");
+    house.take_in_all().await;
+
+    assert_eq!(house.dead().await, Vec::<String>::new());
+    assert_eq!(house.standing("ann").await, "active");
+    assert_eq!(house.held(), (1, 1, 1, 1));
+    house.worker.stop().await;
+}

@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollkeeper::{
     clock::Clock,
     config::*,
     context::{Context, Pools},
+    db,
     queue::{self, Enqueued},
     worker::{self, Register},
 };
@@ -42,13 +43,10 @@ impl Service {
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Service {
         let options = cluster::fresh_database_options().await;
-        let pool = |size| {
-            PgPoolOptions::new()
-                .max_connections(size)
-                .connect_lazy_with(options.clone())
-        };
+        let pool = |size| db::pool(options.clone(), size, Duration::from_secs(30));
         let pools = Pools {
             ingest: pool(10),
+            api: pool(5),
             work: pool(12),
             console: pool(4),
         };
@@ -59,6 +57,7 @@ impl Service {
     pub fn over(db: PgPool, change: impl FnOnce(&mut Config)) -> Service {
         let pools = Pools {
             ingest: db.clone(),
+            api: db.clone(),
             work: db.clone(),
             console: db.clone(),
         };
@@ -151,6 +150,7 @@ fn config() -> Config {
         jwt: JwtConfig::default(),
         pools: PoolConfig {
             ingest: 10,
+            api: 5,
             work: 12,
             console: 4,
             acquire_timeout: Duration::from_secs(5),

@@ -62,6 +62,11 @@ impl Incoming {
         })
     }
 
+    /// Whether it carries a signature at all, good or bad.
+    pub fn is_signed(&self) -> bool {
+        !self.header.is_empty()
+    }
+
     /// Whether one of these tokens signed it.
     pub fn verify(&self, tokens: &[SecretString]) -> Result<(), SignatureError> {
         let content = if self.is_form {

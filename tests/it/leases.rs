@@ -1,6 +1,7 @@
 //! Leases: who may write, and what becomes of the runs of a worker that is gone.
 
 use chrono::{TimeDelta, Utc};
+use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
 use crate::support::{
@@ -192,4 +193,27 @@ async fn a_drain_gives_back_what_did_not_finish_without_charging_it() {
         ),
         (0, 30)
     );
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_leaves_nothing_claimed() {
+    let service = Service::new().await;
+    let test = Uuid::now_v7();
+    for round in 0..25 {
+        let worker = service.work(probes());
+        let jobs =
+            (0..40).map(|n| NewJob::of(&Probe::new(test, &format!("{round}.{n}"), Does::Nothing)));
+        service.enqueue_all(&jobs.collect::<Vec<_>>()).await;
+        worker.stop().await;
+
+        let claimed: i64 = service
+            .value("select count(*) from queue.jobs where state = 'running'")
+            .await;
+        assert_eq!(claimed, 0, "in round {round}");
+    }
+    let worker = service.work(probes());
+    service.drain().await;
+    worker.stop().await;
+
+    assert_eq!(probe::ended(test), 1000);
 }

@@ -16,6 +16,8 @@ use tollkeeper::postgres::{Embedded, Options};
 static CLUSTER: OnceCell<Embedded> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 const FOLDER: &str = "tollkeeper-test-";
+/// No superuser: row-level security holds for it as it does in production.
+const OWNER: &str = "plain_owner";
 
 /// A database of its own for one test, with every migration in it.
 pub async fn fresh_database() -> PgPool {
@@ -30,12 +32,12 @@ pub async fn fresh_database_options() -> PgConnectOptions {
     let server = CLUSTER.get_or_init(start).await.connect_options();
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let mut admin = PgConnection::connect_with(&server).await.unwrap();
-    let create = format!("create database {name} template tollkeeper_template");
+    let create = format!("create database {name} owner {OWNER} template tollkeeper_template");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create))
         .execute(&mut admin)
         .await
         .unwrap();
-    server.database(&name)
+    server.database(&name).username(OWNER)
 }
 
 async fn start() -> Embedded {
@@ -62,11 +64,19 @@ async fn start() -> Embedded {
     let mut admin = PgConnection::connect_with(&server.connect_options())
         .await
         .unwrap();
-    sqlx::raw_sql("create database tollkeeper_template")
-        .execute(&mut admin)
-        .await
-        .unwrap();
-    let template = server.connect_options().database("tollkeeper_template");
+    for sql in [
+        format!("create role {OWNER} login createrole"),
+        format!("create database tollkeeper_template owner {OWNER}"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+    }
+    let template = server
+        .connect_options()
+        .database("tollkeeper_template")
+        .username(OWNER);
     let mut template = PgConnection::connect_with(&template).await.unwrap();
     tollkeeper::db::migrate(&mut template).await.unwrap();
     template.close().await.unwrap();

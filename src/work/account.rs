@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long taking in what is new takes at most.
-pub const NEWS_TAKEN_IN: TimeDelta = TimeDelta::minutes(1);
+pub const NEWS_TAKEN_IN: TimeDelta = TimeDelta::seconds(10);
 
 /// An account's telephony, and what is wanted of it.
 pub struct Account {
@@ -63,7 +63,12 @@ pub async fn has_news(ctx: &Context, lease: &Lease, account_id: &str) -> Result<
     let mut news = Vec::new();
     for subscription in said {
         let stored = subscriptions::load(&mut tx, &subscription.id).await?;
-        if stored.is_none_or(|stored| stored.status != subscription.status.as_str()) {
+        // What ended stays ended, whatever is said of it.
+        let is_new = stored.is_none_or(|stored| {
+            stored.status != subscription.status.as_str()
+                && !Status::from(stored.status.as_str()).is_terminal()
+        });
+        if is_new {
             let subscription_ref = subscription.id;
             news.push(NewJob::of(&SyncSubscription { subscription_ref }));
         }

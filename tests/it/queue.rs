@@ -230,3 +230,74 @@ async fn ten_thousand_jobs_run_once_each_on_two_workers() {
         10_000
     );
 }
+
+#[tokio::test]
+async fn a_wish_that_comes_during_the_last_attempt_is_not_lost_with_it() {
+    let service = Service::new().await;
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    let probe = Probe::new(test, "a", Does::BlockThenFail);
+    let once = NewJob {
+        attempts_max: 1,
+        ..NewJob::of(&probe)
+    };
+
+    service.enqueue_all(std::slice::from_ref(&once)).await;
+    until("it runs", async || probe::started(test).len() == 1).await;
+    service.enqueue(&probe).await;
+    probe::let_go(test, 1);
+    until("it runs again", async || probe::started(test).len() == 2).await;
+    probe::let_go(test, 1);
+    service.drain().await;
+    worker.stop().await;
+
+    let dead: i64 = service
+        .value("select count(*) from queue.jobs where state = 'dead'")
+        .await;
+    assert_eq!((probe::started(test).len(), dead), (2, 1));
+}
+
+#[tokio::test]
+async fn a_wish_that_comes_during_a_run_is_not_put_off_by_what_that_run_chose() {
+    let service = Service::new().await;
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    let probe = Probe::new(
+        test,
+        "a",
+        Does::BlockThenLater(Utc::now() + TimeDelta::days(3)),
+    );
+
+    service.enqueue(&probe).await;
+    until("it runs", async || probe::started(test).len() == 1).await;
+    service.enqueue(&probe).await;
+    probe::let_go(test, 2);
+    until("it ran again at once", async || probe::ended(test) == 2).await;
+    worker.stop().await;
+
+    let waiting: i64 = service
+        .value("select count(*) from queue.jobs where state = 'waiting' and run_at > now() + interval '2 days'")
+        .await;
+    assert_eq!(waiting, 1, "its second run chose again");
+}
+
+#[tokio::test]
+async fn a_second_wish_does_not_undo_a_back_off() {
+    let service = Service::new().await;
+    let probe = Probe::new(Uuid::now_v7(), "a", Does::Nothing);
+    service.enqueue(&probe).await;
+    service
+        .execute(
+            "update queue.jobs set state = 'waiting', failures = 1, run_at = now() + interval '1 hour'",
+        )
+        .await;
+
+    service.enqueue(&probe).await;
+
+    let kept: bool = service
+        .value(
+            "select state = 'waiting' and run_at > now() + interval '59 minutes' from queue.jobs",
+        )
+        .await;
+    assert!(kept);
+}

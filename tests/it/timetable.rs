@@ -10,6 +10,7 @@ use tollkeeper_jobs::{
 use crate::support::{
     probe::{Does, Probe},
     service::Service,
+    until,
 };
 
 fn job_of_its_own(tick_at: DateTime<Utc>) -> NewJob {
@@ -115,6 +116,23 @@ async fn a_clock_that_goes_back_doubles_no_tick() {
         )
         .await;
     assert_eq!((doubled, jobs_without_tick), (0, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_silences_nothing() {
+    let service = Service::new().await;
+    let entry = every_second(Missed::Latest);
+    service.ctx.clock.advance(TimeDelta::days(8));
+    tick(&service.db, &service.ctx.clock, &entry).await.unwrap();
+    service.ctx.clock.advance(TimeDelta::days(-8));
+
+    until("it ticks by the clock as it is now", async || {
+        tick(&service.db, &service.ctx.clock, &entry).await.unwrap();
+        let ticked =
+            "select count(*) from queue.cron_ticks where tick_at < now() + interval '1 minute'";
+        service.value::<i64>(ticked).await > 0
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod endings;
 mod faults;
+mod old_news;
 
 use tollkeeper::{
     clients::twilio::Urls,

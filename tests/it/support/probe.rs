@@ -43,6 +43,10 @@ pub enum Does {
     Stop,
     /// Until the test lets it go on.
     Block,
+    /// Waits for the test, then fails.
+    BlockThenFail,
+    /// Waits for the test, then wants to run at that time.
+    BlockThenLater(DateTime<Utc>),
     /// Waits for the test, then writes under its lease.
     BlockThenWrite,
 }
@@ -178,7 +182,7 @@ impl Probe {
             }),
             Does::Later(at) if ctx.clock.now() < *at => Ok(Outcome::Later(*at, "not yet".into())),
             Does::Stop => Err(Failure::Stop("no use".into())),
-            Does::Block | Does::BlockThenWrite => {
+            Does::Block | Does::BlockThenFail | Does::BlockThenLater(_) | Does::BlockThenWrite => {
                 gate(self.test).acquire().await.unwrap().forget();
                 if matches!(self.does, Does::BlockThenWrite) {
                     let mut tx = ctx.pools.work.begin().await?;
@@ -189,7 +193,11 @@ impl Probe {
                         .await?;
                     tx.commit().await?;
                 }
-                Ok(Outcome::Done)
+                match &self.does {
+                    Does::BlockThenFail => Err(Failure::Retry("as told".into())),
+                    Does::BlockThenLater(at) => Ok(Outcome::Later(*at, "as told".into())),
+                    _ => Ok(Outcome::Done),
+                }
             }
             _ => Ok(Outcome::Done),
         }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{LazyLock, Mutex},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ enum Then {
     Answer,
     /// Another run takes the job over before this one comes to the journal.
     LoseTheJob,
+    /// By this process' clock the lease has run out before this run comes to the journal.
+    OutliveTheLease,
     /// Another run takes the job over while the request is on its way; the request succeeds.
     TakenOverThenAnswer,
     /// The same, and the request is refused.
@@ -76,6 +79,9 @@ impl Work for Ask {
                 .execute(&wish.db)
                 .await
                 .unwrap();
+        }
+        if self.then == Then::OutliveTheLease {
+            until("the lease has run out", async || !lease.is_held()).await;
         }
         let result = journal::once(ctx, lease, &wish).await;
         if let Err(journal::Unfinished::Failed(Failure::LeaseLost(_))) = &result {
@@ -148,7 +154,7 @@ impl Effect for Wish {
                     .await;
             }
             Then::RefuseOnce if count == 1 => return Err(refused),
-            Then::RefuseOnce | Then::Answer | Then::LoseTheJob => {}
+            Then::RefuseOnce | Then::Answer | Then::LoseTheJob | Then::OutliveTheLease => {}
         }
         Ok(Found {
             ext_ref: format!("had_{count}"),
@@ -270,6 +276,45 @@ async fn a_run_that_lost_its_job_writes_and_sends_nothing() {
     assert_eq!(sent(subject), Vec::<String>::new());
     let rows: i64 = service.value("select count(*) from provider_calls").await;
     assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn a_run_that_outlives_its_lease_sends_nothing_though_nobody_took_the_job() {
+    let lease = Duration::from_secs(1);
+    let service = Service::with(|config| config.worker.lease = lease).await;
+    let worker = service.work(Register::all().with::<Ask>());
+    let subject = Uuid::now_v7();
+    let ask = Ask {
+        subject,
+        content: "this".into(),
+        then: Then::OutliveTheLease,
+    };
+    service.enqueue(&ask).await;
+    until("it runs", async || {
+        let started = "select exists (select 1 from queue.jobs where started_at is not null)";
+        service.value::<bool>(started).await
+    })
+    .await;
+
+    // Neither a renewal nor the sweep gets through, as when the database is slow for everybody.
+    let mut tx = service.db.begin().await.unwrap();
+    sqlx::query("lock table queue.jobs in share mode")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    until("it is told", async || {
+        LOST.lock().unwrap().contains(&subject)
+    })
+    .await;
+    tx.rollback().await.unwrap();
+
+    let state: String = service.value("select state from provider_calls").await;
+    assert_eq!(
+        state, "sent",
+        "written down, so that the next run looks first"
+    );
+    assert_eq!(sent(subject), Vec::<String>::new());
+    worker.stop().await;
 }
 
 #[tokio::test]

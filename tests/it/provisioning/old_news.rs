@@ -1,19 +1,26 @@
 //! What cannot be taken back is not done on old news, and what stands still is asked for again.
 
 use chrono::TimeDelta;
-use tollkeeper::sandbox::{Fault, Provider, Rule, When, stripe::Status};
+use tollkeeper::sandbox::{
+    Fault, Provider, Rule, When,
+    stripe::{SignedUp, Status},
+};
 
 use crate::support::house::House;
 
-#[tokio::test]
-async fn who_paid_is_not_suspended_because_the_news_of_it_was_lost() {
+/// Ann has a number, and then her subscription came to stand so.
+async fn after(status: Status) -> (House, SignedUp) {
     let house = House::new().await;
     let ann = house.sign_up("ann");
     house.take_in_all().await;
-    house
-        .sandbox
-        .set_status(&ann.subscription_id, Status::PastDue);
+    house.sandbox.set_status(&ann.subscription_id, status);
     house.take_in_all().await;
+    (house, ann)
+}
+
+#[tokio::test]
+async fn who_paid_is_not_suspended_because_the_news_of_it_was_lost() {
+    let (house, ann) = after(Status::PastDue).await;
 
     // Paid, and nobody tells us.
     house
@@ -32,13 +39,7 @@ async fn who_paid_is_not_suspended_because_the_news_of_it_was_lost() {
 
 #[tokio::test]
 async fn who_returned_keeps_the_number_though_the_news_of_it_was_lost() {
-    let house = House::new().await;
-    let ann = house.sign_up("ann");
-    house.take_in_all().await;
-    house
-        .sandbox
-        .set_status(&ann.subscription_id, Status::Canceled);
-    house.take_in_all().await;
+    let (house, ann) = after(Status::Canceled).await;
     assert_eq!(house.standing("ann").await, "suspended");
 
     // Back under the same customer, and nobody tells us: a subscription we never heard of.
@@ -58,13 +59,7 @@ async fn who_returned_keeps_the_number_though_the_news_of_it_was_lost() {
 
 #[tokio::test]
 async fn an_ending_whose_job_is_gone_is_asked_for_again() {
-    let house = House::new().await;
-    let ann = house.sign_up("ann");
-    house.take_in_all().await;
-    house
-        .sandbox
-        .set_status(&ann.subscription_id, Status::Canceled);
-    house.take_in_all().await;
+    let (house, _) = after(Status::Canceled).await;
     let gone = house
         .service
         .execute("delete from queue.jobs where kind = 'release_number'")

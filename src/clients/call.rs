@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy, retry};
 
-use super::ClientError;
+use super::{ClientError, breaker::Breaker};
+use crate::clock::Clock;
 
 /// How long one exchange may take, answer included. Shorter than any lease.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,11 +46,25 @@ pub(super) fn http() -> Client {
         .expect("a client without files or proxies of its own always builds")
 }
 
-/// Send, and read the whole answer.
+/// Send, and read the whole answer, unless the provider has not answered for a while.
 pub(super) async fn exchange(
     provider: &'static str,
+    breaker: &Breaker,
     request: RequestBuilder,
 ) -> Result<Answer, ClientError> {
+    if !breaker.admits(Clock::instant()) {
+        let why = "it has not answered for a while; it is asked again soon".into();
+        return Err(ClientError::Unreachable { provider, why });
+    }
+    let answer = sent(provider, request).await;
+    match &answer {
+        Ok(answer) if answer.status < 500 => breaker.answered(),
+        _ => breaker.silent(Clock::instant()),
+    }
+    answer
+}
+
+async fn sent(provider: &'static str, request: RequestBuilder) -> Result<Answer, ClientError> {
     let response = request
         .send()
         .await

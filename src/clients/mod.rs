@@ -2,6 +2,7 @@
 //!
 //! No client retries by itself or follows a redirect: what may be repeated is the journal's matter.
 
+mod breaker;
 mod call;
 pub mod jwks;
 pub mod stripe;

@@ -12,6 +12,7 @@ use tollkeeper_jobs::{
 
 use super::{
     ClientError,
+    breaker::Breaker,
     call::{self, Answer},
     found,
 };
@@ -29,6 +30,7 @@ const PAGES_MAX: usize = 100;
 #[derive(Clone)]
 pub struct Stripe {
     http: Client,
+    breaker: Breaker,
     base: String,
     key: SecretString,
 }
@@ -45,6 +47,7 @@ impl Stripe {
     pub fn new(config: &StripeConfig) -> Stripe {
         Stripe {
             http: call::http(),
+            breaker: Breaker::default(),
             base: config.api_base.trim_end_matches('/').to_owned(),
             key: config.secret_key.clone(),
         }
@@ -145,7 +148,7 @@ impl Stripe {
         let request = request
             .bearer_auth(self.key.expose_secret())
             .header("Stripe-Version", VERSION);
-        let answer = call::exchange(PROVIDER, request).await?;
+        let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
         tracing::debug!(
             status = answer.status,
             request_id = answer.header("request-id"),

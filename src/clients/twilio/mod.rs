@@ -15,6 +15,7 @@ pub use shapes::{Account, IncomingNumber, Urls};
 
 use super::{
     ClientError,
+    breaker::Breaker,
     call::{self, Answer},
     found,
     stripe::joined,
@@ -28,6 +29,7 @@ const PAGES_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct Twilio {
     http: Client,
+    breaker: Breaker,
     base: String,
     account_sid: String,
     /// None: nothing is set, and every call is refused before it leaves.
@@ -38,6 +40,7 @@ impl Twilio {
     pub fn new(config: &TwilioConfig) -> Twilio {
         Twilio {
             http: call::http(),
+            breaker: Breaker::default(),
             base: config.api_base.trim_end_matches('/').to_owned(),
             account_sid: config.account_sid.clone(),
             auth_token: config.auth_tokens.first().cloned(),
@@ -250,7 +253,7 @@ impl Twilio {
             });
         };
         let request = request.basic_auth(&self.account_sid, Some(auth_token.expose_secret()));
-        let answer = call::exchange(PROVIDER, request).await?;
+        let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
         tracing::debug!(
             status = answer.status,
             request_id = answer.header("twilio-request-id"),

@@ -2,13 +2,17 @@
 # brings the rest itself.
 CARGO ?= cargo
 
-.PHONY: demo test up check postgres
+.PHONY: demo test soak up check postgres
 
 demo: postgres
 	$(CARGO) run --locked --quiet -- demo
 
 test: postgres
 	$(CARGO) test --locked --workspace
+
+# The promises at full size, one after the other; the figures go to target/soak.json.
+soak: postgres
+	TOLLKEEPER_SOAK=1 timeout 3600 $(CARGO) test --locked --test it proofs:: -- --test-threads=1 --nocapture
 
 # With the settings of the environment; `make up ARGS=--sandbox` needs none.
 up: postgres

@@ -20,6 +20,7 @@ mod operators;
 mod outages;
 mod payloads;
 mod pools;
+mod proofs;
 mod provisioning;
 mod provisioning_api;
 mod queue;

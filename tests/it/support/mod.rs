@@ -2,8 +2,11 @@
 
 pub mod api;
 pub mod cluster;
+pub mod figures;
 pub mod house;
 pub mod probe;
+pub mod process;
+pub mod proof;
 pub mod service;
 pub mod source;
 pub mod web;

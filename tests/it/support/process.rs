@@ -1,0 +1,160 @@
+//! The program as processes of its own, over a test's database and sandbox: to be killed, stopped,
+//! continued and read.
+
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tollkeeper::sandbox::Sandbox;
+
+use super::until;
+
+static LOGS: AtomicU32 = AtomicU32::new(0);
+
+/// What the processes of one test have in common: an environment with every setting they need.
+#[derive(Clone)]
+pub struct Program {
+    settings: Vec<(String, String)>,
+}
+
+/// A running process; killed when the test ends before it did.
+pub struct Process {
+    child: Mutex<Child>,
+    /// Where a web role listens, and where a worker shows its health and figures.
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Over this database, with the sandbox as its providers; price `price_repx1` is the tier RepX1.
+    pub fn over(database: &PgConnectOptions, sandbox: &Sandbox) -> Program {
+        use sqlx::ConnectOptions;
+        let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        Program {
+            settings: Vec::new(),
+        }
+        .with("DATABASE_URL", database.to_url_lossy().as_str())
+        .with("STRIPE_API_BASE", &sandbox.stripe_base())
+        .with("STRIPE_SECRET_KEY", "sk_test_sandbox")
+        .with("STRIPE_WEBHOOK_SECRET", super::web::STRIPE_SECRET)
+        .with("STRIPE_REPX1_MONTHLY_PRICE_ID", "price_repx1")
+        .with("TWILIO_API_BASE", &sandbox.twilio_base())
+        .with("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001")
+        .with("TWILIO_AUTH_TOKEN", "00000000000000000000000000000002")
+        .with("NUMBER_AREA_CODES", "415")
+        .with("PUBLIC_BASE_URL", "https://hooks.test")
+        .with("ENCRYPTION_KEY", key)
+        .with("PROVIDER_QUIET_TIME", "300ms")
+        .with("JOB_BACKOFF_SCALE", "0.001")
+        .with("WORKER_POLL_MAX", "100ms")
+        .with("RUST_LOG", "info,sqlx=warn")
+    }
+
+    /// With this setting, in the place of an older one of that name.
+    pub fn with(mut self, name: &str, value: &str) -> Program {
+        self.settings.retain(|(older, _)| older != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Start a role, `web` or `worker`, on a port of its own.
+    pub fn start(&self, role: &str) -> Process {
+        let address = free_address();
+        let number = LOGS.fetch_add(1, Ordering::Relaxed);
+        let log = std::env::temp_dir().join(format!(
+            "tollkeeper-log-{}-{number}.txt",
+            std::process::id()
+        ));
+        let into = File::create(&log).unwrap();
+        let port = match role {
+            "worker" => "WORKER_METRICS_PORT",
+            _ => "PORT",
+        };
+        let child = Command::new(env!("CARGO_BIN_EXE_tollkeeper"))
+            .arg(role)
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .env(port, address.port().to_string())
+            .stdin(Stdio::null())
+            .stdout(into.try_clone().unwrap())
+            .stderr(into)
+            .spawn()
+            .unwrap();
+        Process {
+            child: Mutex::new(child),
+            address,
+            log,
+        }
+    }
+
+    /// Start a role and wait until it serves.
+    pub async fn ready(&self, role: &str) -> Process {
+        let process = self.start(role);
+        until("the process is ready", async || {
+            assert!(process.is_alive(), "it ended: {}", process.log());
+            process
+                .get("/readyz")
+                .await
+                .is_some_and(|(status, _)| status == 200)
+        })
+        .await;
+        process
+    }
+}
+
+impl Process {
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.child.lock().unwrap().try_wait().unwrap().is_none()
+    }
+
+    /// Send it a signal: SIGTERM, SIGSTOP, SIGCONT …
+    pub fn signal(&self, signal: i32) {
+        assert_eq!(unsafe { libc::kill(self.pid() as i32, signal) }, 0);
+    }
+
+    /// kill -9, and wait until it is gone.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Everything it printed and logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// A page of it: status and text. None while it does not answer.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let answer = reqwest::get(format!("http://{}{path}", self.address))
+            .await
+            .ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_file(&self.log);
+    }
+}
+
+/// A port that nobody listens on just now.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}

@@ -17,7 +17,7 @@ use std::{
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
-pub use binaries::Binaries;
+pub use binaries::{Binaries, find as find_binaries};
 pub use folder::make_data_dir;
 use folder::{Folder, Lock};
 use server::{Server, State};

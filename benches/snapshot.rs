@@ -1,0 +1,76 @@
+//! Draining while somebody's long transaction keeps every dead row from being cleared away.
+
+use std::time::Duration;
+
+use sqlx::{Connection, Executor};
+use tokio::time::Instant;
+
+use crate::{
+    drain,
+    figures::Goal,
+    noop,
+    rows::Rows,
+    server::{Database, Server},
+};
+
+const HELD_FOR: Duration = Duration::from_secs(60);
+/// The queue is kept about this full.
+const READY: i64 = 50_000;
+
+pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
+    let mut pairs = Vec::new();
+    for _ in 0..rows.rounds {
+        let database = server.database("bench_snapshot").await?;
+        let without = rate(&database, false).await?;
+        pairs.push((rate(&database, true).await?, without));
+    }
+    rows.ratio(
+        "snapshot_drain_beside_an_open_one",
+        "jobs/s",
+        pairs,
+        Goal::AtLeast(0.7),
+    );
+    Ok(())
+}
+
+/// Jobs a second over a minute in which the queue never runs dry.
+async fn rate(database: &Database, is_snapshot_open: bool) -> anyhow::Result<f64> {
+    let ctx = database.context()?;
+    let mut conn = database.connect().await?;
+    drain::clear(&mut conn).await?;
+    noop::store(&ctx.pools.work, 0..READY as u64, 0).await?;
+    let mut holder = database.connect().await?;
+    let mut snapshot = None;
+    if is_snapshot_open {
+        let mut tx = holder
+            .begin_with("begin isolation level repeatable read")
+            .await?;
+        tx.execute("select count(*) from queue.jobs").await?;
+        snapshot = Some(tx);
+    }
+    let worker = database.worker(&[])?;
+    let begun = Instant::now();
+    let mut next = READY as u64;
+    while begun.elapsed() < HELD_FOR {
+        // Estimated, not counted: under the snapshot a count would walk over every dead row.
+        let done = finished(&mut conn).await?;
+        let wanted = done + READY as u64;
+        if wanted > next {
+            noop::store(&ctx.pools.work, next..wanted, 0).await?;
+            next = wanted;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let done = finished(&mut conn).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    drop(snapshot);
+    drain::end(vec![worker]).await?;
+    Ok(done as f64 / seconds)
+}
+
+async fn finished(conn: &mut sqlx::PgConnection) -> sqlx::Result<u64> {
+    let done: i64 = sqlx::query_scalar("select count(*) from queue.finished_jobs")
+        .fetch_one(conn)
+        .await?;
+    Ok(done as u64)
+}

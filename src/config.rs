@@ -98,6 +98,7 @@ pub struct JwtConfig {
 pub struct PoolConfig {
     pub ingest: u32,
     pub api: u32,
+    pub queue: u32,
     pub work: u32,
     pub console: u32,
     pub acquire_timeout: Duration,

@@ -67,7 +67,10 @@ pub struct Pools {
     pub ingest: PgPool,
     /// What apps ask.
     pub api: PgPool,
-    /// The workers': claims, leases and the jobs themselves.
+    /// The queue's own: claims, start gates, renewals and ends (`db::queue_pool`). Jobs that keep all of
+    /// theirs busy keep no lease from being renewed.
+    pub queue: PgPool,
+    /// The jobs'.
     pub work: PgPool,
     /// Operators, health checks and metrics.
     pub console: PgPool,

@@ -121,6 +121,7 @@ impl Database {
         Pools {
             ingest: pool(config.ingest),
             api: pool(config.api),
+            queue: db::queue_pool(self.options.clone(), config.queue, config.acquire_timeout),
             work: pool(config.work),
             console: pool(config.console),
         }

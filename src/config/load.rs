@@ -263,7 +263,8 @@ fn pools(reader: &mut Reader<'_>) -> PoolConfig {
     PoolConfig {
         ingest: reader.count("POOL_INGEST", 10),
         api: reader.count("POOL_API", 10),
-        work: reader.count("POOL_WORK", 20),
+        queue: reader.count("POOL_QUEUE", 10),
+        work: reader.count("POOL_WORK", 16),
         console: reader.count("POOL_CONSOLE", 4),
         acquire_timeout: reader.duration("POOL_ACQUIRE_TIMEOUT", "3s"),
     }

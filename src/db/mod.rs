@@ -28,11 +28,34 @@ use sqlx::{
 
 /// A pool that connects when it is first used.
 pub fn pool(options: PgConnectOptions, connections_max: u32, acquire_timeout: Duration) -> PgPool {
+    settings(connections_max, acquire_timeout).connect_lazy_with(options)
+}
+
+/// The same for the queue's own statements, which look rows up by index and nothing else.
+///
+/// The hot table is empty at one moment and holds a hundred thousand rows at the next, and the plan of a
+/// prepared statement outlives both: one made while it was empty would read all of it for every row.
+pub fn queue_pool(
+    options: PgConnectOptions,
+    connections_max: u32,
+    acquire_timeout: Duration,
+) -> PgPool {
+    settings(connections_max, acquire_timeout)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                conn.execute("set enable_seqscan = off; set jit = off")
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+fn settings(connections_max: u32, acquire_timeout: Duration) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(acquire_timeout)
         .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
-        .connect_lazy_with(options)
 }
 
 /// Whether a connection may be lent again. A `begin` that is dropped before its answer came (a

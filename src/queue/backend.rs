@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis_core::{
@@ -16,16 +16,23 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::{
     ack::AckLayer,
-    claim::{Claimant, Claimed},
+    claim::{Claimant, Claimed, Place},
+    suspects::{Alone, Suspects},
     wake::Wake,
 };
+use crate::clock::Clock;
 
-const BATCH_MAX: usize = 200;
+const BATCH_MAX: usize = 500;
 const POLL_MIN: Duration = Duration::from_millis(20);
+/// How long a busy lane goes on before it looks at the first account again.
+const ANEW_AFTER: Duration = Duration::from_millis(100);
 
 /// A claimed job with the slot it runs in. The slot is free again when the last copy is dropped,
 /// which is after its end is written.
@@ -33,12 +40,14 @@ const POLL_MIN: Duration = Duration::from_millis(20);
 pub struct Ticket {
     pub claimed: Arc<Claimed>,
     _slot: Arc<OwnedSemaphorePermit>,
+    _alone: Option<Arc<DropGuard>>,
 }
 
 /// What the fetching task of a lane needs.
 pub(super) struct Fetcher {
     pub claimant: Claimant,
     pub slots: usize,
+    pub suspects: Suspects,
     pub poll_max: Duration,
     pub wake: Wake,
     pub stop: CancellationToken,
@@ -60,7 +69,7 @@ impl LaneQueue {
 impl Fetcher {
     async fn run(self, out: mpsc::Sender<Ticket>) {
         let slots = Arc::new(Semaphore::new(self.slots));
-        let mut cursor = String::new();
+        let mut round = Round::new();
         let mut pause = POLL_MIN;
         while let Some(Ok(slot)) = self
             .stop
@@ -75,19 +84,23 @@ impl Fetcher {
             }
             // From here on: what is stored while the claim runs is not slept over.
             let heard = self.wake.heard();
-            let is_mid_round = !cursor.is_empty();
-            match self.claimant.claim(free.len(), &mut cursor).await {
-                Ok(claimed) if claimed.is_empty() && !is_mid_round => {}
+            let is_mid_round = round.is_on();
+            let wants_alone = std::mem::take(&mut round.is_suspect_ready);
+            let alone = match wants_alone {
+                true => self.suspects.alone().await,
+                false => None,
+            };
+            let claimed = match alone {
+                Some(_) => self.claimant.claim_suspect().await,
+                None => self.claim(free.len(), &mut round).await,
+            };
+            match claimed {
+                Ok(claimed)
+                    if claimed.is_empty() && !is_mid_round && !round.is_news(wants_alone) => {}
                 Ok(claimed) => {
                     pause = POLL_MIN;
-                    for (claimed, slot) in claimed.into_iter().zip(free) {
-                        let ticket = Ticket {
-                            claimed: Arc::new(claimed),
-                            _slot: Arc::new(slot),
-                        };
-                        if out.send(ticket).await.is_err() {
-                            return;
-                        }
+                    if !self.hand_out(claimed, free, alone, &out).await {
+                        return;
                     }
                     continue;
                 }
@@ -95,12 +108,97 @@ impl Fetcher {
                     tracing::warn!(%error, lane = %self.claimant.lane, "cannot claim jobs; trying again")
                 }
             }
-            drop(free);
+            drop((free, alone));
             tokio::select! {
                 _ = heard => pause = POLL_MIN,
                 _ = tokio::time::sleep(pause) => pause = (pause * 2).min(self.poll_max),
                 _ = self.stop.cancelled() => {}
             }
+        }
+    }
+}
+
+impl Fetcher {
+    async fn claim(&self, want: usize, round: &mut Round) -> sqlx::Result<Vec<Claimed>> {
+        let _nobody = self.suspects.nobody_is_alone().await;
+        let is_mid_round = round.begin();
+        let claims = self.claimant.claim(want, &round.place).await;
+        round.end(is_mid_round);
+        let claims = claims?;
+        round.place = claims.next;
+        round.is_suspect_ready = claims.is_suspect_ready;
+        Ok(claims.jobs)
+    }
+
+    /// Give jobs to the worker, each with its slot. False: there is no worker any more.
+    async fn hand_out(
+        &self,
+        claimed: Vec<Claimed>,
+        free: Vec<OwnedSemaphorePermit>,
+        mut alone: Option<Alone>,
+        out: &mpsc::Sender<Ticket>,
+    ) -> bool {
+        for (claimed, slot) in claimed.into_iter().zip(free) {
+            let alone = alone.take_if(|_| claimed.is_suspect);
+            let ticket = Ticket {
+                claimed: Arc::new(claimed),
+                _slot: Arc::new(slot),
+                _alone: alone.map(|alone| Arc::new(self.suspects.runs(alone))),
+            };
+            if out.send(ticket).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// One walk of a lane through its accounts. A claim goes on where the last one ended; what became ready
+/// before that place is found when the walk begins anew.
+struct Round {
+    place: Place,
+    is_suspect_ready: bool,
+    claim_began: Instant,
+    anew_at: Instant,
+}
+
+impl Round {
+    fn new() -> Round {
+        let now = Clock::instant();
+        Round {
+            place: Place::FIRST,
+            is_suspect_ready: false,
+            claim_began: now,
+            anew_at: now,
+        }
+    }
+
+    /// A claim begins. Whether it goes on with the walk.
+    fn begin(&mut self) -> bool {
+        self.claim_began = Clock::instant();
+        // Between two accounts it goes on to the last one: they take turns.
+        if self.place.is_inside_account() && self.claim_began >= self.anew_at {
+            self.place = Place::FIRST;
+        }
+        self.is_on()
+    }
+
+    /// Whether a suspect waits that was not tried for just now.
+    fn is_news(&self, was_tried_for: bool) -> bool {
+        self.is_suspect_ready && !was_tried_for
+    }
+
+    /// Whether the next claim goes on with the walk.
+    fn is_on(&self) -> bool {
+        self.place != Place::FIRST
+    }
+
+    /// It has ended. A first step may have had to walk over many dead entries, as it does while somebody's
+    /// long transaction keeps them: the longer it took, the later the next one.
+    fn end(&mut self, is_mid_round: bool) {
+        if !is_mid_round {
+            let now = Clock::instant();
+            self.anew_at = now + ((now - self.claim_began) * 10).max(ANEW_AFTER);
         }
     }
 }

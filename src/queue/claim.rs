@@ -5,8 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgPool, Row, postgres::types::PgInterval};
+use sqlx::{
+    PgPool, Row,
+    postgres::{PgRow, types::PgInterval},
+};
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::Lane;
 use uuid::Uuid;
@@ -25,8 +29,67 @@ pub struct Claimed {
     pub payload: Value,
     /// Failures before this run.
     pub failures: i32,
+    /// Its last run ended with its worker: perhaps it was the cause.
+    pub is_suspect: bool,
     /// By the monotonic clock of this process.
     pub claimed_at: Instant,
+}
+
+/// What a claim took.
+pub(super) struct Claims {
+    pub jobs: Vec<Claimed>,
+    /// Where the next one begins.
+    pub next: Place,
+    /// A suspect waits to be taken by itself.
+    pub is_suspect_ready: bool,
+}
+
+/// Where in a lane the next claim begins: behind this job of this account.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Place {
+    account_id: String,
+    /// The negated priority: the order of the index is ascending throughout.
+    urgency: i16,
+    run_at: DateTime<Utc>,
+    id: Uuid,
+}
+
+impl Place {
+    /// Before every job of every account.
+    pub const FIRST: Place = Place {
+        account_id: String::new(),
+        urgency: i16::MIN,
+        run_at: DateTime::UNIX_EPOCH,
+        id: Uuid::nil(),
+    };
+
+    pub fn is_inside_account(&self) -> bool {
+        !self.id.is_nil()
+    }
+
+    /// Where a claim of so many ended, by its answer.
+    fn after(rows: &[PgRow], want: usize) -> sqlx::Result<Place> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Ok(Place::FIRST);
+        };
+        let visited: i64 = first.try_get("visited")?;
+        let account_id: Option<String> = first.try_get("last_account")?;
+        match account_id {
+            // One account alone filled the claim: there may be more of it.
+            Some(account_id) if visited == 1 && rows.len() >= want => Ok(Place {
+                account_id,
+                urgency: -last.try_get::<i16, _>("priority")?,
+                run_at: last.try_get("run_at")?,
+                id: last.try_get("id")?,
+            }),
+            // The smallest text behind the account just visited.
+            Some(account_id) if visited >= want as i64 => Ok(Place {
+                account_id: account_id + "\u{1}",
+                ..Place::FIRST
+            }),
+            _ => Ok(Place::FIRST),
+        }
+    }
 }
 
 /// What every claim of a process has in common.
@@ -44,34 +107,48 @@ pub(super) struct Claimant {
 }
 
 impl Claimant {
-    /// Take up to `want` jobs that are due, one account after the other from `cursor` on.
-    ///
-    /// The cursor moves behind the last account that was looked at; an empty one begins anew.
-    pub async fn claim(&self, want: usize, cursor: &mut String) -> sqlx::Result<Vec<Claimed>> {
+    /// Take up to `want` jobs that are due, one account after the other from the place on.
+    pub async fn claim(&self, want: usize, place: &Place) -> sqlx::Result<Claims> {
         let asked_at = Clock::instant();
+        let rows = self.take(want, place, false).await?;
+        Ok(Claims {
+            next: Place::after(&rows, want)?,
+            is_suspect_ready: rows
+                .first()
+                .map_or(Ok(false), |row| row.try_get("is_suspect_ready"))?,
+            jobs: self.claimed(&rows, asked_at)?,
+        })
+    }
+
+    /// Take one suspect, or, if there is none any more, one other job.
+    pub async fn claim_suspect(&self) -> sqlx::Result<Vec<Claimed>> {
+        let asked_at = Clock::instant();
+        let rows = self.take(1, &Place::FIRST, true).await?;
+        self.claimed(&rows, asked_at)
+    }
+
+    async fn take(&self, want: usize, place: &Place, suspect: bool) -> sqlx::Result<Vec<PgRow>> {
         // Claims of a lane take turns: two at once would both see the same room below a cap.
         let mut tx = self.pool.begin_with(lock_of(self.lane)).await?;
         let rows = sqlx::query(include_str!("claim.sql"))
             .bind(self.lane.as_str())
             .bind(want as i64)
-            .bind(cursor.as_str())
+            .bind(place.account_id.as_str())
+            .bind(place.urgency)
+            .bind(place.run_at)
+            .bind(place.id)
             .bind(self.account_max as i64)
             .bind(interval(self.lease))
             .bind(&*self.worker)
             .bind(&*self.kinds)
+            .bind(suspect)
             .fetch_all(&mut *tx)
             .await?;
         tx.commit().await?;
+        Ok(rows)
+    }
 
-        let visited: i64 = rows.first().map_or(Ok(0), |row| row.try_get("visited"))?;
-        let last: Option<String> = rows
-            .first()
-            .map_or(Ok(None), |row| row.try_get("last_account"))?;
-        *cursor = match last {
-            // The smallest text behind the account just visited.
-            Some(account_id) if visited >= want as i64 => account_id + "\u{1}",
-            _ => String::new(),
-        };
+    fn claimed(&self, rows: &[PgRow], asked_at: Instant) -> sqlx::Result<Vec<Claimed>> {
         let holds_until = asked_at + self.lease;
         rows.iter()
             .filter(|row| {
@@ -93,6 +170,7 @@ impl Claimant {
                     version: row.try_get("version")?,
                     payload: row.try_get("payload")?,
                     failures: row.try_get("failures")?,
+                    is_suspect: row.try_get::<i32, _>("crashes")? > 0,
                     claimed_at: asked_at,
                 })
             })

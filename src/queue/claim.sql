@@ -1,56 +1,84 @@
--- $1 lane, $2 how many, $3 cursor, $4 most of one account at once, $5 lease, $6 worker, $7 known kinds
+-- $1 lane, $2 how many, $3 account to begin with and $4, $5, $6 behind which of its jobs, $7 most of one account at
+-- once, $8 lease, $9 worker, $10 known kinds, $11 whether a suspect is to be the first
 with recursive
-running as materialized (
-    select account_id, kind, lane, count(*) as jobs from queue.jobs where state = 'running' group by 1, 2, 3
-),
 -- The known kinds that are neither paused nor full, and the room each has left (null: no cap).
 open_kinds as materialized (
-    select known.kind, control.running_max - coalesce(busy.jobs, 0) as room
-    from unnest($7::text[]) as known (kind)
+    select known.kind, control.running_max - busy.jobs as room
+    from unnest($10::text[]) as known (kind)
     left join queue.controls control on control.scope = 'kind' and control.name = known.kind
-    left join (select kind, sum(jobs) as jobs from running group by kind) busy on busy.kind = known.kind
+    -- Counted for capped kinds only: after many runs the index is long.
+    left join lateral (select count(*) as jobs from queue.jobs
+                       where state = 'running' and kind = known.kind) busy on control.running_max is not null
     where control.paused_at is null
-      and (control.running_max is null or control.running_max > coalesce(busy.jobs, 0))
+      and (control.running_max is null or control.running_max > busy.jobs)
       and not exists (select 1 from queue.controls lane
                       where lane.scope = 'lane' and lane.name = $1 and lane.paused_at is not null)
 ),
--- One account after the other, straight from one index entry to the next account's first.
+known as materialized (select array(select kind from open_kinds) as kinds),
+-- One account after the other, straight from one index entry to the next account's first. The first account
+-- goes on where the last claim ended: what is before that is mostly the dead entries of jobs already done.
 turns as (
-    (select account_id from queue.jobs
-     where state = 'ready' and lane = $1 and account_id >= $3 order by account_id limit 1)
+    (select account_id, case when account_id = $3 then $4 else smallint '-32768' end as urgency,
+            case when account_id = $3 then $5 else '-infinity' end as run_at,
+            case when account_id = $3 then $6 else '00000000-0000-0000-0000-000000000000' end as id
+     from queue.jobs
+     where state = 'ready' and crashes = 0 and lane = $1
+       and (account_id, (- priority), run_at, id) > ($3, $4, $5, $6)
+     order by account_id, (- priority), run_at, id limit 1)
     union all
-    select later.account_id
+    select later.account_id, smallint '-32768', '-infinity', '00000000-0000-0000-0000-000000000000'
     from turns
     cross join lateral (
         select account_id from queue.jobs
-        where state = 'ready' and lane = $1 and account_id > turns.account_id order by account_id limit 1
+        where state = 'ready' and crashes = 0 and lane = $1 and account_id > turns.account_id
+        order by account_id limit 1
     ) later
 ),
 -- Only accounts with something to take: else a paused kind of many accounts keeps every worker walking.
 accounts as materialized (
-    select account_id from turns
-    where exists (select 1 from queue.jobs job
-                  where job.state = 'ready' and job.lane = $1 and job.account_id = turns.account_id
-                    and job.kind in (select kind from open_kinds))
+    select turns.*
+    from turns
+    cross join lateral (
+        select 1 from queue.jobs
+        where state = 'ready' and crashes = 0 and lane = $1 and account_id = turns.account_id
+          and ((- priority), run_at, id) > (turns.urgency, turns.run_at, turns.id)
+          and kind = any((select kinds from known)::text[])
+        limit 1
+    ) waiting
     limit $2
 ),
 share as materialized (select ceil($2::numeric / greatest(count(*), 1))::bigint as jobs from accounts),
+-- A job whose last run ended with its worker: perhaps it was the cause, perhaps it was only there.
+suspect as materialized (
+    select id, kind
+    from queue.jobs job
+    where $11 and state = 'ready' and crashes > 0 and lane = $1 and kind = any((select kinds from known)::text[])
+      and (account_id = ''
+           or $7 > (select count(*) from queue.jobs busy
+                    where busy.state = 'running' and busy.account_id = job.account_id and busy.lane = $1))
+    order by run_at, id
+    limit 1
+    for update skip locked
+),
 candidates as materialized (
+    select id, kind, 0 as place from suspect
+    union all
     select job.id, job.kind, job.place
     from accounts
-    left join (select account_id, sum(jobs) as jobs from running where lane = $1 group by 1) busy using (account_id)
     cross join lateral (
-        select mine.id, mine.kind,
-               row_number() over (order by mine.priority desc, mine.run_at, mine.id) as place
+        select mine.id, mine.kind, row_number() over (order by mine.urgency, mine.run_at, mine.id) as place
         from (
-            select id, kind, priority, run_at from queue.jobs
-            where state = 'ready' and lane = $1 and account_id = accounts.account_id
-              and kind in (select kind from open_kinds)
-            order by priority desc, run_at, id
+            select id, kind, (- priority) as urgency, run_at from queue.jobs
+            where state = 'ready' and crashes = 0 and lane = $1 and account_id = accounts.account_id
+              and ((- priority), run_at, id) > (accounts.urgency, accounts.run_at, accounts.id)
+              and kind = any((select kinds from known)::text[])
+            order by (- priority), run_at, id
             -- The house's own work has no account to be fair to.
-            limit least((select jobs from share),
-                        case when accounts.account_id = '' then $2
-                             else greatest($4 - coalesce(busy.jobs, 0), 0) end)
+            limit case when accounts.account_id = '' then (select jobs from share)
+                       else least((select jobs from share),
+                                  greatest($7 - (select count(*) from queue.jobs
+                                                 where state = 'running' and account_id = accounts.account_id
+                                                   and lane = $1), 0)) end
             for update skip locked
         ) mine
     ) job
@@ -65,15 +93,19 @@ chosen as (
     limit $2
 ),
 claimed as (
-    update queue.jobs job
-    set state = 'running', attempt = job.attempt + 1, lease_token = gen_random_uuid(),
-        lease_until = now() + $5, worker = $6, claimed_at = now(), started_at = null, again = false
-    from chosen
-    where job.id = chosen.id and job.state = 'ready'
-    returning job.id, job.kind, job.key, job.account_id, job.version, job.payload,
-              job.attempt, job.lease_token, job.failures, job.priority, job.run_at
+    -- A suspect's start is written at its gate: only who passed it is charged with the next crash.
+    update queue.jobs
+    set state = 'running', attempt = attempt + 1, lease_token = gen_random_uuid(),
+        lease_until = now() + $8, worker = $9, claimed_at = now(),
+        started_at = case when crashes = 0 then now() end, again = false
+    where id = any(array(select id from chosen))
+    returning id, kind, key, account_id, version, payload, attempt, lease_token, failures, crashes, priority, run_at
 )
-select (select count(*) from accounts) as visited, (select max(account_id) from accounts) as last_account, claimed.*
+select (select count(*) from accounts) as visited, (select max(account_id) from accounts) as last_account,
+       not $11 and exists (select 1 from queue.jobs
+                           where state = 'ready' and crashes > 0 and lane = $1
+                             and kind = any((select kinds from known)::text[])) as is_suspect_ready,
+       claimed.*
 from (select 1) as one
 left join claimed on true
-order by claimed.priority desc, claimed.run_at, claimed.id
+order by claimed.crashes desc, claimed.priority desc, claimed.run_at, claimed.id

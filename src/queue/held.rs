@@ -45,6 +45,10 @@ impl Held {
         self.lock().values().cloned().collect()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Lease>> {
         self.leases
             .lock()

@@ -14,6 +14,7 @@ mod lease;
 pub mod look;
 pub mod operate;
 mod runs;
+mod suspects;
 pub mod timetable;
 pub mod upkeep;
 mod verdict;
@@ -37,6 +38,7 @@ use backend::Fetcher;
 use claim::Claimant;
 use held::Held;
 use runs::Runs;
+use suspects::Suspects;
 
 /// The queue as one worker process uses it.
 pub struct Queue {
@@ -46,6 +48,7 @@ pub struct Queue {
     ack: AckLayer,
     held: Held,
     runs: Runs,
+    suspects: Suspects,
     /// Ends the claiming.
     stop: CancellationToken,
     /// Ends the renewals, the sweeps and the waking, after the last run.
@@ -62,13 +65,13 @@ impl Queue {
         stop: CancellationToken,
     ) -> Queue {
         let settings = &ctx.config.worker;
-        let pool = ctx.pools.work.clone();
+        let pool = ctx.pools.queue.clone();
         let (held, closed, tasks) = (
             Held::default(),
             CancellationToken::new(),
             TaskTracker::new(),
         );
-        let runs = Runs::spawn(pool.clone(), settings.lease);
+        let runs = Runs::spawn(pool.clone());
         tasks.spawn(
             held.clone()
                 .keep_renewed(pool.clone(), settings.lease, closed.clone()),
@@ -95,6 +98,7 @@ impl Queue {
                 backoff_scale: settings.backoff_scale,
             }),
         };
+        let suspects = Suspects::new(held.clone(), settings.lease, ctx.wake.clone());
         Queue {
             ctx: ctx.clone(),
             worker: worker_name(),
@@ -102,6 +106,7 @@ impl Queue {
             ack,
             held,
             runs,
+            suspects,
             stop,
             closed,
             tasks,
@@ -118,7 +123,7 @@ impl Queue {
     pub fn lane(&self, lane: Lane, slots: usize) -> LaneQueue {
         let settings = &self.ctx.config.worker;
         let claimant = Claimant {
-            pool: self.ctx.pools.work.clone(),
+            pool: self.ctx.pools.queue.clone(),
             lane,
             worker: self.worker.clone(),
             lease: settings.lease,
@@ -128,6 +133,7 @@ impl Queue {
         let fetcher = Fetcher {
             claimant,
             slots,
+            suspects: self.suspects.clone(),
             poll_max: settings.poll_max,
             wake: self.ctx.wake.clone(),
             stop: self.stop.clone(),
@@ -152,7 +158,7 @@ impl Queue {
         for lease in self.held.all() {
             lease.lost.cancel();
         }
-        match upkeep::give_back(&self.ctx.pools.work, &self.worker).await {
+        match upkeep::give_back(&self.ctx.pools.queue, &self.worker).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "gave claimed jobs back"),
             Err(error) => tracing::warn!(%error, "cannot give jobs back; their leases run out"),

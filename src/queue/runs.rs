@@ -39,12 +39,12 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub fn spawn(pool: PgPool, lease: Duration) -> Runs {
+    pub fn spawn(pool: PgPool) -> Runs {
         let (starts, start_requests) = mpsc::channel(BATCH_MAX);
         let (endings, end_requests) = mpsc::channel(BATCH_MAX);
         let gate = pool.clone();
         tokio::spawn(serve(start_requests, "start", move |batch| {
-            Box::pin(start_all(gate.clone(), lease, batch))
+            Box::pin(start_all(gate.clone(), batch))
         }));
         tokio::spawn(serve(end_requests, "end", move |batch| {
             Box::pin(end_all(pool.clone(), batch))
@@ -52,7 +52,7 @@ impl Runs {
         Runs { starts, endings }
     }
 
-    /// The start gate: whether this run may begin. Extends the lease.
+    /// The start gate: whether this run may begin.
     pub async fn start(&self, lease: &Lease) -> bool {
         ask(&self.starts, lease, ()).await
     }
@@ -128,26 +128,30 @@ fn refuse(lease: &Lease, write: &'static str) {
     );
 }
 
-async fn start_all(
-    pool: PgPool,
-    lease: Duration,
-    batch: Arc<Vec<(Lease, ())>>,
-) -> sqlx::Result<HashSet<Uuid>> {
+/// Most runs began with their claim, and only whether it still stands is asked; what a suspect does
+/// next is charged to it, so its start is written.
+async fn start_all(pool: PgPool, batch: Arc<Vec<(Lease, ())>>) -> sqlx::Result<HashSet<Uuid>> {
     let (ids, attempts, tokens) = fences(&batch);
     let held: Vec<Uuid> = sqlx::query_scalar(
-        "with asked as (
-             select job.id from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
-             join queue.jobs job on job.id = a.id and job.attempt = a.attempt and job.lease_token = a.token
-             where job.state = 'running' and job.lease_until > now()
-             order by job.id for no key update of job
+        "with asked as materialized (
+             select job.id, job.started_at
+             from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
+             cross join lateral (
+                 select id, started_at from queue.jobs
+                 where id = a.id and attempt = a.attempt and lease_token = a.token and lease_until > now()
+                 offset 0
+             ) job
+         ),
+         begun as (
+             update queue.jobs set started_at = now()
+             where id = any(array(select id from asked where started_at is null)) and lease_token = any($3)
+             returning id
          )
-         update queue.jobs job set started_at = now(), lease_until = now() + $4
-         from asked where job.id = asked.id returning job.id",
+         select id from asked where started_at is not null union all select id from begun",
     )
     .bind(ids)
     .bind(attempts)
     .bind(tokens)
-    .bind(interval(lease))
     .fetch_all(&pool)
     .await?;
     Ok(held.into_iter().collect())

@@ -23,8 +23,13 @@ pub struct Wake {
 
 impl Wake {
     pub fn ring(&self) {
-        self.here.notify_waiters();
+        self.ring_here();
         self.elsewhere.notify_one();
+    }
+
+    /// For what concerns this process alone.
+    pub(super) fn ring_here(&self) {
+        self.here.notify_waiters();
     }
 
     /// Hears every ring from the moment of this call on, not of the first poll.

@@ -47,6 +47,7 @@ impl Service {
         let pools = Pools {
             ingest: pool(10),
             api: pool(5),
+            queue: db::queue_pool(options.clone(), 10, Duration::from_secs(30)),
             work: pool(12),
             console: pool(4),
         };
@@ -58,6 +59,7 @@ impl Service {
         let pools = Pools {
             ingest: db.clone(),
             api: db.clone(),
+            queue: db.clone(),
             work: db.clone(),
             console: db.clone(),
         };
@@ -151,6 +153,7 @@ fn config() -> Config {
         pools: PoolConfig {
             ingest: 10,
             api: 5,
+            queue: 10,
             work: 12,
             console: 4,
             acquire_timeout: Duration::from_secs(5),

@@ -6,7 +6,10 @@ use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use super::{claim::interval, wake::Wake};
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    crash::{self, Moment},
+};
 
 /// A job that took its worker down this often is poison.
 pub const CRASHES_MAX: i32 = 3;
@@ -58,6 +61,9 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
     .bind(BATCH_MAX)
     .execute(pool)
     .await?;
+    if promoted.rows_affected() > 0 {
+        crash::point(Moment::Promoted, "");
+    }
     Ok(promoted.rows_affected())
 }
 
@@ -98,11 +104,15 @@ pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Re
     .bind(interval(lease / 2))
     .execute(conn)
     .await?;
+    if swept.rows_affected() > 0 {
+        crash::point(Moment::Swept, "");
+    }
     Ok(swept.rows_affected())
 }
 
 /// Give claimed jobs back without charging them anything: the process ends.
 pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> {
+    crash::point(Moment::BeforeGivenBack, "");
     let given = sqlx::query(
         "with mine as materialized (
              select id, attempt, account_id, worker, claimed_at, started_at from queue.jobs
@@ -119,5 +129,6 @@ pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> 
     .bind(worker)
     .execute(pool)
     .await?;
+    crash::point(Moment::GivenBack, "");
     Ok(given.rows_affected())
 }

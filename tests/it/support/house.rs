@@ -19,7 +19,7 @@ use super::{
     web::Web,
 };
 
-const PRICE: &str = "price_repx1";
+pub const PRICE: &str = "price_repx1";
 pub const TO_NUMBERS: &str = "IncomingPhoneNumbers";
 
 /// The service with real workers, and a sandbox that shares its clock.

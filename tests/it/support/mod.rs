@@ -2,8 +2,10 @@
 
 pub mod api;
 pub mod cluster;
+pub mod crashes;
 pub mod figures;
 pub mod house;
+pub mod kept;
 pub mod probe;
 pub mod process;
 pub mod proof;

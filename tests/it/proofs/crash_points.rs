@@ -113,7 +113,7 @@ async fn told() -> Chapters {
         let told = story.tell(chapter, None).await;
         chapters.insert(
             chapter,
-            told.unwrap_or_else(|why| panic!("{chapter:?}: {why:?}")),
+            told.unwrap_or_else(|why| panic!("{chapter:?}: {why}")),
         );
     }
     chapters
@@ -163,7 +163,7 @@ impl Plan {
                         break;
                     }
                     Err(untold) => {
-                        self.tell(format!("{chapter:?}, {point}: {untold:?}"));
+                        self.tell(format!("{chapter:?}, {point}: {untold}"));
                         break;
                     }
                 }

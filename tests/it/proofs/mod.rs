@@ -2,4 +2,6 @@
 //! `make test`, at full size in `make soak`.
 
 mod crash_points;
+mod kills;
+mod poison;
 mod restarts;

@@ -12,6 +12,7 @@ pub mod proof;
 pub mod service;
 pub mod source;
 pub mod web;
+pub mod works;
 
 use std::time::{Duration, Instant};
 

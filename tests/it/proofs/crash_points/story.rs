@@ -2,30 +2,23 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::AssertSqlSafe;
 use tollkeeper::{
     clients::twilio::{Twilio, Urls},
     config::TwilioConfig,
     crash::Armed,
     queue::operate::{self, By, Scope},
-    sandbox::{
-        Fault, Mischief, MischiefRule, Provider, Rule, Sandbox, Settings, When,
-        stripe::{SignUp, SignedUp, Status},
-    },
+    sandbox::{Fault, Mischief, MischiefRule, Provider, Rule, When, stripe::Status},
     signature::stripe,
 };
 
 use crate::support::{
-    cluster,
-    crashes::Crashes,
-    house::{PRICE, TO_NUMBERS},
-    kept::Kept,
-    process::Program,
-    web::STRIPE_SECRET,
+    crashes::Crashes, house::TO_NUMBERS, kept::Kept, web::STRIPE_SECRET, works::Works,
 };
 
 /// The chapters in their order; each ends when nothing is left to do.
@@ -70,7 +63,6 @@ pub struct Told {
 }
 
 /// A chapter that did not end as it should.
-#[derive(Debug)]
 pub enum Untold {
     /// Nothing came to the armed point.
     NotPassed,
@@ -78,64 +70,51 @@ pub enum Untold {
     NoEnd(String),
 }
 
+impl fmt::Display for Untold {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Untold::NotPassed => write!(to, "the point was not passed"),
+            Untold::NoEnd(why) => write!(to, "{why}"),
+        }
+    }
+}
+
 pub struct Story {
-    sandbox: Sandbox,
-    db: PgPool,
-    crashes: Crashes,
+    works: Works,
     web: Kept,
-    worker: Kept,
+    crashes: Crashes,
     twilio: Twilio,
     subscription_ref: String,
 }
 
 impl Story {
     pub async fn begin() -> Story {
-        let sandbox = Sandbox::start(Settings::default()).await.unwrap();
-        sandbox.add_price(PRICE, 9700);
+        let crashes = Crashes::new();
+        let works = Works::with(1, |program| {
+            crashes.heeded_by(program.with("NUMBER_RELEASE_GRACE", "300ms"))
+        })
+        .await;
         let taken = Fault::Refuse {
             status: 400,
             code: "21422".into(),
         };
         let first = When::First(1);
         let rule = Rule::on(Provider::Twilio, "POST", TO_NUMBERS, first, taken);
-        sandbox.add_rules(vec![rule]);
-        let options = cluster::fresh_database_options().await;
-        let crashes = Crashes::new();
-        let program = Program::over(&options, &sandbox)
-            .with("JOB_LEASE", "1s")
-            .with("NUMBER_RELEASE_GRACE", "300ms")
-            .with("POOL_INGEST", "4")
-            .with("POOL_WORK", "8");
-        let program = crashes.heeded_by(program);
-        let (web, worker) = (
-            Kept::start(&program, "web"),
-            Kept::start(&program, "worker"),
-        );
-        let db = tollkeeper::db::pool(options, 3, Duration::from_secs(30));
+        works.sandbox.add_rules(vec![rule]);
         let twilio = Twilio::new(&TwilioConfig {
             account_sid: "AC00000000000000000000000000000001".into(),
             auth_tokens: vec!["00000000000000000000000000000002".into()],
-            api_base: sandbox.twilio_base(),
+            api_base: works.sandbox.twilio_base(),
         });
         let story = Story {
-            sandbox,
-            db,
+            web: works.open_for_events().await,
+            works,
             crashes,
-            web,
-            worker,
             twilio,
             subscription_ref: String::new(),
         };
         // Its hour is in a chapter of its own; the real clock may strike in any other.
         story.pause("sweep_provider_resources").await;
-        story
-            .until("both roles are ready", async || {
-                story.web.is_ready().await && story.worker.is_ready().await
-            })
-            .await
-            .unwrap();
-        let url = format!("http://{}/stripe/webhook", story.web.address);
-        story.sandbox.add_webhook(&url, STRIPE_SECRET);
         story.crashes.take_reached();
         story
     }
@@ -178,7 +157,7 @@ impl Story {
     }
 
     async fn sign_up(&mut self) -> Result<(), Untold> {
-        self.subscription_ref = self.subscribes();
+        self.subscription_ref = self.works.sign_up("ann");
         self.send_strange_events().await?;
         self.rest("exists (select 1 from telephony where status = 'active')")
             .await
@@ -187,14 +166,15 @@ impl Story {
     async fn upkeep(&mut self) -> Result<(), Untold> {
         self.twilio.create_account("acct:ann").await.unwrap();
         let mischief = Mischief::Lose;
-        self.sandbox.add_mischief(vec![MischiefRule::new(
+        self.works.sandbox.add_mischief(vec![MischiefRule::new(
             "subscription.updated",
             When::Always,
             mischief,
         )]);
-        self.sandbox
+        self.works
+            .sandbox
             .set_status(&self.subscription_ref, Status::Trialing);
-        self.sandbox.clear_mischief();
+        self.works.sandbox.clear_mischief();
         self.execute(include_str!("upkeep.sql")).await;
         self.resume("sweep_provider_resources").await;
         self.rest(
@@ -211,7 +191,7 @@ impl Story {
     }
 
     async fn cancellation(&mut self) -> Result<(), Untold> {
-        let number = &self.sandbox.numbers()[0];
+        let number = &self.works.sandbox.numbers()[0];
         let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
         self.twilio
             .set_number_urls(&number.account_sid, &number.sid, &elsewhere)
@@ -219,7 +199,8 @@ impl Story {
             .unwrap();
         // It is due at once, and must not begin before she is back.
         self.pause("release_number").await;
-        self.sandbox
+        self.works
+            .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
         self.rest(
             "exists (select 1 from telephony where status = 'suspended')
@@ -230,17 +211,18 @@ impl Story {
     }
 
     async fn comes_back(&mut self) -> Result<(), Untold> {
-        self.subscription_ref = self.subscribes();
+        self.subscription_ref = self.works.sign_up("ann");
         self.rest("exists (select 1 from telephony where status = 'active')")
             .await?;
-        self.worker.signal(libc::SIGTERM);
+        self.works.workers[0].signal(libc::SIGTERM);
         self.resume("release_number").await;
         self.rest("exists (select 1 from queue.finished_jobs where kind = 'release_number')")
             .await
     }
 
     async fn leave(&mut self) -> Result<(), Untold> {
-        self.sandbox
+        self.works
+            .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
         self.rest(
             "exists (select 1 from phone_numbers where status = 'released')
@@ -249,28 +231,13 @@ impl Story {
         .await
     }
 
-    fn subscribes(&self) -> String {
-        let SignedUp {
-            subscription_id, ..
-        } = self
-            .sandbox
-            .sign_up(&SignUp {
-                user_id: "ann".into(),
-                email: "ann@example.com".into(),
-                price_id: PRICE.into(),
-                ..SignUp::default()
-            })
-            .unwrap();
-        subscription_id
-    }
-
     /// One that cannot be read, one about nothing that is known, one about nobody who is known.
     async fn send_strange_events(&self) -> Result<(), Untold> {
         let nobodys = json!({
             "id": "sub_nobodys", "object": "subscription", "customer": "cus_nobody",
             "status": "active", "created": 1_700_000_000, "items": {"data": []},
         });
-        self.sandbox.adopt(nobodys.clone());
+        self.works.sandbox.adopt(nobodys.clone());
         let unknown = json!({
             "id": "sub_unknown", "object": "subscription", "customer": "cus_nobody", "status": "active",
         });
@@ -291,7 +258,7 @@ impl Story {
     /// Whether it was acknowledged.
     async fn post(&self, event: &Value) -> bool {
         let body = event.to_string();
-        let now = self.sandbox.now().timestamp();
+        let now = self.works.sandbox.now().timestamp();
         let answer = reqwest::Client::new()
             .post(format!("http://{}/stripe/webhook", self.web.address))
             .header(
@@ -306,7 +273,7 @@ impl Story {
 
     /// Nothing is on its way, nothing is left to do, and this is true.
     async fn rest(&self, goal: &'static str) -> Result<(), Untold> {
-        self.sandbox.all_delivered().await;
+        self.works.sandbox.all_delivered().await;
         let sql = format!(
             "select ({goal}) and not exists (
                  select 1 from queue.jobs
@@ -315,7 +282,7 @@ impl Story {
         );
         let is_resting = async || {
             let sql = AssertSqlSafe(sql.clone());
-            let found = sqlx::query_scalar(sql).fetch_one(&self.db).await;
+            let found = sqlx::query_scalar(sql).fetch_one(&self.works.db).await;
             found.unwrap_or(None).unwrap_or(false)
         };
         self.until(goal, is_resting).await
@@ -326,7 +293,7 @@ impl Story {
         while !holds().await {
             if Instant::now() > deadline {
                 let jobs: Vec<String> = self.lines("select job::text from queue.jobs job").await;
-                let (web, worker) = (self.web.log(), self.worker.log());
+                let (web, worker) = (self.web.log(), self.works.workers[0].log());
                 let why = format!("still waiting until {what}\n{jobs:#?}\n{web}\n{worker}");
                 return Err(Untold::NoEnd(why));
             }
@@ -336,31 +303,34 @@ impl Story {
     }
 
     async fn pause(&self, kind: &str) {
-        let mut conn = self.db.acquire().await.unwrap();
+        let mut conn = self.works.db.acquire().await.unwrap();
         operate::pause(&mut conn, Scope::Kind, kind, BY)
             .await
             .unwrap();
     }
 
     async fn resume(&self, kind: &str) {
-        let mut conn = self.db.acquire().await.unwrap();
+        let mut conn = self.works.db.acquire().await.unwrap();
         operate::resume(&mut conn, Scope::Kind, kind, BY)
             .await
             .unwrap();
     }
 
     async fn execute(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(&self.db).await.unwrap();
+        sqlx::raw_sql(sql).execute(&self.works.db).await.unwrap();
     }
 
     async fn lines(&self, sql: &'static str) -> Vec<String> {
-        sqlx::query_scalar(sql).fetch_all(&self.db).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_all(&self.works.db)
+            .await
+            .unwrap()
     }
 
     async fn state(&self) -> Vec<String> {
         let mut lines = self.lines(include_str!("state.sql")).await;
-        let mut subaccounts: Vec<String> = self
-            .sandbox
+        let sandbox = &self.works.sandbox;
+        let mut subaccounts: Vec<String> = sandbox
             .subaccounts()
             .iter()
             .map(|account| format!("twilio: {} is {:?}", account.friendly_name, account.status))
@@ -369,16 +339,10 @@ impl Story {
         lines.append(&mut subaccounts);
         lines.push(format!(
             "twilio: {} numbers of {} ever bought",
-            self.sandbox.numbers().len(),
-            self.sandbox.numbers_ever_bought().len()
+            sandbox.numbers().len(),
+            sandbox.numbers_ever_bought().len()
         ));
-        lines.push(format!("stripe: {} events", self.sandbox.events().len()));
+        lines.push(format!("stripe: {} events", sandbox.events().len()));
         lines
-    }
-
-    /// The kinds of webhooks there were.
-    pub async fn webhook_kinds(&self) -> Vec<String> {
-        self.lines("select distinct kind from webhooks where endpoint <> 'poll'")
-            .await
     }
 }

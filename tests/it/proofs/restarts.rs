@@ -15,7 +15,7 @@ use crate::support::{
     works::{AGAIN_WITHIN, Works},
 };
 
-/// As many as one worker runs at a time.
+/// All at once in one worker.
 const JOBS: usize = 8;
 
 #[tokio::test]

@@ -12,6 +12,8 @@ use crate::support::{
 };
 
 const NEIGHBOURS: usize = 100;
+/// Among the first that are claimed, with neighbours before it and behind it.
+const POISON: &str = "tenant-008";
 
 #[tokio::test]
 async fn poison_is_dead_after_three_crashes_and_its_neighbours_wait_no_longer_than_for_one() {
@@ -19,7 +21,7 @@ async fn poison_is_dead_after_three_crashes_and_its_neighbours_wait_no_longer_th
     let works = Works::with(2, |program| crashes.heeded_by(program)).await;
     crashes.arm(&Armed {
         point: "Started reactivate_telephony".into(),
-        account_id: Some("poison".into()),
+        account_id: Some(POISON.into()),
         is_lasting: true,
     });
     let (rounds, mut finished, mut longest) = (size(1, 10), 0, 0.0_f64);
@@ -46,11 +48,11 @@ async fn poison_is_dead_after_three_crashes_and_its_neighbours_wait_no_longer_th
 
 /// How many neighbours finished, and how long the last of them took from its storing, in seconds.
 async fn poisoned(works: &Works) -> (usize, f64) {
-    let named = |name: String| ReactivateTelephony { account_id: name };
-    let mut jobs: Vec<_> = (0..NEIGHBOURS)
-        .map(|nth| named(format!("neighbour-{nth:03}")))
+    let jobs: Vec<_> = (0..=NEIGHBOURS)
+        .map(|nth| ReactivateTelephony {
+            account_id: format!("tenant-{nth:03}"),
+        })
         .collect();
-    jobs.push(named("poison".into()));
     for job in &jobs {
         sqlx::query("insert into accounts (account_id) values ($1) on conflict do nothing")
             .bind(&job.account_id)
@@ -86,7 +88,7 @@ async fn poisoned(works: &Works) -> (usize, f64) {
     assert_eq!(attempts, ["crash", "crash", "crash"], "each is remembered");
     let (finished, longest): (i64, f64) = sqlx::query_as(
         "select count(*), max(extract(epoch from finished_at - created_at))::float8
-         from queue.finished_jobs where account_id like 'neighbour-%'",
+         from queue.finished_jobs where account_id like 'tenant-%'",
     )
     .fetch_one(&works.db)
     .await

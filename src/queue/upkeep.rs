@@ -14,7 +14,8 @@ use crate::{
 /// A job that took its worker down this often is poison.
 pub const CRASHES_MAX: i32 = 3;
 const PROMOTE_EVERY: Duration = Duration::from_millis(100);
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A dead worker's jobs run again within its lease and two seconds, one after the other if need be.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 const BATCH_MAX: i64 = 1000;
 
 /// Run both for ever, in every worker process: a sweep that itself had to wait for a worker could

@@ -32,7 +32,7 @@ pub struct Entry {
 }
 
 pub const TIMETABLE: &[Entry] = &[
-    // Every worker process sweeps each second by itself; this is for the hour when none does.
+    // Every worker process sweeps twice a second by itself; this is for the hour when none does.
     Entry {
         name: "sweep_expired_leases",
         schedule: "0 * * * * *",

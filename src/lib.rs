@@ -5,6 +5,7 @@ pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod crash;
 pub mod db;
 pub mod http;
 pub mod journal;

@@ -19,6 +19,7 @@ use tracing::Span;
 
 use crate::{
     context::Context,
+    crash::{self, Moment},
     queue::{Claimed, Failure, Gate, Lease, Outcome, Queue, Ticket, history},
     work::Work,
 };
@@ -141,7 +142,7 @@ pub async fn run_until(
                         .on_response(())
                         .on_failure(()),
                 )
-                .build(perform)
+                .build(run_one)
         })
     });
     let asked_to_stop = stop.clone();
@@ -182,10 +183,21 @@ struct Performer {
     gate: Gate,
 }
 
-/// One run: through the gate, then the job, unless the lease is lost on the way.
-async fn perform(ticket: Ticket, performer: Data<Performer>) -> Result<Outcome, Failure> {
+async fn run_one(ticket: Ticket, performer: Data<Performer>) -> Result<Outcome, Failure> {
     let claimed: &Claimed = &ticket.claimed;
+    crash::within(
+        &claimed.kind,
+        &claimed.account_id,
+        perform(claimed, &performer),
+    )
+    .await
+}
+
+/// Through the gate, then the job, unless the lease is lost on the way.
+async fn perform(claimed: &Claimed, performer: &Performer) -> Result<Outcome, Failure> {
+    crash::point(Moment::Claimed, "");
     performer.gate.pass(&claimed.lease).await?;
+    crash::point(Moment::Started, "");
     let entry = performer.register.entries.get(claimed.kind.as_str());
     let Some(entry) = entry.filter(|entry| entry.version >= claimed.version) else {
         // A newer program stored it during a deploy, and will be there to run it.

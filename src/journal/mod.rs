@@ -22,8 +22,9 @@ use uuid::Uuid;
 use crate::{
     clients::ClientError,
     context::Context,
+    crash::{self, Moment},
     db::{findings, provider_calls},
-    queue::{Failure, Lease, LeaseLost, Outcome},
+    queue::{Failure, HoldError, Lease, LeaseLost, Outcome},
 };
 
 /// Something that is wanted of a provider once.
@@ -99,6 +100,12 @@ impl Unfinished {
     }
 }
 
+impl From<HoldError> for Unfinished {
+    fn from(error: HoldError) -> Unfinished {
+        Unfinished::Failed(error.into())
+    }
+}
+
 impl From<sqlx::Error> for Unfinished {
     fn from(error: sqlx::Error) -> Unfinished {
         Unfinished::Failed(error.into())
@@ -117,6 +124,7 @@ pub async fn once<E: Effect>(
         match prepare(ctx, lease, effect, absent_at).await? {
             Next::Have(found) => return Ok(found),
             Next::Look(call_id, began_at) => {
+                crash::point(Moment::Planned, E::KIND);
                 let looked = effect.look(ctx).await.map_err(Failure::from)?;
                 if let Some(found) = looked {
                     return record_success(ctx, effect, call_id, found).await;
@@ -162,8 +170,7 @@ async fn prepare<E: Effect>(
         account_id: effect.account_id(),
         request_sha256: &request_sha256,
     };
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await.map_err(Failure::from)?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let permission = effect.permission(ctx, &mut tx).await?;
     provider_calls::plan(&mut tx, identity).await?;
     let Some(call) = provider_calls::lock(&mut tx, E::PROVIDER, E::KIND, &subject).await? else {
@@ -227,6 +234,7 @@ async fn send<E: Effect>(
     call_id: Uuid,
     row: &Row,
 ) -> Result<Option<Found>, Unfinished> {
+    crash::point(Moment::WrittenAhead, E::KIND);
     if !lease.is_held() {
         return Err(Failure::LeaseLost(LeaseLost(lease.job_id)).into());
     }
@@ -235,6 +243,7 @@ async fn send<E: Effect>(
         Ok(found) => return record_success(ctx, effect, call_id, found).await.map(Some),
         Err(error) => error,
     };
+    crash::point(Moment::Answered, E::KIND);
     let answer = answer_of(&error);
     let after = outside::after(row, &answer);
     let text = mask(&error.to_string());
@@ -248,6 +257,7 @@ async fn send<E: Effect>(
         lease.token,
     )
     .await?;
+    crash::point(Moment::Failed, E::KIND);
     metrics::counter!("tollkeeper_provider_failures_total", "kind" => E::KIND).increment(1);
     if !is_ours && lease.is_held() {
         // Another run brought the success meanwhile: the next look at the row finds it.
@@ -296,10 +306,12 @@ async fn record_success<E: Effect>(
     call_id: Uuid,
     found: Found,
 ) -> Result<Found, Unfinished> {
+    crash::point(Moment::Answered, E::KIND);
     let mut tx = ctx.pools.work.begin().await?;
     let recorded = provider_calls::succeed(&mut tx, call_id, &found.ext_ref, &found.answer).await?;
     if recorded {
         tx.commit().await?;
+        crash::point(Moment::Recorded, E::KIND);
         return Ok(found);
     }
     let subject = effect.subject();

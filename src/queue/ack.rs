@@ -14,7 +14,10 @@ use super::{
     runs::{Ending, Runs},
     verdict::{Failure, Outcome},
 };
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    crash::{self, Moment},
+};
 
 /// How long a job waits when its provider asks for patience without saying how much.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +74,10 @@ where
             let ended = run.await;
             if let Some(ending) = ack.ending(&ticket.claimed, ended) {
                 tell(&ticket.claimed, &ending);
+                let (kind, outcome) = (&ticket.claimed.kind, ending.outcome);
+                crash::point(Moment::Ended, format_args!("{outcome} {kind}"));
                 ack.runs.end(&ticket.claimed.lease, ending).await;
+                crash::point(Moment::Acknowledged, format_args!("{outcome} {kind}"));
             }
             drop(entry);
             Ok(())

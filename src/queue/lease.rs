@@ -1,15 +1,19 @@
 //! What a run holds while it works: the right to write, for a limited time.
 
 use std::{
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex},
     time::Instant,
 };
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    crash::{self, Moment},
+};
 
 /// The claim of one run on one job. Every write names it; when it is lost, nothing more is written.
 #[derive(Debug, Clone)]
@@ -46,13 +50,20 @@ impl Lease {
             .expect("the lock is never held across a panic") = until;
     }
 
-    /// The first statement of every transaction in which a run writes: it locks the job's row, so
-    /// that the lease cannot pass to another run before this transaction ends.
+    /// Begin a transaction in which the run may write: the lease cannot pass to another run before it
+    /// ends.
+    pub async fn begin(&self, pool: &PgPool) -> Result<Fenced, HoldError> {
+        let mut tx = pool.begin().await?;
+        self.hold(&mut tx).await?;
+        Ok(Fenced { tx })
+    }
+
+    /// Lock the job's row, which names this run.
     ///
     /// `for key share` is enough: whatever takes a running job away locks its row `for update`
     /// first. And it lets [`super::enqueue`] mark the job to run again: a run that waits for its
     /// account would otherwise lock out the one that has the account and asks for this very job.
-    pub async fn hold(&self, tx: &mut PgConnection) -> Result<(), HoldError> {
+    async fn hold(&self, tx: &mut PgConnection) -> Result<(), HoldError> {
         // The server ends the session of a process that stops or is cut off in here: its locks would keep
         // the sweep away from the job, and everybody from the account.
         let held: Option<i32> = sqlx::query_scalar(
@@ -74,6 +85,38 @@ impl Lease {
                 Err(HoldError::Lost(LeaseLost(self.job_id)))
             }
         }
+    }
+}
+
+/// The only kind of transaction in which a run writes. Dropped, it is rolled back.
+pub struct Fenced {
+    tx: Transaction<'static, Postgres>,
+}
+
+impl Fenced {
+    #[track_caller]
+    pub fn commit(self) -> impl Future<Output = sqlx::Result<()>> {
+        let place = crash::place();
+        async move {
+            crash::point(Moment::BeforeCommit, place);
+            self.tx.commit().await?;
+            crash::point(Moment::Committed, place);
+            Ok(())
+        }
+    }
+}
+
+impl Deref for Fenced {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Fenced {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
     }
 }
 

@@ -28,7 +28,7 @@ use tollkeeper_jobs::{Lane, RetryPolicy};
 pub use backend::{LaneQueue, Ticket};
 pub use claim::Claimed;
 pub use enqueue::{Enqueued, enqueue, enqueue_all};
-pub use lease::{HoldError, Lease, LeaseLost};
+pub use lease::{Fenced, HoldError, Lease, LeaseLost};
 pub use verdict::{Failure, Outcome};
 pub use wake::Wake;
 

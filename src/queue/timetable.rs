@@ -5,7 +5,10 @@ use sqlx::{PgConnection, PgPool, Row};
 use tollkeeper_jobs::timetable::{Entry, due};
 
 use super::{claim::interval, enqueue::enqueue_all};
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    crash::{self, Moment},
+};
 
 /// Store what of one entry has become due since the last look, by the database's clock, in one
 /// transaction. Answers how many ticks were new; another scheduler at the same entry: none.
@@ -61,7 +64,13 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
     .bind(is_ahead)
     .execute(&mut *tx)
     .await?;
+    if new > 0 {
+        crash::point(Moment::BeforeTicked, entry.name);
+    }
     tx.commit().await?;
+    if new > 0 {
+        crash::point(Moment::Ticked, entry.name);
+    }
     Ok(new)
 }
 

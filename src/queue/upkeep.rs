@@ -6,12 +6,16 @@ use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use super::{claim::interval, wake::Wake};
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    crash::{self, Moment},
+};
 
 /// A job that took its worker down this often is poison.
 pub const CRASHES_MAX: i32 = 3;
 const PROMOTE_EVERY: Duration = Duration::from_millis(100);
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A dead worker's jobs run again within its lease and two seconds, one after the other if need be.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 const BATCH_MAX: i64 = 1000;
 
 /// Run both for ever, in every worker process: a sweep that itself had to wait for a worker could
@@ -58,6 +62,9 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
     .bind(BATCH_MAX)
     .execute(pool)
     .await?;
+    if promoted.rows_affected() > 0 {
+        crash::point(Moment::Promoted, "");
+    }
     Ok(promoted.rows_affected())
 }
 
@@ -98,11 +105,15 @@ pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Re
     .bind(interval(lease / 2))
     .execute(conn)
     .await?;
+    if swept.rows_affected() > 0 {
+        crash::point(Moment::Swept, "");
+    }
     Ok(swept.rows_affected())
 }
 
 /// Give claimed jobs back without charging them anything: the process ends.
 pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> {
+    crash::point(Moment::BeforeGivenBack, "");
     let given = sqlx::query(
         "with mine as materialized (
              select id, attempt, account_id, worker, claimed_at, started_at from queue.jobs
@@ -119,5 +130,6 @@ pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> 
     .bind(worker)
     .execute(pool)
     .await?;
+    crash::point(Moment::GivenBack, "");
     Ok(given.rows_affected())
 }

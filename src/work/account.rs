@@ -58,8 +58,7 @@ pub async fn has_news(ctx: &Context, lease: &Lease, account_id: &str) -> Result<
         said.append(&mut ctx.stripe.subscriptions_of(&customer).await?);
     }
 
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let mut news = Vec::new();
     for subscription in said {
         let stored = subscriptions::load(&mut tx, &subscription.id).await?;

@@ -30,8 +30,7 @@ impl Work for HandleStripeEvent {
             Err(error) => return hold_unreadable(ctx, lease, webhook.id, &error).await,
         };
 
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let (state, outcome) = match plan {
             Plan::Do(steps) => {
                 carry_out(&mut tx, &steps).await?;
@@ -126,8 +125,7 @@ async fn hold_unreadable(
     webhook_id: Uuid,
     error: &serde_json::Error,
 ) -> Result<Outcome, Failure> {
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     // Only where: the text of the error may quote the body.
     let detail = json!({ "line": error.line(), "column": error.column() });
     let subject = webhook_id.to_string();

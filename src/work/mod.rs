@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How a job is done. May be run twice, at any time, beside itself: its header says why that is
-/// harmless. Every transaction that writes begins with [`Lease::hold`].
+/// harmless. Every transaction that writes begins with [`Lease::begin`].
 pub trait Work: Job {
     fn run(
         &self,

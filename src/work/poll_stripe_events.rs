@@ -24,8 +24,7 @@ impl Work for PollStripeEvents {
         let mut new = 0;
         // The oldest first, and each in a transaction of its own: what is taken in stays.
         for event in events.iter().rev() {
-            let mut tx = ctx.pools.work.begin().await?;
-            lease.hold(&mut tx).await?;
+            let mut tx = lease.begin(&ctx.pools.work).await?;
             let webhook = NewWebhook {
                 id: Uuid::now_v7(),
                 provider: Provider::Stripe,

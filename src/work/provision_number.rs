@@ -66,8 +66,7 @@ struct Order {
 }
 
 async fn load(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Order, Failure> {
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     let subaccount = subaccounts::load(&mut tx, account_id).await?;
     let number = phone_numbers::included(&mut tx, account_id).await?;
@@ -95,8 +94,7 @@ async fn load(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Order, F
 
 impl Order {
     async fn write_down(&self, ctx: &Context, lease: &Lease) -> Result<(), Unfinished> {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await.map_err(Failure::from)?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         phone_numbers::order(&mut tx, Uuid::now_v7(), &self.account_id).await?;
         tx.commit().await?;
         Ok(())
@@ -133,8 +131,7 @@ impl Order {
             let Some(candidate) = provision_number::choose(&offered, &number.refused, luck) else {
                 continue;
             };
-            let mut tx = ctx.pools.work.begin().await?;
-            lease.hold(&mut tx).await.map_err(Failure::from)?;
+            let mut tx = lease.begin(&ctx.pools.work).await?;
             account::lock(ctx, &mut tx, &self.account_id).await?;
             phone_numbers::choose(&mut tx, number.id, candidate).await?;
             tx.commit().await?;
@@ -163,8 +160,7 @@ impl Order {
             Err(unfinished) => return Err(unfinished),
         };
 
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await.map_err(Failure::from)?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         account::lock(ctx, &mut tx, &self.account_id).await?;
         match bought {
             Some(bought) => {
@@ -231,8 +227,7 @@ impl Order {
             }
             None => return Err(self.gone(ctx, lease, number_ref).await?.into()),
         }
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await.map_err(Failure::from)?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let account = account::lock(ctx, &mut tx, &self.account_id).await?;
         if account
             .standing
@@ -245,8 +240,7 @@ impl Order {
     }
 
     async fn finish(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         account::lock(ctx, &mut tx, &self.account_id).await?;
         telephony::activate(&mut tx, &self.account_id).await?;
         let why = "its telephony is active";
@@ -262,8 +256,7 @@ impl Order {
         lease: &Lease,
         number_ref: &str,
     ) -> Result<Failure, Failure> {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let detail = serde_json::json!({});
         findings::open(
             &mut tx,

@@ -55,8 +55,7 @@ enum Ordered {
 
 /// Write the order down, unless it is not wanted.
 async fn order(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Ordered, Failure> {
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     let Some(telephony) = account.telephony else {
         return Ok(Ordered::Nothing("no telephony was ordered"));
@@ -101,8 +100,7 @@ async fn create(
     };
     let sealed = ctx.keyring.seal(&token, place);
 
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await.map_err(Failure::from)?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     subaccounts::created(&mut tx, account_id, &created.ext_ref, &sealed).await?;
     let account_id = account_id.to_owned();
@@ -143,8 +141,7 @@ async fn activate(
         };
         subaccount_status::set(ctx, lease, &wanted).await?;
     }
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await.map_err(Failure::from)?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     if account
         .telephony
@@ -178,8 +175,7 @@ pub(super) async fn give_up(
         _ => None,
     };
     if let Some(detail) = detail {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         telephony::fail(&mut tx, account_id, &unfinished.to_string()).await?;
         findings::open(
             &mut tx,

@@ -5,6 +5,7 @@ use tollkeeper_jobs::{PruneHistory, prune_history::keep};
 use super::Work;
 use crate::{
     context::Context,
+    crash::{self, Moment},
     db::retention,
     queue::{Failure, Lease, Outcome, history},
 };
@@ -15,8 +16,11 @@ impl Work for PruneHistory {
         let keep = keep(now);
         let mut conn = ctx.pools.work.acquire().await?;
         history::ensure_days(&mut conn, now.date_naive()).await?;
+        crash::point(Moment::Done, "the days ahead are made");
         let pruned = history::prune(&mut conn, keep.finished_from, keep.dead_from).await?;
+        crash::point(Moment::Done, "the old days are dropped");
         let webhooks = retention::forget_webhooks(&mut conn, keep.dead_from).await?;
+        crash::point(Moment::Done, "old webhooks are forgotten");
         if pruned == history::Pruned::default() && webhooks == 0 {
             return Ok(Outcome::Skipped("nothing is old enough".into()));
         }

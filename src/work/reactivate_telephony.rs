@@ -14,8 +14,7 @@ use crate::{
 
 impl Work for ReactivateTelephony {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let account = account::lock(ctx, &mut tx, &self.account_id).await?;
         match reactivate_telephony::decide(account.standing, account.wanted) {
             Plan::Nothing(why) => return Ok(Outcome::Skipped(why.into())),

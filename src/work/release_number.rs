@@ -26,8 +26,7 @@ impl Work for ReleaseNumber {
                 "stripe says something new; that comes first".into(),
             ));
         }
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let account = account::lock(ctx, &mut tx, &self.account_id).await?;
         let number = phone_numbers::load(&mut tx, self.number_id).await?;
         let Some(number) = number.filter(|number| number.account_id == self.account_id) else {
@@ -92,8 +91,7 @@ async fn look_up(
         Some(phone_number) => ctx.twilio.number_of(subaccount_ref, phone_number).await?,
         None => None,
     };
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, &number.account_id).await?;
     // Who returned meanwhile may be buying this very candidate: what was seen is out of date.
     if account.telephony.map(|telephony| telephony.turn) != turn {
@@ -132,8 +130,7 @@ async fn give_back(
     if let Err(unfinished) = journal::once(ctx, lease, &effect).await {
         return unfinished.into_verdict("twilio");
     }
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     phone_numbers::released(&mut tx, number.id).await?;
     tx.commit().await?;
     Ok(Outcome::Done)

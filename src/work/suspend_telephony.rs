@@ -27,8 +27,7 @@ impl Work for SuspendTelephony {
             ));
         }
         let now = ctx.clock.now();
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let account = account::lock(ctx, &mut tx, account_id).await?;
         match suspend_telephony::decide(account.standing, account.wanted, now) {
             Plan::Nothing(why) => return Ok(Outcome::Skipped(why.into())),
@@ -102,8 +101,7 @@ async fn carry_out(
         status: "suspended",
     };
     subaccount_status::set(ctx, lease, &wanted).await?;
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await.map_err(Failure::from)?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     if account
         .telephony

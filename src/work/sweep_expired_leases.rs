@@ -10,8 +10,7 @@ use crate::{
 
 impl Work for SweepExpiredLeases {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let swept = upkeep::sweep_expired(&mut tx, ctx.config.worker.lease).await?;
         tx.commit().await?;
         Ok(if swept == 0 {

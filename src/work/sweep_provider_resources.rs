@@ -256,8 +256,7 @@ impl Sweep {
 
     /// Open what was found, close what holds no longer.
     async fn finish(self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         for finding in &self.findings {
             findings::open(
                 &mut tx,
@@ -294,8 +293,7 @@ impl Sweep {
 /// Ask again for every step that a dead, cancelled or discarded job left undone, in both directions.
 async fn ask_for_what_stands_still(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
     let since = ctx.clock.now() - STUCK_AFTER;
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let mut jobs = Vec::new();
     for subscription_ref in subscriptions::overdue(&mut tx, since, STUCK_MAX).await? {
         jobs.push(NewJob::of(&SyncSubscription { subscription_ref }));

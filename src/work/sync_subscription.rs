@@ -29,8 +29,7 @@ impl Work for SyncSubscription {
             return unresolved(ctx, lease, &said).await;
         };
 
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         accounts::ensure(&mut tx, &owner.account_id, owner.email.as_deref()).await?;
         accounts::lock(&mut tx, &owner.account_id).await?;
         let before = subscriptions::load(&mut tx, &said.id).await?;
@@ -176,8 +175,7 @@ async fn unresolved(
         ));
     }
     if age >= UNRESOLVED_FOR && !said.status.is_terminal() {
-        let mut tx = ctx.pools.work.begin().await?;
-        lease.hold(&mut tx).await?;
+        let mut tx = lease.begin(&ctx.pools.work).await?;
         let detail = json!({ "customer": said.customer.0, "status": said.status.as_str() });
         findings::open(&mut tx, UNRESOLVED, &said.id, "", &detail).await?;
         tx.commit().await?;
@@ -187,8 +185,7 @@ async fn unresolved(
 }
 
 async fn missing(ctx: &Context, lease: &Lease, subject: &str) -> Result<Outcome, Failure> {
-    let mut tx = ctx.pools.work.begin().await?;
-    lease.hold(&mut tx).await?;
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     let stored = subscriptions::load(&mut tx, subject).await?;
     if let Some(stored) = stored {
         let detail = json!({ "status_kept": stored.status });

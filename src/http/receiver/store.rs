@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::HttpConfig,
     context::Context,
+    crash::{self, Moment},
     db::webhooks::{self, NewWebhook, Provider},
     queue::{self, Wake},
 };
@@ -210,7 +211,13 @@ impl Writer {
             .filter_map(|one| one.job.clone())
             .collect();
         queue::enqueue_all(&mut tx, &jobs).await?;
+        for row in &rows {
+            crash::point(Moment::BeforeStored, &row.kind);
+        }
         tx.commit().await?;
+        for row in &rows {
+            crash::point(Moment::Stored, &row.kind);
+        }
         if !jobs.is_empty() {
             self.wake.ring();
         }

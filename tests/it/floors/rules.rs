@@ -11,6 +11,7 @@ pub const FLOORS: [&[&str]; 5] = [
         "clock",
         "config",
         "context",
+        "crash",
         "db",
         "postgres",
         "queue",
@@ -68,7 +69,7 @@ const WALLS: [Wall; 9] = [
     },
     Wall {
         words: &["env::var", "env::var_os", "env::vars", "env::vars_os"],
-        only_in: &["src/config", "src/postgres"],
+        only_in: &["src/config", "src/postgres", "src/crash"],
         why: "settings are read once, in config",
     },
     Wall {

@@ -19,7 +19,7 @@ use super::{
     web::Web,
 };
 
-const PRICE: &str = "price_repx1";
+pub const PRICE: &str = "price_repx1";
 pub const TO_NUMBERS: &str = "IncomingPhoneNumbers";
 
 /// The service with real workers, and a sandbox that shares its clock.
@@ -176,40 +176,14 @@ impl House {
         .unwrap()
     }
 
-    /// Subaccounts there are, subaccounts ever made, numbers held, numbers ever bought.
+    /// See [`held`].
     pub fn held(&self) -> (usize, usize, usize, usize) {
-        let subaccounts = self.sandbox.subaccounts();
-        let open = subaccounts
-            .iter()
-            .filter(|account| format!("{:?}", account.status).to_lowercase() != "closed");
-        (
-            open.count(),
-            subaccounts.len(),
-            self.sandbox.numbers().len(),
-            self.sandbox.numbers_ever_bought().len(),
-        )
+        held(&self.sandbox)
     }
 
-    /// Accounts that were ever given a second subaccount or a second number.
+    /// See [`doubles`].
     pub fn doubles(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .sandbox
-            .subaccounts()
-            .into_iter()
-            .map(|account| account.friendly_name)
-            .collect();
-        let bought = self.sandbox.numbers_ever_bought();
-        names.extend(
-            bought
-                .into_iter()
-                .map(|number| format!("number of {}", number.account_sid)),
-        );
-        names.sort();
-        names
-            .chunk_by(|a, b| a == b)
-            .filter(|same| same.len() > 1)
-            .map(|same| same[0].clone())
-            .collect()
+        doubles(&self.sandbox)
     }
 
     pub fn strike(&self, method: &str, path: &str, when: When, fault: Fault) {
@@ -217,4 +191,39 @@ impl House {
         let rule = Rule::on(twilio, method, path, when, fault);
         self.sandbox.add_rules(vec![rule]);
     }
+}
+
+/// Subaccounts there are, subaccounts ever made, numbers held, numbers ever bought.
+pub fn held(sandbox: &Sandbox) -> (usize, usize, usize, usize) {
+    let subaccounts = sandbox.subaccounts();
+    let open = subaccounts
+        .iter()
+        .filter(|account| format!("{:?}", account.status).to_lowercase() != "closed");
+    (
+        open.count(),
+        subaccounts.len(),
+        sandbox.numbers().len(),
+        sandbox.numbers_ever_bought().len(),
+    )
+}
+
+/// Accounts that were ever given a second subaccount or a second number.
+pub fn doubles(sandbox: &Sandbox) -> Vec<String> {
+    let mut names: Vec<String> = sandbox
+        .subaccounts()
+        .into_iter()
+        .map(|account| account.friendly_name)
+        .collect();
+    let bought = sandbox.numbers_ever_bought();
+    names.extend(
+        bought
+            .into_iter()
+            .map(|number| format!("number of {}", number.account_sid)),
+    );
+    names.sort();
+    names
+        .chunk_by(|a, b| a == b)
+        .filter(|same| same.len() > 1)
+        .map(|same| same[0].clone())
+        .collect()
 }

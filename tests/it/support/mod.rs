@@ -2,14 +2,17 @@
 
 pub mod api;
 pub mod cluster;
+pub mod crashes;
 pub mod figures;
 pub mod house;
+pub mod kept;
 pub mod probe;
 pub mod process;
 pub mod proof;
 pub mod service;
 pub mod source;
 pub mod web;
+pub mod works;
 
 use std::time::{Duration, Instant};
 

@@ -185,8 +185,7 @@ impl Probe {
             Does::Block | Does::BlockThenFail | Does::BlockThenLater(_) | Does::BlockThenWrite => {
                 gate(self.test).acquire().await.unwrap().forget();
                 if matches!(self.does, Does::BlockThenWrite) {
-                    let mut tx = ctx.pools.work.begin().await?;
-                    lease.hold(&mut tx).await?;
+                    let mut tx = lease.begin(&ctx.pools.work).await?;
                     sqlx::query("insert into accounts (account_id) values ($1)")
                         .bind(&self.name)
                         .execute(&mut *tx)

@@ -67,7 +67,11 @@ impl Program {
 
     /// Start a role, `web` or `worker`, on a port of its own.
     pub fn start(&self, role: &str) -> Process {
-        let address = free_address();
+        self.start_at(role, free_address())
+    }
+
+    /// Start a role at an address, where perhaps another process was before it.
+    pub fn start_at(&self, role: &str, address: SocketAddr) -> Process {
         let number = LOGS.fetch_add(1, Ordering::Relaxed);
         let log = std::env::temp_dir().join(format!(
             "tollkeeper-log-{}-{number}.txt",
@@ -154,7 +158,7 @@ impl Drop for Process {
 }
 
 /// A port that nobody listens on just now.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }

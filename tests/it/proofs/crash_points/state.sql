@@ -1,0 +1,28 @@
+select line from (
+    select 1 as part, format('%s: telephony is %s in turn %s', account_id, status, turn) as line from telephony
+    union all
+    select 2, format('%s: a subscription of %s is %s', account_id, tier, status) from subscriptions
+    union all
+    select 3, format('%s: its subaccount is %s', account_id, status) from twilio_subaccounts
+    union all
+    select 4, format('%s: its number is %s', account_id, status) from phone_numbers
+    union all
+    select 5, format('%s webhooks %s are %s', count(*), kind, state) from webhooks group by kind, state
+    union all
+    select 6, format('%s runs of handle_stripe_event ended %s', count(*), state)
+    from queue.finished_jobs where kind = 'handle_stripe_event' group by state
+    union all
+    select 7, format('%s of %s is done', kind, subject) from provider_calls
+    where state = 'done' and kind in ('create_subaccount', 'set_subaccount_status')
+    union all
+    select 7, format('%s %s are done', count(*), kind) from provider_calls
+    where state = 'done' and kind in ('buy_number', 'release_number') group by kind
+    union all
+    select 8, format('the job %s is %s: %s', kind, state, note) from queue.jobs
+    -- Who asked for a release that was not wanted any more: the real clock may have ticked meanwhile.
+    where kind <> 'sweep_provider_resources'
+    union all
+    select 9, format('the finding %s about %s is open', kind, case when kind = 'unreadable_event' then '…' else subject end)
+    from findings where closed_at is null
+) lines
+order by part, line

@@ -1,0 +1,348 @@
+//! The life of one customer, told to the service as processes: every job and every effect is in it.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use tollkeeper::{
+    clients::twilio::{Twilio, Urls},
+    config::TwilioConfig,
+    crash::Armed,
+    queue::operate::{self, By, Scope},
+    sandbox::{Fault, Mischief, MischiefRule, Provider, Rule, When, stripe::Status},
+    signature::stripe,
+};
+
+use crate::support::{
+    crashes::Crashes, house::TO_NUMBERS, kept::Kept, web::STRIPE_SECRET, works::Works,
+};
+
+/// The chapters in their order; each ends when nothing is left to do.
+pub const CHAPTERS: [Chapter; 5] = [
+    Chapter::SignUp,
+    Chapter::Upkeep,
+    Chapter::Cancellation,
+    Chapter::Return,
+    Chapter::Leave,
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Chapter {
+    /// Ann signs up and gets a subaccount and a number.
+    SignUp,
+    /// The timetable is due, an event was lost, Twilio holds a double, a worker has died.
+    Upkeep,
+    /// Her subscription ends: all is suspended.
+    Cancellation,
+    /// She comes back, and so does her number, which points elsewhere now. The worker is restarted.
+    Return,
+    /// She leaves for good: the number goes back.
+    Leave,
+}
+
+/// How long a chapter may take, crash and restart included, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long after its rest an armed point may still be passed.
+const AFTERWARDS: Duration = Duration::from_secs(4);
+const BY: By<'_> = By {
+    who: "a proof",
+    why: "the story goes on in order",
+};
+
+/// A chapter that came to its end.
+#[derive(Clone)]
+pub struct Told {
+    /// The points that were passed.
+    pub reached: BTreeSet<String>,
+    /// How everything stands, as far as a crash may not change it.
+    pub state: Vec<String>,
+}
+
+/// A chapter that did not end as it should.
+pub enum Untold {
+    /// Nothing came to the armed point.
+    NotPassed,
+    /// Still waiting for that, and what the processes said.
+    NoEnd(String),
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Untold::NotPassed => write!(to, "the point was not passed"),
+            Untold::NoEnd(why) => write!(to, "{why}"),
+        }
+    }
+}
+
+pub struct Story {
+    works: Works,
+    web: Kept,
+    crashes: Crashes,
+    twilio: Twilio,
+    subscription_ref: String,
+}
+
+impl Story {
+    pub async fn begin() -> Story {
+        let crashes = Crashes::new();
+        let works = Works::with(1, |program| {
+            crashes.heeded_by(program.with("NUMBER_RELEASE_GRACE", "300ms"))
+        })
+        .await;
+        let taken = Fault::Refuse {
+            status: 400,
+            code: "21422".into(),
+        };
+        let first = When::First(1);
+        let rule = Rule::on(Provider::Twilio, "POST", TO_NUMBERS, first, taken);
+        works.sandbox.add_rules(vec![rule]);
+        let twilio = Twilio::new(&TwilioConfig {
+            account_sid: "AC00000000000000000000000000000001".into(),
+            auth_tokens: vec!["00000000000000000000000000000002".into()],
+            api_base: works.sandbox.twilio_base(),
+        });
+        let story = Story {
+            web: works.open_for_events().await,
+            works,
+            crashes,
+            twilio,
+            subscription_ref: String::new(),
+        };
+        // Its hour is in a chapter of its own; the real clock may strike in any other.
+        story.pause("sweep_provider_resources").await;
+        story.crashes.take_reached();
+        story
+    }
+
+    /// Tell one chapter to its end, and crash on the way where it is asked for.
+    pub async fn tell(&mut self, chapter: Chapter, crash_at: Option<&str>) -> Result<Told, Untold> {
+        if let Some(point) = crash_at {
+            self.crashes.arm(&Armed {
+                point: point.to_owned(),
+                account_id: None,
+                is_lasting: false,
+            });
+        }
+        match chapter {
+            Chapter::SignUp => self.sign_up().await?,
+            Chapter::Upkeep => self.upkeep().await?,
+            Chapter::Cancellation => self.cancellation().await?,
+            Chapter::Return => self.comes_back().await?,
+            Chapter::Leave => self.leave().await?,
+        }
+        if crash_at.is_some() {
+            self.struck().await?;
+            self.rest("true").await?;
+        }
+        Ok(Told {
+            reached: self.crashes.take_reached(),
+            state: self.state().await,
+        })
+    }
+
+    async fn struck(&self) -> Result<(), Untold> {
+        let deadline = Instant::now() + AFTERWARDS;
+        while !self.crashes.has_struck() {
+            if Instant::now() > deadline {
+                return Err(Untold::NotPassed);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    async fn sign_up(&mut self) -> Result<(), Untold> {
+        self.subscription_ref = self.works.sign_up("ann");
+        self.send_strange_events().await?;
+        self.rest("exists (select 1 from telephony where status = 'active')")
+            .await
+    }
+
+    async fn upkeep(&mut self) -> Result<(), Untold> {
+        self.twilio.create_account("acct:ann").await.unwrap();
+        let mischief = Mischief::Lose;
+        self.works.sandbox.add_mischief(vec![MischiefRule::new(
+            "subscription.updated",
+            When::Always,
+            mischief,
+        )]);
+        self.works
+            .sandbox
+            .set_status(&self.subscription_ref, Status::Trialing);
+        self.works.sandbox.clear_mischief();
+        self.execute(include_str!("upkeep.sql")).await;
+        self.resume("sweep_provider_resources").await;
+        self.rest(
+            "(select status from subscriptions where tier is not null) = 'trialing'
+             and (select count(*) from webhooks where received_at < now() - interval '90 days') = 0
+             and to_regclass('queue.finished_jobs_20260101') is null
+             and (select count(distinct kind) from queue.finished_jobs
+                  where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
+                                 'sweep_provider_resources', 'reactivate_telephony')) = 5",
+        )
+        .await?;
+        self.pause("sweep_provider_resources").await;
+        Ok(())
+    }
+
+    async fn cancellation(&mut self) -> Result<(), Untold> {
+        let number = &self.works.sandbox.numbers()[0];
+        let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
+        self.twilio
+            .set_number_urls(&number.account_sid, &number.sid, &elsewhere)
+            .await
+            .unwrap();
+        // It is due at once, and must not begin before she is back.
+        self.pause("release_number").await;
+        self.works
+            .sandbox
+            .set_status(&self.subscription_ref, Status::Canceled);
+        self.rest(
+            "exists (select 1 from telephony where status = 'suspended')
+             and exists (select 1 from twilio_subaccounts where status = 'suspended')
+             and exists (select 1 from queue.jobs where kind = 'release_number' and state = 'ready')",
+        )
+        .await
+    }
+
+    async fn comes_back(&mut self) -> Result<(), Untold> {
+        self.subscription_ref = self.works.sign_up("ann");
+        self.rest("exists (select 1 from telephony where status = 'active')")
+            .await?;
+        self.works.workers[0].signal(libc::SIGTERM);
+        self.resume("release_number").await;
+        self.rest("exists (select 1 from queue.finished_jobs where kind = 'release_number')")
+            .await
+    }
+
+    async fn leave(&mut self) -> Result<(), Untold> {
+        self.works
+            .sandbox
+            .set_status(&self.subscription_ref, Status::Canceled);
+        self.rest(
+            "exists (select 1 from phone_numbers where status = 'released')
+             and exists (select 1 from twilio_subaccounts where status = 'suspended')",
+        )
+        .await
+    }
+
+    /// One that cannot be read, one about nothing that is known, one about nobody who is known.
+    async fn send_strange_events(&self) -> Result<(), Untold> {
+        let nobodys = json!({
+            "id": "sub_nobodys", "object": "subscription", "customer": "cus_nobody",
+            "status": "active", "created": 1_700_000_000, "items": {"data": []},
+        });
+        self.works.sandbox.adopt(nobodys.clone());
+        let unknown = json!({
+            "id": "sub_unknown", "object": "subscription", "customer": "cus_nobody", "status": "active",
+        });
+        for (id, object) in [
+            ("evt_unreadable", json!({"object": "subscription"})),
+            ("evt_unknown", unknown),
+            ("evt_nobodys", nobodys),
+        ] {
+            let event = json!({
+                "id": id, "type": "customer.subscription.updated", "data": {"object": object},
+            });
+            self.until("an event is taken", async || self.post(&event).await)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it was acknowledged.
+    async fn post(&self, event: &Value) -> bool {
+        let body = event.to_string();
+        let now = self.works.sandbox.now().timestamp();
+        let answer = reqwest::Client::new()
+            .post(format!("http://{}/stripe/webhook", self.web.address))
+            .header(
+                "stripe-signature",
+                stripe::sign(STRIPE_SECRET, body.as_bytes(), now),
+            )
+            .body(body)
+            .send()
+            .await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Nothing is on its way, nothing is left to do, and this is true.
+    async fn rest(&self, goal: &'static str) -> Result<(), Untold> {
+        self.works.sandbox.all_delivered().await;
+        let sql = format!(
+            "select ({goal}) and not exists (
+                 select 1 from queue.jobs
+                 where (state in ('ready', 'running') or state = 'waiting' and run_at < now() + interval '1 minute')
+                   and kind not in (select name from queue.controls where scope = 'kind' and paused_at is not null))"
+        );
+        let is_resting = async || {
+            let sql = AssertSqlSafe(sql.clone());
+            let found = sqlx::query_scalar(sql).fetch_one(&self.works.db).await;
+            found.unwrap_or(None).unwrap_or(false)
+        };
+        self.until(goal, is_resting).await
+    }
+
+    async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) -> Result<(), Untold> {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds().await {
+            if Instant::now() > deadline {
+                let jobs: Vec<String> = self.lines("select job::text from queue.jobs job").await;
+                let (web, worker) = (self.web.log(), self.works.workers[0].log());
+                let why = format!("still waiting until {what}\n{jobs:#?}\n{web}\n{worker}");
+                return Err(Untold::NoEnd(why));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    async fn pause(&self, kind: &str) {
+        let mut conn = self.works.db.acquire().await.unwrap();
+        operate::pause(&mut conn, Scope::Kind, kind, BY)
+            .await
+            .unwrap();
+    }
+
+    async fn resume(&self, kind: &str) {
+        let mut conn = self.works.db.acquire().await.unwrap();
+        operate::resume(&mut conn, Scope::Kind, kind, BY)
+            .await
+            .unwrap();
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.works.db).await.unwrap();
+    }
+
+    async fn lines(&self, sql: &'static str) -> Vec<String> {
+        sqlx::query_scalar(sql)
+            .fetch_all(&self.works.db)
+            .await
+            .unwrap()
+    }
+
+    async fn state(&self) -> Vec<String> {
+        let mut lines = self.lines(include_str!("state.sql")).await;
+        let sandbox = &self.works.sandbox;
+        let mut subaccounts: Vec<String> = sandbox
+            .subaccounts()
+            .iter()
+            .map(|account| format!("twilio: {} is {:?}", account.friendly_name, account.status))
+            .collect();
+        subaccounts.sort();
+        lines.append(&mut subaccounts);
+        lines.push(format!(
+            "twilio: {} numbers of {} ever bought",
+            sandbox.numbers().len(),
+            sandbox.numbers_ever_bought().len()
+        ));
+        lines.push(format!("stripe: {} events", sandbox.events().len()));
+        lines
+    }
+}

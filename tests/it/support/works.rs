@@ -1,0 +1,118 @@
+//! The service as processes that are started again whenever they die: a web role and some workers, over
+//! a database and a sandbox of their own.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tollkeeper::{
+    queue,
+    sandbox::{Sandbox, Settings, stripe::SignUp},
+};
+use tollkeeper_jobs::{Job, NewJob};
+
+use super::{cluster, house::PRICE, kept::Kept, process::Program, until, web::STRIPE_SECRET};
+
+/// How long a worker that died keeps its jobs.
+pub const LEASE: Duration = Duration::from_secs(1);
+/// A dead worker's job runs again within this time.
+pub const AGAIN_WITHIN: Duration = Duration::from_secs(3);
+
+pub struct Works {
+    pub sandbox: Sandbox,
+    pub db: PgPool,
+    pub workers: Vec<Kept>,
+    program: Program,
+}
+
+impl Works {
+    /// With so many workers, all of them ready. `arrange` adds settings.
+    pub async fn with(workers: usize, arrange: impl FnOnce(Program) -> Program) -> Works {
+        let sandbox = Sandbox::start(Settings {
+            subaccounts_max: 10_000,
+            ..Settings::default()
+        })
+        .await
+        .unwrap();
+        sandbox.add_price(PRICE, 9700);
+        let options = cluster::fresh_database_options().await;
+        let program = Program::over(&options, &sandbox)
+            .with("JOB_LEASE", &format!("{}ms", LEASE.as_millis()))
+            .with("POOL_INGEST", "4")
+            .with("POOL_WORK", "8");
+        let program = arrange(program);
+        let workers = (0..workers)
+            .map(|_| Kept::start(&program, "worker"))
+            .collect();
+        let db = tollkeeper::db::pool(options, 4, Duration::from_secs(30));
+        let works = Works {
+            sandbox,
+            db,
+            workers,
+            program,
+        };
+        works.ready().await;
+        works
+    }
+
+    /// The web role beside the workers; Stripe's events go there.
+    pub async fn open_for_events(&self) -> Kept {
+        let web = Kept::start(&self.program, "web");
+        until("the web role is ready", async || web.is_ready().await).await;
+        let url = format!("http://{}/stripe/webhook", web.address);
+        self.sandbox.add_webhook(&url, STRIPE_SECRET);
+        web
+    }
+
+    pub async fn ready(&self) {
+        for worker in &self.workers {
+            until("a worker is ready", async || worker.is_ready().await).await;
+        }
+    }
+
+    /// The subscription's id.
+    pub fn sign_up(&self, user: &str) -> String {
+        let signed_up = self
+            .sandbox
+            .sign_up(&SignUp {
+                user_id: user.into(),
+                email: format!("{user}@example.com"),
+                price_id: PRICE.into(),
+                ..SignUp::default()
+            })
+            .unwrap();
+        signed_up.subscription_id
+    }
+
+    pub async fn enqueue<J: Job>(&self, jobs: &[J]) {
+        let jobs: Vec<NewJob> = jobs.iter().map(NewJob::of).collect();
+        let mut tx = self.db.begin().await.unwrap();
+        queue::enqueue_all(&mut tx, &jobs).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// One value from the database.
+    pub async fn value<T>(&self, sql: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(sql).fetch_one(&self.db).await.unwrap()
+    }
+
+    /// Wait until nothing is left to do.
+    pub async fn rest(&self) {
+        self.sandbox.all_delivered().await;
+        until("nothing is left to do", async || {
+            let live = "select count(*) from queue.jobs
+                        where state in ('ready', 'running')
+                           or state = 'waiting' and run_at < now() + interval '1 minute'";
+            self.value::<i64>(live).await == 0
+        })
+        .await;
+    }
+
+    /// Jobs that gave up, and why.
+    pub async fn dead(&self) -> Vec<String> {
+        let dead = "select kind || ': ' || coalesce(note, '') from queue.jobs where state = 'dead'";
+        sqlx::query_scalar(dead).fetch_all(&self.db).await.unwrap()
+    }
+}

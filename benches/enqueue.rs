@@ -11,7 +11,12 @@ use std::{
 
 use sqlx::PgPool;
 use tokio::{task::JoinSet, time::Instant};
-use tollkeeper::queue;
+use tollkeeper::{
+    db::webhooks::{NewWebhook, Provider, State},
+    http::receiver::{Delivery, Store},
+    queue,
+};
+use uuid::Uuid;
 
 use crate::{figures::Goal, noop, plain, rows::Rows, server::Server};
 
@@ -22,13 +27,18 @@ const TIME: Duration = Duration::from_secs(6);
 type Stored = Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send>>;
 
 pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
-    let mut own = Vec::new();
+    let (mut own, mut grouped) = (Vec::new(), Vec::new());
     for _ in 0..rows.rounds {
         let database = server.database("bench_enqueue").await?;
         let inserts = plain::inserts(server, &database).await?;
         let pool = tollkeeper::db::pool(database.options.clone(), TASKS as u32, TIME);
         own.push((
             rate(move |number| in_its_own(pool.clone(), number)).await?,
+            inserts,
+        ));
+        let (store, _) = Store::start(&database.context()?);
+        grouped.push((
+            rate(move |number| in_a_group(store.clone(), number)).await?,
             inserts,
         ));
     }
@@ -38,7 +48,37 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
         own,
         Goal::AtLeast(0.4),
     );
+    rows.ratio(
+        "enqueue_through_the_grouped_writer",
+        "jobs/s",
+        grouped,
+        Goal::AtLeast(1.0),
+    );
     Ok(())
+}
+
+/// As the receiver stores it: with a webhook, in one commit with whatever else has come.
+fn in_a_group(store: Store, number: u64) -> Stored {
+    let webhook = NewWebhook {
+        id: Uuid::now_v7(),
+        provider: Provider::Twilio,
+        event_key: format!("event {number}"),
+        kind: "bench".to_owned(),
+        endpoint: "bench".to_owned(),
+        headers: serde_json::json!({}),
+        body: b"{\"number\": 1}".to_vec(),
+        state: State::Stored,
+    };
+    let delivery = Delivery {
+        webhook,
+        job: Some(noop::of(number + 1_000_000_000, 0)),
+    };
+    Box::pin(async move {
+        let stored = store.put(delivery).await;
+        stored
+            .map(drop)
+            .map_err(|error| sqlx::Error::Protocol(error.to_string()))
+    })
 }
 
 fn in_its_own(pool: PgPool, number: u64) -> Stored {

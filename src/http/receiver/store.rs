@@ -1,18 +1,21 @@
 //! Storing webhooks in groups: one commit for all that arrive within a few milliseconds, so that
 //! throughput is not one disk flush per webhook.
 //!
-//! A caller is answered after the commit that holds its webhook, never before. A group that the
-//! database refuses is stored one by one, so that a row that cannot be stored fails alone.
+//! A caller is answered after the commit that holds its webhook, never before. What arrives while the
+//! database is busy with two groups is the next group: under load groups grow by themselves, and a webhook
+//! that comes alone waits for nobody. A group that the database refuses is stored one by one, so that a row
+//! that cannot be stored fails alone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
+use tokio_util::task::TaskTracker;
 use tollkeeper_jobs::NewJob;
 
 use crate::{
@@ -28,6 +31,8 @@ use crate::{
 const WAITING_MAX: usize = 1024;
 /// Places that Stripe may not take: it repeats for three days, Twilio hardly ever.
 const RESERVE: usize = WAITING_MAX / 4;
+/// One is committed while the next one is written.
+const GROUPS_AT_ONCE: usize = 2;
 
 /// A webhook and the job it leads to.
 #[derive(Debug)]
@@ -125,14 +130,29 @@ struct Writer {
 
 impl Writer {
     async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
-        while let Some(group) = self.gather(&mut waiting).await {
-            metrics::histogram!("tollkeeper_webhook_group_size").record(group.len() as f64);
-            let deliveries: Vec<&Delivery> = group.iter().map(|one| &one.delivery).collect();
-            let outcomes = self.store(&deliveries).await;
-            for (one, outcome) in group.into_iter().zip(outcomes) {
-                // A caller that went away has its webhook stored all the same.
-                let _ = one.answer.send(outcome);
-            }
+        let writer = Arc::new(self);
+        let places = Arc::new(Semaphore::new(GROUPS_AT_ONCE));
+        let groups = TaskTracker::new();
+        while let Ok(place) = places.clone().acquire_owned().await
+            && let Some(group) = writer.gather(&mut waiting).await
+        {
+            let writer = writer.clone();
+            groups.spawn(async move {
+                writer.answer(group).await;
+                drop(place);
+            });
+        }
+        groups.close();
+        groups.wait().await;
+    }
+
+    async fn answer(&self, group: Vec<Waiting>) {
+        metrics::histogram!("tollkeeper_webhook_group_size").record(group.len() as f64);
+        let deliveries: Vec<&Delivery> = group.iter().map(|one| &one.delivery).collect();
+        let outcomes = self.store(&deliveries).await;
+        for (one, outcome) in group.into_iter().zip(outcomes) {
+            // A caller that went away has its webhook stored all the same.
+            let _ = one.answer.send(outcome);
         }
     }
 

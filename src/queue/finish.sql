@@ -57,4 +57,4 @@ postponed as (
                                or held.outcome = 'later' and held.is_by_choice
                                or held.outcome = 'retry' and held.failed >= held.attempts_max))
 )
-select id from held
+select lease_token from held

@@ -91,7 +91,8 @@ async fn serve<T>(
         let batch = Arc::new(batch);
         let held = until_written(&batch, write, &run).await;
         for ((lease, _), answer) in batch.iter().zip(answers) {
-            let is_held = held.contains(&lease.job_id);
+            // By the token: two runs of one job may ask in one batch, and one of them holds it.
+            let is_held = held.contains(&lease.token);
             if !is_held {
                 refuse(lease, write);
             }
@@ -142,7 +143,7 @@ async fn start_all(
              order by job.id for no key update of job
          )
          update queue.jobs job set started_at = now(), lease_until = now() + $4
-         from asked where job.id = asked.id returning job.id",
+         from asked where job.id = asked.id returning job.lease_token",
     )
     .bind(ids)
     .bind(attempts)

@@ -67,8 +67,10 @@ pub struct Pools {
     pub ingest: PgPool,
     /// What apps ask.
     pub api: PgPool,
-    /// The workers': claims, leases and the jobs themselves.
+    /// The workers': claims and the jobs themselves.
     pub work: PgPool,
+    /// What keeps the queue moving: leases are renewed however many runs wait for a connection.
+    pub upkeep: PgPool,
     /// Operators, health checks and metrics.
     pub console: PgPool,
 }

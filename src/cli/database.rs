@@ -122,6 +122,8 @@ impl Database {
             ingest: pool(config.ingest),
             api: pool(config.api),
             work: pool(config.work),
+            // One each: to renew, to sweep, to listen.
+            upkeep: pool(3),
             console: pool(config.console),
         }
     }

@@ -62,25 +62,25 @@ impl Queue {
         stop: CancellationToken,
     ) -> Queue {
         let settings = &ctx.config.worker;
-        let pool = ctx.pools.work.clone();
+        let upkeep = ctx.pools.upkeep.clone();
         let (held, closed, tasks) = (
             Held::default(),
             CancellationToken::new(),
             TaskTracker::new(),
         );
-        let runs = Runs::spawn(pool.clone(), settings.lease);
+        let runs = Runs::spawn(ctx.pools.work.clone(), settings.lease);
         tasks.spawn(
             held.clone()
-                .keep_renewed(pool.clone(), settings.lease, closed.clone()),
+                .keep_renewed(upkeep.clone(), settings.lease, closed.clone()),
         );
         tasks.spawn(upkeep::keep_moving(
-            pool.clone(),
+            upkeep.clone(),
             ctx.clock.clone(),
             settings.lease,
             ctx.wake.clone(),
             closed.clone(),
         ));
-        tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
+        tasks.spawn(ctx.wake.clone().hear_others(upkeep, closed.clone()));
         tasks.spawn(gauges::keep_measured(
             ctx.pools.console.clone(),
             closed.clone(),

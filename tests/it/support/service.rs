@@ -48,6 +48,7 @@ impl Service {
             ingest: pool(10),
             api: pool(5),
             work: pool(12),
+            upkeep: pool(3),
             console: pool(4),
         };
         Service::of(pools, pool(4), change)
@@ -59,6 +60,7 @@ impl Service {
             ingest: db.clone(),
             api: db.clone(),
             work: db.clone(),
+            upkeep: db.clone(),
             console: db.clone(),
         };
         Service::of(pools, db, change)

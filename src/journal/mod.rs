@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     clients::ClientError,
     context::Context,
-    db::{findings, provider_calls},
+    db::{self, findings, provider_calls},
     queue::{Failure, Lease, LeaseLost, Outcome},
 };
 
@@ -296,7 +296,7 @@ async fn record_success<E: Effect>(
     call_id: Uuid,
     found: Found,
 ) -> Result<Found, Unfinished> {
-    let mut tx = ctx.pools.work.begin().await?;
+    let mut tx = db::begin(&ctx.pools.work).await?;
     let recorded = provider_calls::succeed(&mut tx, call_id, &found.ext_ref, &found.answer).await?;
     if recorded {
         tx.commit().await?;

@@ -19,7 +19,10 @@ use crate::{
     clock::Clock,
     config::HttpConfig,
     context::Context,
-    db::webhooks::{self, NewWebhook, Provider},
+    db::{
+        self,
+        webhooks::{self, NewWebhook, Provider},
+    },
     queue::{self, Wake},
 };
 
@@ -201,7 +204,7 @@ impl Writer {
 
     async fn commit(&self, deliveries: &[&Delivery]) -> sqlx::Result<Vec<Stored>> {
         let rows: Vec<&NewWebhook> = deliveries.iter().map(|one| &one.webhook).collect();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = db::begin(&self.pool).await?;
         let new = webhooks::insert_all(&mut tx, &rows, self.clock.now()).await?;
         let is_new = |one: &Delivery| new.contains(&one.webhook.id);
         let jobs: Vec<NewJob> = deliveries

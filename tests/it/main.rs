@@ -23,6 +23,7 @@ mod proofs;
 mod provisioning;
 mod provisioning_api;
 mod queue;
+mod races;
 mod receiver;
 mod recorded;
 mod sandbox;

@@ -11,7 +11,8 @@ held as materialized (
     from told
     join queue.jobs job on job.id = told.id and job.attempt = told.attempt and job.lease_token = told.token
     where job.state = 'running'
-    order by job.id
+    -- As an enqueue locks them: two that meet never lock each other out.
+    order by job.kind, job.key
     for update of job
 ),
 remembered as (

@@ -140,7 +140,7 @@ async fn start_all(
              select job.id from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
              join queue.jobs job on job.id = a.id and job.attempt = a.attempt and job.lease_token = a.token
              where job.state = 'running' and job.lease_until > now()
-             order by job.id for no key update of job
+             order by job.kind, job.key for no key update of job
          )
          update queue.jobs job set started_at = now(), lease_until = now() + $4
          from asked where job.id = asked.id returning job.lease_token",

@@ -1,17 +1,25 @@
 //! What may happen between two statements of the queue: somebody's open transaction, a second run of
 //! the same job, a worker without a free connection.
 
-use std::time::Duration;
+use std::{
+    sync::{LazyLock, Mutex, mpsc},
+    time::Duration,
+};
 
 use tollkeeper::{
     config::Config,
+    db,
     queue::{
         self,
         look::Filter,
         operate::{self, By},
+        timetable::tick,
     },
 };
-use tollkeeper_jobs::{NewJob, ProvisionSubaccount};
+use tollkeeper_jobs::{
+    NewJob, ProvisionSubaccount,
+    timetable::{Entry, Missed},
+};
 use uuid::Uuid;
 
 use crate::support::{
@@ -272,4 +280,116 @@ async fn retrying_all_that_match_goes_on_beside_a_new_request_for_one_of_them() 
         .value("select count(*) from queue.jobs where state = 'ready'")
         .await;
     assert_eq!(ready, 20);
+}
+
+#[tokio::test]
+async fn the_end_of_many_runs_and_a_wish_for_some_of_them_do_not_lock_each_other_out() {
+    let service = Service::new().await;
+    let (test, first) = (Uuid::now_v7(), Uuid::now_v7());
+    // The order of their ids is not the order of their keys.
+    let (b, a) = (
+        Probe::new(test, "b", Does::Block),
+        Probe::new(test, "a", Does::Block),
+    );
+    let jobs = [&b, &a, &Probe::new(first, "first", Does::Block)];
+    for job in jobs {
+        service.enqueue(job).await;
+    }
+    let worker = service.work(probes());
+    until("all run", async || {
+        probe::now(test) + probe::now(first) == 3
+    })
+    .await;
+
+    // One end waits, so that the two behind it are written together.
+    let mut gate = service.db.begin().await.unwrap();
+    sqlx::query("select from queue.jobs where key = 'first' for update")
+        .execute(&mut *gate)
+        .await
+        .unwrap();
+    probe::let_go(first, 1);
+    until_blocked(&service, 1).await;
+    probe::let_go(test, 4);
+    until("both have ended", async || probe::ended(test) == 2).await;
+    // Shorter than the server takes to see a deadlock, which it would end at the cost of either.
+    let wish = service
+        .db
+        .begin_with("begin; set local lock_timeout = '700ms'");
+    let mut wish = wish.await.unwrap();
+    queue::enqueue(&mut wish, &a).await.unwrap();
+    gate.commit().await.unwrap();
+    until_blocked(&service, 1).await;
+    queue::enqueue(&mut wish, &b).await.unwrap();
+    wish.commit().await.unwrap();
+    service.drain().await;
+    worker.stop().await;
+
+    assert_eq!(
+        probe::started(test).len(),
+        4,
+        "each once more, as was wished"
+    );
+}
+
+type Signal = (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+static GO_ON: LazyLock<Signal> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel();
+    (sender, Mutex::new(receiver))
+});
+
+fn stands_still(tick_at: chrono::DateTime<chrono::Utc>) -> NewJob {
+    GO_ON.1.lock().unwrap().recv().unwrap();
+    at_once(tick_at)
+}
+
+fn at_once(tick_at: chrono::DateTime<chrono::Utc>) -> NewJob {
+    NewJob::of(&Probe::new(
+        Uuid::nil(),
+        &tick_at.to_rfc3339(),
+        Does::Nothing,
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_that_stands_still_in_the_middle_silences_no_entry() {
+    let service = Service::new().await;
+    let entry = |job| Entry {
+        name: "test",
+        schedule: "* * * * * *",
+        missed: Missed::All,
+        job,
+    };
+    let clock = &service.ctx.clock;
+    tick(&service.db, clock, &entry(at_once)).await.unwrap();
+    service.ctx.clock.advance(chrono::TimeDelta::seconds(5));
+    // A thread of its own: all of it stands still, as a stopped process does.
+    let (options, its_clock) = (service.db.connect_options(), clock.clone());
+    let stopped = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let pool = db::pool((*options).clone(), 1, Duration::from_secs(5));
+            tick(&pool, &its_clock, &entry(stands_still)).await
+        })
+    });
+    until("it holds the entry", async || {
+        let idle = "select count(*) from pg_stat_activity
+                    where datname = current_database() and state = 'idle in transaction'";
+        service.value::<i64>(idle).await == 1
+    })
+    .await;
+
+    until("another one ticks", async || {
+        tick(&service.db, clock, &entry(at_once)).await.unwrap() > 0
+    })
+    .await;
+    GO_ON.0.send(()).unwrap();
+
+    assert!(stopped.join().unwrap().is_err(), "its session was ended");
+    let doubled: i64 = service
+        .value("select count(*) - count(distinct job_id) from queue.cron_ticks")
+        .await;
+    assert_eq!(doubled, 0);
 }

@@ -107,9 +107,12 @@ pub const UNKNOWN_NUMBER: &str = "unknown_number";
 pub const DOUBLED_NUMBER: &str = "doubled_number";
 pub const RELEASED_NUMBER_KEPT: &str = "released_number_kept";
 pub const NUMBER_MISSING: &str = "number_missing";
+/// A subaccount's token does not open: copied from another row, damaged, or its key is gone. None of
+/// its callbacks is taken in until the right one is back.
+pub const TOKEN_UNREADABLE: &str = "token_unreadable";
 
 /// The findings a whole sweep opens, and closes when they hold no longer.
-pub const FINDINGS: [&str; 8] = [
+pub const FINDINGS: [&str; 9] = [
     UNKNOWN_SUBACCOUNT,
     DOUBLED_SUBACCOUNT,
     SUBACCOUNT_DIFFERS,
@@ -118,6 +121,7 @@ pub const FINDINGS: [&str; 8] = [
     DOUBLED_NUMBER,
     RELEASED_NUMBER_KEPT,
     NUMBER_MISSING,
+    TOKEN_UNREADABLE,
 ];
 
 #[cfg(test)]

@@ -67,8 +67,8 @@ pub struct Pools {
     pub ingest: PgPool,
     /// What apps ask.
     pub api: PgPool,
-    /// The queue's own: claims, start gates, renewals and ends (`db::queue_pool`). Jobs that keep all of
-    /// theirs busy keep no lease from being renewed.
+    /// The queue's own: claims, start gates, renewals and ends (`db::queue_pool`). Leases are renewed
+    /// however many runs wait for a connection.
     pub queue: PgPool,
     /// The jobs'.
     pub work: PgPool,

@@ -123,6 +123,7 @@ impl Database {
             api: pool(config.api),
             queue: db::queue_pool(self.options.clone(), config.queue, config.acquire_timeout),
             work: pool(config.work),
+            // One each: to renew, to sweep, to listen.
             console: pool(config.console),
         }
     }

@@ -69,13 +69,23 @@ async fn is_outside_transaction(conn: &mut PgConnection) -> sqlx::Result<bool> {
     row.try_get(0)
 }
 
+/// Begin a transaction outside of a run. The server ends its session when the process stops or is cut
+/// off in the middle: what it has locked would else stay locked until the network gives up, in hours.
+/// (In a run, its lease sees to that.)
+pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    pool.begin_with("begin; set local idle_in_transaction_session_timeout = '10s'")
+        .await
+}
+
 /// Begin a transaction that sees the rows of one account and nothing else, whatever it asks for.
 pub async fn as_account(
     pool: &PgPool,
     account_id: &str,
 ) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut tx = pool
-        .begin_with("begin; set local role tollkeeper_app")
+        .begin_with(
+            "begin; set local idle_in_transaction_session_timeout = '10s'; set local role tollkeeper_app",
+        )
         .await?;
     sqlx::query("select set_config('app.account_id', $1, true)")
         .bind(account_id)

@@ -23,7 +23,7 @@ use crate::{
     clients::ClientError,
     context::Context,
     crash::{self, Moment},
-    db::{findings, provider_calls},
+    db::{self, findings, provider_calls},
     queue::{Failure, HoldError, Lease, LeaseLost, Outcome},
 };
 
@@ -307,7 +307,7 @@ async fn record_success<E: Effect>(
     found: Found,
 ) -> Result<Found, Unfinished> {
     crash::point(Moment::Answered, E::KIND);
-    let mut tx = ctx.pools.work.begin().await?;
+    let mut tx = db::begin(&ctx.pools.work).await?;
     let recorded = provider_calls::succeed(&mut tx, call_id, &found.ext_ref, &found.answer).await?;
     if recorded {
         tx.commit().await?;

@@ -86,7 +86,7 @@ where
 }
 
 impl Ack {
-    /// None: the run lost its job, and the job's fate is another run's to write.
+    /// None: the run lost its job for certain, and the job's fate is another run's to write.
     fn ending(&self, claimed: &Claimed, ended: Result<Outcome, BoxDynError>) -> Option<Ending> {
         let failure = match ended {
             Ok(Outcome::Done) => return Some(ending("done", None)),
@@ -105,7 +105,13 @@ impl Ack {
         };
         let note = Some(mask(&failure.to_string()));
         Some(match failure {
-            Failure::LeaseLost(_) => return None,
+            Failure::LeaseLost(_) if claimed.lease.lost.is_cancelled() => return None,
+            // It stopped in time, because its lease may have run out. If it has not, the job is given
+            // back: it would else be charged with a crash that was none.
+            Failure::LeaseLost(_) => Ending {
+                later_in: Some(Duration::ZERO),
+                ..ending("later", note)
+            },
             Failure::Stop(_) => ending("stop", note),
             Failure::Wait { after, .. } => {
                 let pause = after.unwrap_or_else(|| PATIENCE.mul_f64(self.backoff_scale));

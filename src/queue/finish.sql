@@ -1,8 +1,11 @@
 -- $1 ids, $2 attempts, $3 tokens, $4 outcomes, $5 notes, $6 run again at, $7 run again in
 with told as (
-    select * from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[])
+    select t.*
+    from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[])
         as t (id, attempt, token, outcome, note, later_at, later_in)
-    order by id
+    cross join lateral (select kind, key from queue.jobs where id = t.id offset 0) job
+    -- As an enqueue locks them: two that meet never lock each other out.
+    order by job.kind, job.key
 ),
 -- Only runs that still hold their job. Whoever is missing here has lost it, and changes nothing. One by one
 -- through the primary key: a join's plan could be one that was good while the table was empty.
@@ -59,4 +62,4 @@ postponed as (
     where job.id = held.id
       and job.id = any(array(select id from held where not is_finished and not is_once_more))
 )
-select id from held
+select lease_token from held

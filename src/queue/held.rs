@@ -55,37 +55,58 @@ impl Held {
             .expect("the lock is never held across a panic")
     }
 
-    /// Renew every held lease three times within its life, until told to stop.
+    /// Renew every held lease three times within its life, until told to stop; soon again what could
+    /// not be renewed.
     pub async fn keep_renewed(self, pool: PgPool, lease: Duration, stop: CancellationToken) {
+        let mut pause = lease / 3;
         while stop
-            .run_until_cancelled(tokio::time::sleep(lease / 3))
+            .run_until_cancelled(tokio::time::sleep(pause))
             .await
             .is_some()
         {
-            if let Err(error) = self.renew(&pool, lease).await {
-                // Until it works again every lease runs towards its end, and no effect begins after.
-                tracing::warn!(%error, "cannot renew leases; trying again");
-            }
+            pause = match self.renew(&pool, lease).await {
+                Ok(0) => lease / 3,
+                Ok(_) => lease / 30,
+                Err(error) => {
+                    // Until it works again every lease runs towards its end, and no effect begins after.
+                    tracing::warn!(%error, "cannot renew leases; trying again");
+                    lease / 30
+                }
+            };
         }
     }
 
-    async fn renew(&self, pool: &PgPool, lease: Duration) -> sqlx::Result<()> {
+    /// Answers how many are still ours and could not be renewed.
+    ///
+    /// A row that somebody else has locked is passed over: an open transaction that asks for one job
+    /// again must not hold up the leases of all the others. Nobody can take that job away meanwhile.
+    async fn renew(&self, pool: &PgPool, lease: Duration) -> sqlx::Result<usize> {
         let batch: Vec<(Lease, ())> = self.all().into_iter().map(|lease| (lease, ())).collect();
         if batch.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let asked_at = Clock::instant();
         let (ids, attempts, tokens) = fences(&batch);
-        // The weakest lock that does: a run in the middle of a transaction must not hold up the rest.
-        let renewed: Vec<Uuid> = sqlx::query_scalar(
-            "with asked as (
-                 select job.id from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
-                 join queue.jobs job on job.id = a.id and job.attempt = a.attempt and job.lease_token = a.token
-                 where job.state = 'running'
-                 order by job.id for no key update of job
+        let ours: Vec<(Uuid, bool)> = sqlx::query_as(
+            "with ours as materialized (
+                 select job.id, job.lease_token
+                 from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
+                 cross join lateral (
+                     select id, lease_token from queue.jobs
+                     where id = a.id and attempt = a.attempt and lease_token = a.token offset 0
+                 ) job
+             ),
+             -- The weakest lock that does: a run in the middle of a transaction of its own is no hindrance.
+             free as (
+                 select id from queue.jobs
+                 where id = any(array(select id from ours)) and lease_token = any(array(select lease_token from ours))
+                 order by id for no key update skip locked
+             ),
+             renewed as (
+                 update queue.jobs set lease_until = now() + $4
+                 where id = any(array(select id from free)) returning id
              )
-             update queue.jobs job set lease_until = now() + $4
-             from asked where job.id = asked.id returning job.lease_token",
+             select ours.lease_token, renewed.id is not null from ours left join renewed using (id)",
         )
         .bind(ids)
         .bind(attempts)
@@ -93,16 +114,21 @@ impl Held {
         .bind(interval(lease))
         .fetch_all(pool)
         .await?;
+        let ours: HashMap<Uuid, bool> = ours.into_iter().collect();
+        let mut passed_over = 0;
         for (lease_held, ()) in &batch {
-            if renewed.contains(&lease_held.token) {
-                lease_held.renewed_until(asked_at + lease);
-            } else if self.lock().contains_key(&lease_held.token) {
+            match ours.get(&lease_held.token) {
+                Some(true) => lease_held.renewed_until(asked_at + lease),
+                Some(false) => passed_over += 1,
                 // Still running here, and no longer ours: stop it before its next effect.
-                lease_held.lost.cancel();
-                metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "renew")
-                    .increment(1);
+                None if self.lock().contains_key(&lease_held.token) => {
+                    lease_held.lost.cancel();
+                    metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "renew")
+                        .increment(1);
+                }
+                None => {}
             }
         }
-        Ok(())
+        Ok(passed_over)
     }
 }

@@ -134,22 +134,37 @@ async fn remove(
     Ok(())
 }
 
-/// How many dead or waiting jobs match: what [`retry_matching`] would run.
+/// The jobs that a filter means to run: of a dead one whose key is under way again none, and of
+/// several dead ones with one key the newest.
+macro_rules! matching {
+    ($rest:literal) => {
+        concat!(
+            "with matching as (
+                 select distinct on (kind, key) id, state, kind, key from queue.jobs job
+                 where state in ('dead', 'waiting')
+                   and ($1::text is null or state = $1) and ($2::text is null or kind = $2)
+                   and ($3::text is null or lane = $3) and ($4::text is null or account_id = $4)
+                   and ($5::text is null or strpos(lower(note), lower($5)) > 0)
+                   and (state = 'waiting'
+                        or not exists (select from queue.jobs live
+                                       where live.kind = job.kind and live.key = job.key and live.state <> 'dead'))
+                 order by kind, key, id desc
+             ) ",
+            $rest
+        )
+    };
+}
+
+/// How many jobs [`retry_matching`] would run.
 pub async fn count_matching(conn: &mut PgConnection, filter: &Filter) -> Result<i64, OperateError> {
-    let jobs = sqlx::query_scalar(
-        "select count(*) from queue.jobs job
-         where state in ('dead', 'waiting')
-           and ($1::text is null or state = $1) and ($2::text is null or kind = $2)
-           and ($3::text is null or lane = $3) and ($4::text is null or account_id = $4)
-           and ($5::text is null or strpos(lower(note), lower($5)) > 0)",
-    )
-    .bind(&filter.state)
-    .bind(&filter.kind)
-    .bind(&filter.lane)
-    .bind(&filter.account_id)
-    .bind(&filter.note)
-    .fetch_one(conn)
-    .await?;
+    let jobs = sqlx::query_scalar(matching!("select count(*) from matching"))
+        .bind(&filter.state)
+        .bind(&filter.kind)
+        .bind(&filter.lane)
+        .bind(&filter.account_id)
+        .bind(&filter.note)
+        .fetch_one(conn)
+        .await?;
     Ok(jobs)
 }
 
@@ -160,24 +175,36 @@ pub async fn retry_matching(
     filter: &Filter,
     by: By<'_>,
 ) -> Result<i64, OperateError> {
+    let mut tries_left = RETRY_TRIES;
+    loop {
+        tries_left -= 1;
+        match retry_matching_once(conn, filter, by).await {
+            Err(OperateError::Database(error)) if tries_left > 0 && is_crossed(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+const RETRY_TRIES: usize = 10;
+
+/// Whether somebody asked for one of the same jobs at this very moment: the next look sees it.
+fn is_crossed(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("23505" | "40001" | "40P01"))
+}
+
+async fn retry_matching_once(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    by: By<'_>,
+) -> Result<i64, OperateError> {
     let mut tx = conn.begin().await?;
-    let retried = sqlx::query(
-        "with matching as (
-             select distinct on (kind, key) id, state, kind, key from queue.jobs
-             where state in ('dead', 'waiting')
-               and ($1::text is null or state = $1) and ($2::text is null or kind = $2)
-               and ($3::text is null or lane = $3) and ($4::text is null or account_id = $4)
-               and ($5::text is null or strpos(lower(note), lower($5)) > 0)
-             order by kind, key, id desc
-         )
-         update queue.jobs job
+    let retried = sqlx::query(matching!(
+        "update queue.jobs job
          set state = 'ready', run_at = now(), failures = 0, crashes = 0
          from matching
-         where job.id = matching.id and job.state = matching.state
-           and (matching.state = 'waiting'
-                or not exists (select 1 from queue.jobs live
-                               where live.kind = matching.kind and live.key = matching.key and live.state <> 'dead'))",
-    )
+         where job.id = matching.id and job.state = matching.state"
+    ))
     .bind(&filter.state)
     .bind(&filter.kind)
     .bind(&filter.lane)
@@ -186,15 +213,8 @@ pub async fn retry_matching(
     .execute(&mut *tx)
     .await?
     .rows_affected() as i64;
-    record(
-        &mut tx,
-        "retry_matching",
-        by,
-        None,
-        json!({ "filter": filter }),
-        retried,
-    )
-    .await?;
+    let target = json!({ "filter": filter });
+    record(&mut tx, "retry_matching", by, None, target, retried).await?;
     tx.commit().await?;
     Ok(retried)
 }

@@ -91,7 +91,8 @@ async fn serve<T>(
         let batch = Arc::new(batch);
         let held = until_written(&batch, write, &run).await;
         for ((lease, _), answer) in batch.iter().zip(answers) {
-            let is_held = held.contains(&lease.job_id);
+            // By the token: two runs of one job may ask in one batch, and one of them holds it.
+            let is_held = held.contains(&lease.token);
             if !is_held {
                 refuse(lease, write);
             }
@@ -134,10 +135,10 @@ async fn start_all(pool: PgPool, batch: Arc<Vec<(Lease, ())>>) -> sqlx::Result<H
     let (ids, attempts, tokens) = fences(&batch);
     let held: Vec<Uuid> = sqlx::query_scalar(
         "with asked as materialized (
-             select job.id, job.started_at
+             select job.id, job.lease_token, job.started_at
              from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
              cross join lateral (
-                 select id, started_at from queue.jobs
+                 select id, lease_token, started_at from queue.jobs
                  where id = a.id and attempt = a.attempt and lease_token = a.token and lease_until > now()
                  offset 0
              ) job
@@ -145,9 +146,9 @@ async fn start_all(pool: PgPool, batch: Arc<Vec<(Lease, ())>>) -> sqlx::Result<H
          begun as (
              update queue.jobs set started_at = now()
              where id = any(array(select id from asked where started_at is null)) and lease_token = any($3)
-             returning id
+             returning lease_token
          )
-         select id from asked where started_at is not null union all select id from begun",
+         select lease_token from asked where started_at is not null union all select lease_token from begun",
     )
     .bind(ids)
     .bind(attempts)

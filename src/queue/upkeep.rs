@@ -117,7 +117,7 @@ pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> 
     let given = sqlx::query(
         "with mine as materialized (
              select id, attempt, account_id, worker, claimed_at, started_at from queue.jobs
-             where state = 'running' and worker = $1 order by id for update
+             where state = 'running' and worker = $1 order by kind, key for update
          ),
          remembered as (
              insert into queue.earlier_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)

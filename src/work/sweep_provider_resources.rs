@@ -12,7 +12,7 @@ use tollkeeper_jobs::{
     provision_subaccount::SubaccountStatus,
     sweep_provider_resources::{
         FINDINGS, NUMBER_MISSING, OnNumber, OnSubaccount, OurNumber, OurSubaccount,
-        SUBACCOUNT_MISSING, decide_on_number, decide_on_subaccount,
+        SUBACCOUNT_MISSING, TOKEN_UNREADABLE, decide_on_number, decide_on_subaccount,
     },
 };
 use uuid::Uuid;
@@ -24,17 +24,20 @@ use crate::{
     db::{
         findings,
         phone_numbers::{self, PhoneNumber},
+        sealed_columns,
         subaccounts::{self, Subaccount},
         subscriptions, telephony,
     },
     journal::{self, Unfinished, twilio::CloseDouble},
     queue::{self, Failure, Lease, Outcome},
+    sealed::Place,
 };
 
 /// Provisioning that moved for the last time so long ago is asked for again.
 const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
 const STUCK_MAX: i64 = 1_000;
 const LISTING_TRIES: usize = 6;
+const TOKENS_AT_ONCE: i64 = 500;
 
 impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -56,6 +59,7 @@ impl Work for SweepProviderResources {
             }
         }
         sweep.look_for_what_is_missing();
+        sweep.look_at_tokens(ctx).await?;
         sweep.finish(ctx, lease).await
     }
 }
@@ -242,6 +246,33 @@ impl Sweep {
         }
         for (sid, account_id) in numbers {
             self.report(NUMBER_MISSING, &sid, &account_id, json!({}));
+        }
+    }
+
+    /// A token that does not open keeps every callback of its subaccount out.
+    async fn look_at_tokens(&mut self, ctx: &Context) -> Result<(), Failure> {
+        let mut after = String::new();
+        loop {
+            let mut conn = ctx.pools.work.acquire().await?;
+            let tokens =
+                sealed_columns::subaccount_tokens(&mut conn, &after, TOKENS_AT_ONCE).await?;
+            drop(conn);
+            let Some(last) = tokens.last() else {
+                return Ok(());
+            };
+            after = last.account_id.clone();
+            for token in &tokens {
+                let place = Place::subaccount_token(&token.account_id);
+                if let Err(error) = ctx.keyring.open(&token.sealed, place) {
+                    let detail = json!({ "why": error.to_string() });
+                    self.report(
+                        TOKEN_UNREADABLE,
+                        &token.account_id,
+                        &token.account_id,
+                        detail,
+                    );
+                }
+            }
         }
     }
 

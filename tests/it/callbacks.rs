@@ -292,7 +292,7 @@ async fn a_get_is_signed_by_its_url() {
         .header("x-twilio-signature", &header);
     assert_eq!(changed.send().await.unwrap().status(), 403);
     let key: String = web.service.value("select event_key from webhooks").await;
-    assert_eq!(key, format!("call_status:{CALL}:busy:none:none"));
+    assert_eq!(key, format!("{MASTER}:call_status:{CALL}:busy:none:none"));
 }
 
 #[tokio::test]

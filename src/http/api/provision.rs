@@ -120,8 +120,13 @@ impl Shared {
     ) -> sqlx::Result<()> {
         let account_id = account.as_str();
         let owned = || account_id.to_owned();
+        telephony_orders::ensure_account(tx, account_id, email).await?;
+        if let Some(email) = email {
+            telephony_orders::set_first_email(tx, account_id, email).await?;
+        }
+        telephony_orders::order(tx, account_id, area_code).await?;
         // One of them finds something to do: telephony that was suspended comes back as it was. The
-        // jobs first: a running one locks its row before the account's, and so do we.
+        // jobs last: whoever asks for work on an account has locked the account before.
         let jobs = [
             NewJob::of(&ProvisionSubaccount {
                 account_id: owned(),
@@ -131,11 +136,6 @@ impl Shared {
             }),
         ];
         queue::enqueue_all(tx, &jobs).await?;
-        telephony_orders::ensure_account(tx, account_id, email).await?;
-        if let Some(email) = email {
-            telephony_orders::set_first_email(tx, account_id, email).await?;
-        }
-        telephony_orders::order(tx, account_id, area_code).await?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The first argument of every API operation: nothing else of a request is read before it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -13,11 +13,15 @@ use crate::http::problem::Problem;
 
 const SCHEME: &str = "key_or_token";
 const USER_HEADER: &str = "x-user-id";
+const USER_PARAMETER: &str = "userId";
 
 /// Who asks, and the user named in the `X-User-Id` header.
 pub struct Caller {
     principal: Principal,
     named_by_header: Option<String>,
+    /// One header or parameter twice, with two users: whoever reads the first and whoever reads the
+    /// last would not mean the same one.
+    is_ambiguous: bool,
 }
 
 impl Caller {
@@ -35,12 +39,11 @@ impl Caller {
         self.require(scope)?;
         let named = named.filter(|text| !text.is_empty());
         let by_header = self.named_by_header.as_deref();
-        if let (Some(one), Some(other)) = (named, by_header)
-            && one != other
-        {
+        let differ = |(one, other)| one != other;
+        if self.is_ambiguous || named.zip(by_header).is_some_and(differ) {
             return Err(Problem::bad_request(
                 "CONFLICTING_USER_IDS",
-                "The request and its X-User-Id header name different users",
+                "The request names different users",
             ));
         }
         let named = named.or(by_header);
@@ -125,6 +128,7 @@ impl<'a> ApiExtractor<'a> for Caller {
         Ok(Caller {
             principal,
             named_by_header: user_header(request)?,
+            is_ambiguous: names_two_users(request),
         })
     }
 }
@@ -137,6 +141,15 @@ fn user_header(request: &Request) -> Result<Option<String>, Problem> {
         Problem::bad_request("INVALID_USER_ID", "The X-User-Id header is not UTF-8")
     })?;
     Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn names_two_users(request: &Request) -> bool {
+    let headers: BTreeSet<_> = request.headers().get_all(USER_HEADER).iter().collect();
+    let query = request.uri().query().unwrap_or_default();
+    let parameters: BTreeSet<_> = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == USER_PARAMETER)
+        .collect();
+    headers.len() > 1 || parameters.len() > 1
 }
 
 #[cfg(test)]
@@ -163,6 +176,7 @@ mod tests {
         let caller = Caller {
             principal,
             named_by_header,
+            is_ambiguous: false,
         };
         let missing = || Problem::bad_request("MISSING_PARAMETER", "userId is required");
 

@@ -48,7 +48,13 @@ impl Receiver {
     }
 }
 
-/// Every URL that a provider calls.
+/// Every path that a provider calls, in the form of the router. There is no other.
+pub fn paths() -> impl Iterator<Item = String> {
+    let stripe = stripe::PATHS.into_iter().map(str::to_owned);
+    stripe.chain(twilio::paths()).chain(voipms::paths())
+}
+
+/// An endpoint at each of them.
 pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
     let route = stripe::routes(route, receiver);
     let route = twilio::routes(route, receiver);

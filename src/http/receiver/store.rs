@@ -23,7 +23,10 @@ use crate::{
     config::HttpConfig,
     context::Context,
     crash::{self, Moment},
-    db::webhooks::{self, NewWebhook, Provider},
+    db::{
+        self,
+        webhooks::{self, NewWebhook, Provider},
+    },
     queue::{self, Wake},
 };
 
@@ -222,7 +225,7 @@ impl Writer {
 
     async fn commit(&self, deliveries: &[&Delivery]) -> sqlx::Result<Vec<Stored>> {
         let rows: Vec<&NewWebhook> = deliveries.iter().map(|one| &one.webhook).collect();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = db::begin(&self.pool).await?;
         let new = webhooks::insert_all(&mut tx, &rows, self.clock.now()).await?;
         let is_new = |one: &Delivery| new.contains(&one.webhook.id);
         let jobs: Vec<NewJob> = deliveries

@@ -39,6 +39,11 @@ pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
     })
 }
 
+/// Each path, in the form of the router.
+pub fn paths() -> impl Iterator<Item = String> {
+    urls::all().map(|(path, _)| path)
+}
+
 struct Called {
     receiver: Arc<Receiver>,
     address: Address,
@@ -154,6 +159,9 @@ fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebho
         digest.update(&incoming.body);
         format!("sha256:{}", hex::encode(digest.finalize()))
     });
+    // Each account's own: whoever signs as one account must not be able to fill the place of another
+    // one's callback, which would then be answered as a copy, and lost.
+    let event_key = format!("{account_sid}:{event_key}");
     NewWebhook {
         id: Uuid::now_v7(),
         provider: Provider::Twilio,

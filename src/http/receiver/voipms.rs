@@ -23,15 +23,17 @@ const PATHS: [&str; 2] = ["/api/phone/webhooks/voipms/sms", "/webhooks/voipms/sm
 
 /// VoIP.ms' part of the routes.
 pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
-    PATHS.into_iter().fold(route, |route, path| {
+    paths().fold(route, |route, path| {
         let endpoint = Arc::new(Message(receiver.clone()));
-        route
-            .at(path, get(endpoint.clone()).post(endpoint.clone()))
-            .at(
-                format!("{path}/:token"),
-                get(endpoint.clone()).post(endpoint),
-            )
+        route.at(path, get(endpoint.clone()).post(endpoint))
     })
+}
+
+/// Each path, in the form of the router.
+pub fn paths() -> impl Iterator<Item = String> {
+    PATHS
+        .into_iter()
+        .flat_map(|path| [path.to_owned(), format!("{path}/:token")])
 }
 
 /// The path up to where the token begins.

@@ -1,7 +1,10 @@
 //! The promises of the service, each with a test that would fail without it and a figure: short in
 //! `make test`, at full size in `make soak`.
 
+mod ciphertexts;
 mod crash_points;
+mod isolation;
 mod kills;
 mod poison;
 mod restarts;
+mod row_security;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tollkeeper::{
     context::Context,
-    queue::{Failure, Lease, Outcome},
+    queue::{Failure, Lease, LeaseLost, Outcome},
     work::Work,
     worker::Register,
 };
@@ -37,6 +37,10 @@ pub enum Does {
         times: usize,
     },
     Wait {
+        times: usize,
+    },
+    /// Ends as a run does whose own clock says that its lease may have run out.
+    LoseTrack {
         times: usize,
     },
     Later(DateTime<Utc>),
@@ -180,6 +184,9 @@ impl Probe {
                 after: Some(Duration::from_millis(1)),
                 why: "asked for patience".into(),
             }),
+            Does::LoseTrack { times } if runs <= *times => {
+                Err(Failure::LeaseLost(LeaseLost(lease.job_id)))
+            }
             Does::Later(at) if ctx.clock.now() < *at => Ok(Outcome::Later(*at, "not yet".into())),
             Does::Stop => Err(Failure::Stop("no use".into())),
             Does::Block | Does::BlockThenFail | Does::BlockThenLater(_) | Does::BlockThenWrite => {

@@ -56,12 +56,16 @@ impl Web {
 
     /// Over a service that is there already.
     pub fn over(service: Service) -> Web {
+        Web::told(service, options())
+    }
+
+    pub fn told(service: Service, options: Options) -> Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let ended = tokio::spawn(http::serve(
             service.ctx.clone(),
-            options(),
+            options,
             listener,
             stop.clone(),
         ));

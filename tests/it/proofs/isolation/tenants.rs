@@ -1,0 +1,214 @@
+//! Two tenants with rows in every table, and pictures of what is stored of each.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, PgPool};
+use tollkeeper::{http::api::Options, sealed::Place};
+
+use crate::support::{
+    api::JWT_SECRET,
+    service::Service,
+    web::{self, Web},
+};
+
+pub struct Tenant {
+    /// Stands in every text of the tenant's rows.
+    pub id: &'static str,
+    pub number: &'static str,
+    pub subaccount: &'static str,
+    /// What Twilio signs this subaccount's callbacks with.
+    pub token: &'static str,
+}
+
+pub const TENANTS: [Tenant; 2] = [
+    Tenant {
+        id: "tenant-ann-7f3a",
+        number: "+14155550100",
+        subaccount: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        token: "the-token-of-ann",
+    },
+    Tenant {
+        id: "tenant-bob-91c2",
+        number: "+16465550101",
+        subaccount: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        token: "the-token-of-bob",
+    },
+];
+
+/// A digest of the rows of every owner (nobody's under an empty name) in every table.
+pub type Picture = BTreeMap<(String, String), String>;
+
+impl Tenant {
+    /// What of this tenant stands in the text.
+    pub fn trace_in(&self, text: &str) -> Option<&'static str> {
+        [self.id, self.number, self.subaccount, self.token]
+            .into_iter()
+            .find(|marker| text.contains(marker))
+    }
+}
+
+/// The web role over both tenants; orders are answered at once.
+pub async fn house() -> Web {
+    let service = Service::with(|config| {
+        config.jwt.secret = Some(JWT_SECRET.to_owned().into());
+        config.voipms.callback_tokens = vec![VOIPMS_TOKEN.into()];
+        config.http.store_deadline = Duration::from_secs(30);
+    })
+    .await;
+    let options = Options {
+        provision_wait: Duration::ZERO,
+        ..web::options()
+    };
+    let web = Web::told(service, options);
+    for tenant in &TENANTS {
+        furnish(&web.service, tenant).await;
+    }
+    for table in tables_of_accounts(&web.service.db).await {
+        for tenant in &TENANTS {
+            let sql = format!("select count(*) from {table} where account_id = $1");
+            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+                .bind(tenant.id)
+                .fetch_one(&web.service.db)
+                .await
+                .unwrap();
+            assert!(
+                rows > 0,
+                "give {} rows in {table}: here, in `furnish`",
+                tenant.id
+            );
+        }
+    }
+    web
+}
+
+pub const VOIPMS_TOKEN: &str = "9f1c_SECRET_PATH_TOKEN";
+
+/// A subscriber with everything: a subaccount, an active number, jobs, history, findings.
+pub async fn furnish(service: &Service, tenant: &Tenant) {
+    let place = Place::subaccount_token(tenant.id);
+    let token = service
+        .ctx
+        .keyring
+        .seal(&SecretString::from(tenant.token), place);
+    let rows = [
+        "insert into accounts (account_id, email) values ($1, $1 || '@example.com') on conflict do nothing",
+        "insert into stripe_customers (customer_ref, account_id) values ('cus_' || $1, $1) on conflict do nothing",
+        "insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, created_at, synced_at)
+         values ('sub_' || $1, $1, 'cus_' || $1, 'active', 'repx1', now(), now()) on conflict do nothing",
+        "insert into findings (id, kind, subject, account_id, detail)
+         values (gen_random_uuid(), 'test', $1, $1, '{}') on conflict do nothing",
+        "insert into provider_calls (id, provider, kind, subject, account_id, state, request_sha256)
+         values (gen_random_uuid(), 'twilio', 'test', $1, $1, 'done', '') on conflict do nothing",
+        "insert into telephony (account_id, status, why) values ($1, 'active', $1)",
+        "insert into twilio_subaccounts (account_id, subaccount_ref, friendly_name, status, auth_token_sealed)
+         values ($1, $2, $1, 'active', $4)",
+        "insert into phone_numbers (id, account_id, status, phone_number, number_ref, friendly_name, purchased_at)
+         values (gen_random_uuid(), $1, 'active', $3, 'PN' || $1, $1, now())",
+        "insert into queue.jobs (id, kind, key, account_id, lane, state, run_at, attempts_max, version, payload)
+         values (gen_random_uuid(), 'release_number', $1, $1, 'money', 'waiting', now() + interval '1 year', 9, 1, '{}')
+         on conflict do nothing",
+        "insert into queue.finished_jobs (id, kind, key, account_id, lane, priority, state, run_at, attempts_max, failures,
+                                          crashes, attempt, version, payload, created_at, finished_at)
+         select gen_random_uuid(), 'test', $1, $1, 'money', 0, 'done', now(), 9, 0, 0, 1, 1, '{}', now(), now()
+         where not exists (select from queue.finished_jobs where account_id = $1)",
+        "insert into queue.job_attempts (job_id, attempt, account_id, started_at, finished_at, outcome)
+         select gen_random_uuid(), 1, $1, now(), now(), 'done'
+         where not exists (select from queue.job_attempts where account_id = $1)",
+    ];
+    for sql in rows {
+        // Every parameter is used, so that each statement takes all of them.
+        let sql = format!("with given as (select $1::text, $2::text, $3::text, $4::text) {sql}");
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(tenant.id)
+            .bind(tenant.subaccount)
+            .bind(tenant.number)
+            .bind(&token)
+            .execute(&service.db)
+            .await
+            .unwrap();
+    }
+}
+
+/// Take away what `furnish` gave of telephony, so that an order has something to do.
+pub async fn strip(service: &Service, tenant: &Tenant) {
+    for sql in [
+        "delete from phone_numbers where account_id = $1",
+        "delete from twilio_subaccounts where account_id = $1",
+        "delete from telephony where account_id = $1",
+        "delete from queue.jobs where account_id = $1 and kind <> 'release_number'",
+    ] {
+        sqlx::query(sql)
+            .bind(tenant.id)
+            .execute(&service.db)
+            .await
+            .unwrap();
+    }
+}
+
+/// Every table with an `account_id`; of a partitioned one the whole.
+pub async fn tables_of_accounts(db: &PgPool) -> Vec<String> {
+    tables(db, true).await
+}
+
+async fn tables(db: &PgPool, have_account: bool) -> Vec<String> {
+    sqlx::query_scalar(
+        "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind in ('r', 'p') and not c.relispartition
+           and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_temp%'
+           and $1 = exists (select from pg_attribute a where a.attrelid = c.oid
+                            and a.attname = 'account_id' and not a.attisdropped)
+         order by 1",
+    )
+    .bind(have_account)
+    .fetch_all(db)
+    .await
+    .unwrap()
+}
+
+/// How to look at everything that is stored at once.
+pub struct Camera {
+    sql: String,
+}
+
+impl Camera {
+    /// Keys apart: that one was used is written down, whoever asked.
+    pub async fn new(db: &PgPool) -> Camera {
+        let owned = tables(db, true).await.into_iter().map(|table| {
+            let digest = DIGEST;
+            format!("select '{table}', account_id, {digest} from {table} r group by account_id")
+        });
+        let unowned = tables(db, false)
+            .await
+            .into_iter()
+            .filter(|table| table != "api_keys");
+        let unowned = unowned.map(|table| format!("select '{table}', '', {DIGEST} from {table} r"));
+        let all: Vec<String> = owned.chain(unowned).collect();
+        Camera {
+            sql: all.join(" union all "),
+        }
+    }
+
+    pub async fn picture(&self, db: &PgPool) -> Picture {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(AssertSqlSafe(self.sql.clone()))
+            .fetch_all(db)
+            .await
+            .unwrap();
+        let keyed = rows
+            .into_iter()
+            .map(|(table, owner, digest)| ((owner, table), digest));
+        keyed.collect()
+    }
+}
+
+const DIGEST: &str = "coalesce(md5(string_agg(r::text, '|' order by r::text)), '')";
+
+/// Whose rows differ, and in which tables.
+pub fn changed(before: &Picture, after: &Picture) -> BTreeSet<(String, String)> {
+    let places = before.keys().chain(after.keys());
+    let differ = places.filter(|place| before.get(*place) != after.get(*place));
+    differ.cloned().collect()
+}

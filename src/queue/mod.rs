@@ -83,7 +83,7 @@ impl Queue {
             ctx.wake.clone(),
             closed.clone(),
         ));
-        tasks.spawn(ctx.wake.clone().hear_others(upkeep, closed.clone()));
+        tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
         tasks.spawn(gauges::keep_measured(
             ctx.pools.console.clone(),
             closed.clone(),

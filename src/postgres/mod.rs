@@ -17,9 +17,9 @@ use std::{
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
-pub use binaries::Binaries;
-pub use folder::make_data_dir;
+pub use binaries::{Binaries, find as find_binaries};
 use folder::{Folder, Lock};
+pub use folder::{Owner, make_data_dir};
 use server::{Server, State};
 
 use crate::db::databases;

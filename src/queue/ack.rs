@@ -99,7 +99,13 @@ impl Ack {
         };
         let note = Some(mask(&failure.to_string()));
         Some(match failure {
-            Failure::LeaseLost(_) => return None,
+            Failure::LeaseLost(_) if claimed.lease.lost.is_cancelled() => return None,
+            // Only by this process' own clock: Postgres was away for so long. If nobody has taken the
+            // job since, it goes on at once; left alone it would be taken back as a crash.
+            Failure::LeaseLost(_) => Ending {
+                later_in: Some(self.ahead()),
+                ..ending("later", note)
+            },
             Failure::Stop(_) => ending("stop", note),
             Failure::Wait { after, .. } => {
                 let pause = after.unwrap_or_else(|| PATIENCE.mul_f64(self.backoff_scale));

@@ -10,8 +10,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{claim::interval, lease::Lease, runs::fences};
-use crate::clock::Clock;
+use super::{claim::interval, contact::is_too_late, lease::Lease, runs::fences};
+use crate::{clock::Clock, context::Context};
+
+/// After a renewal that failed: the leases run on.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Every run enters itself while it works; only entered runs are renewed, so a run that hangs up,
 /// panics or is given up stops holding its job.
@@ -52,13 +55,25 @@ impl Held {
     }
 
     /// Renew every held lease three times within its life, until told to stop.
-    pub async fn keep_renewed(self, pool: PgPool, lease: Duration, stop: CancellationToken) {
+    pub async fn keep_renewed(self, ctx: Context, stop: CancellationToken) {
+        let lease = ctx.config.worker.lease;
+        let every = lease / 3;
+        let mut pause = every;
         while stop
-            .run_until_cancelled(tokio::time::sleep(lease / 3))
+            .run_until_cancelled(tokio::time::sleep(pause))
             .await
             .is_some()
         {
-            if let Err(error) = self.renew(&pool, lease).await {
+            let asked_at = Clock::instant();
+            let renewed = self.renew(&ctx.pools.work, lease).await;
+            let took = asked_at.elapsed();
+            // One that was kept waiting is committed with an end that is near or past: the next at once.
+            pause = every.saturating_sub(took);
+            if renewed.is_err() || is_too_late(took, lease) {
+                ctx.contact.lost();
+            }
+            if let Err(error) = renewed {
+                pause = every.min(AGAIN_AFTER);
                 // Until it works again every lease runs towards its end, and no effect begins after.
                 tracing::warn!(%error, "cannot renew leases; trying again");
             }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use super::{claim::interval, wake::Wake};
-use crate::clock::Clock;
+use super::{
+    claim::interval,
+    contact::{grace, is_too_late},
+};
+use crate::{clock::Clock, context::Context};
 
 /// A job that took its worker down this often is poison.
 pub const CRASHES_MAX: i32 = 3;
@@ -16,33 +19,45 @@ const BATCH_MAX: i64 = 1000;
 
 /// Run both for ever, in every worker process: a sweep that itself had to wait for a worker could
 /// not free the slots of dead ones. They take different rows, so any number of them may run.
-pub(super) async fn keep_moving(
-    pool: PgPool,
-    clock: Clock,
-    lease: Duration,
-    wake: Wake,
-    stop: CancellationToken,
-) {
-    let mut swept_at = Clock::instant();
+pub(super) async fn keep_moving(ctx: Context, stop: CancellationToken) {
+    let lease = ctx.config.worker.lease;
+    let (mut swept_at, mut answered_at) = (Clock::instant(), Clock::instant());
     while stop
         .run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY))
         .await
         .is_some()
     {
-        let mut moved = promote_due(&pool, &clock).await;
-        if swept_at.elapsed() >= SWEEP_EVERY {
-            swept_at = Clock::instant();
-            moved = match pool.acquire().await {
-                Ok(mut conn) => moved.and(sweep_expired(&mut conn, lease).await),
-                Err(error) => Err(error),
-            };
-        }
+        let moved = match promote_due(&ctx.pools.work, &ctx.clock).await {
+            Ok(moved) if swept_at.elapsed() >= SWEEP_EVERY => {
+                // Stopped, or kept waiting: as long as that, nobody here could renew either.
+                if is_too_late(answered_at.elapsed(), lease) {
+                    ctx.contact.lost();
+                    ctx.contact.answered(Clock::instant());
+                }
+                swept_at = Clock::instant();
+                sweep_when_steady(&ctx).await.map(|swept| moved + swept)
+            }
+            moved => moved,
+        };
         match moved {
-            Ok(0) => {}
-            Ok(_) => wake.ring(),
-            Err(error) => tracing::warn!(%error, "cannot move due jobs; trying again"),
+            Ok(moved) => {
+                answered_at = Clock::instant();
+                ctx.contact.answered(answered_at);
+                if moved > 0 {
+                    ctx.wake.ring();
+                }
+            }
+            Err(error) => {
+                ctx.contact.lost();
+                tracing::warn!(%error, "cannot move due jobs; trying again");
+            }
         }
     }
+}
+
+async fn sweep_when_steady(ctx: &Context) -> sqlx::Result<u64> {
+    let mut conn = ctx.pools.work.acquire().await?;
+    sweep_expired(&mut conn, ctx).await
 }
 
 /// Waiting jobs whose time has come become ready. Answers how many.
@@ -65,9 +80,13 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
 /// dead with its reason after [`CRASHES_MAX`]. A run that never passed its start gate did nothing
 /// and is charged nothing. Answers how many runs were taken back.
 ///
-/// A Postgres that has just started leaves living workers half a lease to renew first: they could
-/// not while it was away, and an outage is no crash of theirs.
-pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Result<u64> {
+/// A Postgres that has just started, or that this process has just found again, leaves living workers
+/// half a lease to renew first: they could not while it was away, and an outage is no crash of theirs.
+pub async fn sweep_expired(conn: &mut PgConnection, ctx: &Context) -> sqlx::Result<u64> {
+    let lease = ctx.config.worker.lease;
+    if !ctx.contact.is_steady(lease, Clock::instant()) {
+        return Ok(0);
+    }
     let swept = sqlx::query(
         "with expired as materialized (
              select id, attempt, account_id, worker, claimed_at, started_at, crashes, again,
@@ -95,7 +114,7 @@ pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Re
     )
     .bind(BATCH_MAX)
     .bind(CRASHES_MAX)
-    .bind(interval(lease / 2))
+    .bind(interval(grace(lease)))
     .execute(conn)
     .await?;
     Ok(swept.rows_affected())

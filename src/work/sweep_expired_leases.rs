@@ -12,7 +12,7 @@ impl Work for SweepExpiredLeases {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let mut tx = ctx.pools.work.begin().await?;
         lease.hold(&mut tx).await?;
-        let swept = upkeep::sweep_expired(&mut tx, ctx.config.worker.lease).await?;
+        let swept = upkeep::sweep_expired(&mut tx, ctx).await?;
         tx.commit().await?;
         Ok(if swept == 0 {
             Outcome::Skipped("no lease has run out".into())

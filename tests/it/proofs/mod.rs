@@ -1,4 +1,6 @@
 //! The promises of the service, each with a test that would fail without it and a figure: short in
 //! `make test`, at full size in `make soak`.
 
+mod customers;
+mod postgres_gone;
 mod restarts;

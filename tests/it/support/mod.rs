@@ -4,6 +4,8 @@ pub mod api;
 pub mod cluster;
 pub mod figures;
 pub mod house;
+pub mod load;
+pub mod postgres_server;
 pub mod probe;
 pub mod process;
 pub mod proof;

@@ -31,6 +31,8 @@ pub struct Process {
     /// Where a web role listens, and where a worker shows its health and figures.
     pub address: SocketAddr,
     log: PathBuf,
+    /// Made once: making one takes longer than a request.
+    client: reqwest::Client,
 }
 
 impl Program {
@@ -88,10 +90,13 @@ impl Program {
             .stderr(into)
             .spawn()
             .unwrap();
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Process {
             child: Mutex::new(child),
             address,
             log,
+            client: reqwest::Client::new(),
         }
     }
 
@@ -138,10 +143,8 @@ impl Process {
 
     /// A page of it: status and text. None while it does not answer.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let answer = reqwest::get(format!("http://{}{path}", self.address))
-            .await
-            .ok()?;
+        let page = self.client.get(format!("http://{}{path}", self.address));
+        let answer = page.send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 }

@@ -4,3 +4,4 @@
 mod customers;
 mod postgres_gone;
 mod restarts;
+mod standby;

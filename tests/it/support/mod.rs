@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod address;
 pub mod api;
 pub mod cluster;
 pub mod figures;

@@ -71,6 +71,7 @@ where
             let ended = run.await;
             if let Some(ending) = ack.ending(&ticket.claimed, ended) {
                 tell(&ticket.claimed, &ending);
+                entry.ends();
                 ack.runs.end(&ticket.claimed.lease, ending).await;
             }
             drop(entry);

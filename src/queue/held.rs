@@ -20,13 +20,29 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// panics or is given up stops holding its job.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
-    leases: Arc<Mutex<HashMap<Uuid, Lease>>>,
+    runs: Arc<Mutex<HashMap<Uuid, Run>>>,
+}
+
+#[derive(Debug)]
+struct Run {
+    lease: Lease,
+    /// Its end is being written: until that is done it is renewed like the others.
+    is_ending: bool,
 }
 
 /// Leaves on drop.
 pub(super) struct Entry {
     held: Held,
     token: Uuid,
+}
+
+impl Entry {
+    /// From now on a renewal that finds the job gone may have come just after the run's own end.
+    pub fn ends(&self) {
+        if let Some(run) = self.held.lock().get_mut(&self.token) {
+            run.is_ending = true;
+        }
+    }
 }
 
 impl Drop for Entry {
@@ -37,7 +53,11 @@ impl Drop for Entry {
 
 impl Held {
     pub fn enter(&self, lease: &Lease) -> Entry {
-        self.lock().insert(lease.token, lease.clone());
+        let run = Run {
+            lease: lease.clone(),
+            is_ending: false,
+        };
+        self.lock().insert(lease.token, run);
         Entry {
             held: self.clone(),
             token: lease.token,
@@ -45,11 +65,15 @@ impl Held {
     }
 
     pub fn all(&self) -> Vec<Lease> {
-        self.lock().values().cloned().collect()
+        self.lock().values().map(|run| run.lease.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Lease>> {
-        self.leases
+    fn is_at_work(&self, token: Uuid) -> bool {
+        self.lock().get(&token).is_some_and(|run| !run.is_ending)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Run>> {
+        self.runs
             .lock()
             .expect("the lock is never held across a panic")
     }
@@ -107,11 +131,9 @@ impl Held {
         for (lease_held, ()) in &batch {
             if renewed.contains(&lease_held.token) {
                 lease_held.renewed_until(asked_at + lease);
-            } else if self.lock().contains_key(&lease_held.token) {
+            } else if self.is_at_work(lease_held.token) {
                 // Still running here, and no longer ours: stop it before its next effect.
-                lease_held.lost.cancel();
-                metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "renew")
-                    .increment(1);
+                lease_held.refused("renew");
             }
         }
         Ok(())

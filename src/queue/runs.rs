@@ -93,7 +93,7 @@ async fn serve<T>(
         for ((lease, _), answer) in batch.iter().zip(answers) {
             let is_held = held.contains(&lease.job_id);
             if !is_held {
-                refuse(lease, write);
+                lease.refused(write);
             }
             // Nobody waits any more: the run was aborted, and its job is written all the same.
             let _ = answer.send(is_held);
@@ -117,15 +117,6 @@ async fn until_written<T>(
             }
         }
     }
-}
-
-fn refuse(lease: &Lease, write: &'static str) {
-    lease.lost.cancel();
-    metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => write).increment(1);
-    tracing::warn!(
-        job.id = %lease.job_id, attempt = lease.attempt, write,
-        "a run that no longer holds its job was refused"
-    );
 }
 
 async fn start_all(

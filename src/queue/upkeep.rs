@@ -21,36 +21,29 @@ const BATCH_MAX: i64 = 1000;
 /// not free the slots of dead ones. They take different rows, so any number of them may run.
 pub(super) async fn keep_moving(ctx: Context, stop: CancellationToken) {
     let lease = ctx.config.worker.lease;
-    let (mut swept_at, mut answered_at) = (Clock::instant(), Clock::instant());
+    let mut swept_at = Clock::instant();
     while stop
         .run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY))
         .await
         .is_some()
     {
-        let moved = match promote_due(&ctx.pools.work, &ctx.clock).await {
-            Ok(moved) if swept_at.elapsed() >= SWEEP_EVERY => {
-                // Stopped, or kept waiting: as long as that, nobody here could renew either.
-                if is_too_late(answered_at.elapsed(), lease) {
-                    ctx.contact.lost();
-                    ctx.contact.answered(Clock::instant());
-                }
-                swept_at = Clock::instant();
-                sweep_when_steady(&ctx).await.map(|swept| moved + swept)
-            }
-            moved => moved,
-        };
+        let asked_at = Clock::instant();
+        let mut moved = promote_due(&ctx.pools.work, &ctx.clock).await;
+        // Kept waiting for so long, it answers at last: whoever held a job could not renew either.
+        if moved.is_err() || is_too_late(asked_at.elapsed(), lease) {
+            ctx.contact.lost();
+        }
+        if moved.is_ok() {
+            ctx.contact.answered(Clock::instant());
+        }
+        if moved.is_ok() && swept_at.elapsed() >= SWEEP_EVERY {
+            swept_at = Clock::instant();
+            moved = moved.and(sweep_when_steady(&ctx).await);
+        }
         match moved {
-            Ok(moved) => {
-                answered_at = Clock::instant();
-                ctx.contact.answered(answered_at);
-                if moved > 0 {
-                    ctx.wake.ring();
-                }
-            }
-            Err(error) => {
-                ctx.contact.lost();
-                tracing::warn!(%error, "cannot move due jobs; trying again");
-            }
+            Ok(0) => {}
+            Ok(_) => ctx.wake.ring(),
+            Err(error) => tracing::warn!(%error, "cannot move due jobs; trying again"),
         }
     }
 }

@@ -5,3 +5,4 @@ mod customers;
 mod postgres_gone;
 mod restarts;
 mod standby;
+mod zombies;

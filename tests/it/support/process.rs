@@ -67,6 +67,12 @@ impl Program {
         self
     }
 
+    /// The value of a setting.
+    pub fn setting(&self, name: &str) -> &str {
+        let found = self.settings.iter().find(|(set, _)| set == name);
+        &found.expect("it is set").1
+    }
+
     /// Start a role, `web` or `worker`, on a port of its own.
     pub fn start(&self, role: &str) -> Process {
         let address = free_address();

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use sqlx::postgres::PgConnectOptions;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, UnixStream},
@@ -15,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Forwards connections to the socket it points at, until it is dropped.
 pub struct Address {
-    pub at: SocketAddr,
+    at: SocketAddr,
     target: Arc<Mutex<Target>>,
     _stop: DropGuard,
 }
@@ -48,6 +49,15 @@ impl Address {
             target,
             _stop: stop.drop_guard(),
         }
+    }
+
+    /// How to reach a database of that server by this address.
+    pub fn in_the_place_of(&self, database: &PgConnectOptions) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host(&self.at.ip().to_string())
+            .port(self.at.port())
+            .username(database.get_username())
+            .database(database.get_database().unwrap())
     }
 
     /// From now on another server is meant. Connections to the old one are cut.

@@ -34,8 +34,6 @@ use crate::support::{
     until,
 };
 
-/// So many customers are on their way at any time.
-const UNDER_WAY: usize = 16;
 /// Of one Twilio call: a run takes several.
 const LATENCY: Duration = Duration::from_millis(150);
 /// Longer than a stop takes: what a stopped process is just sending leaves when it goes on.
@@ -112,7 +110,8 @@ fn named(program: &Program, number: usize) -> Program {
 async fn feed(sandbox: Sandbox, db: PgPool, until: CancellationToken) -> usize {
     let mut customers = 0;
     while !until.is_cancelled() {
-        while customers < customers::active(&db).await + UNDER_WAY {
+        // So many are on their way at any time.
+        while customers < customers::active(&db).await + size(6, 16) {
             let subscription_ref = customers::sign_up(&sandbox, &format!("user_{customers}"));
             let mut tx = db.begin().await.unwrap();
             let job = SyncSubscription { subscription_ref };

@@ -119,6 +119,7 @@ async fn feed(sandbox: Sandbox, db: PgPool, until: CancellationToken) -> usize {
             tx.commit().await.unwrap();
             customers += 1;
         }
+        revive(&db).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     customers
@@ -147,7 +148,10 @@ impl Storm {
 
     async fn haunt(&self, worker: &Process, mut dice: StdRng) {
         while self.zombies.load(Ordering::Relaxed) < self.enough {
-            tokio::time::sleep(Duration::from_millis(dice.random_range(50..800))).await;
+            tokio::time::sleep(Duration::from_millis(
+                dice.random_range(50..size(800, 2500)),
+            ))
+            .await;
             let _place = self.stopped_at_once.acquire().await.unwrap();
             worker.signal(libc::SIGSTOP);
             let tokens = self.held_by(worker).await;
@@ -186,27 +190,30 @@ impl Storm {
     }
 }
 
-/// Wait until everybody is served. Who was stopped in each of three runs of a job counts as poison: an
-/// operator has it run again.
+/// Who was stopped in each of three runs of a job counts as poison: an operator has it run again.
+async fn revive(db: &PgPool) {
+    let dead = Filter {
+        state: Some("dead".into()),
+        ..Filter::default()
+    };
+    let by = By {
+        who: "the test",
+        why: "its workers were stopped, it is no poison",
+    };
+    let mut conn = db.acquire().await.unwrap();
+    operate::retry_matching(&mut conn, &dead, by).await.unwrap();
+}
+
 async fn come_to_rest(db: &PgPool, customers: usize) {
     until(
         "every customer is served and nothing is left to do",
         async || {
-            let mut conn = db.acquire().await.unwrap();
-            let dead = Filter {
-                state: Some("dead".into()),
-                ..Filter::default()
-            };
-            let by = By {
-                who: "the test",
-                why: "its workers were stopped, it is no poison",
-            };
-            operate::retry_matching(&mut conn, &dead, by).await.unwrap();
+            revive(db).await;
             let left: i64 = sqlx::query_scalar(
                 "select count(*) from queue.jobs where state in ('ready', 'running', 'dead')
              or (state = 'waiting' and run_at < now() + interval '1 minute')",
             )
-            .fetch_one(&mut *conn)
+            .fetch_one(db)
             .await
             .unwrap();
             left == 0 && customers::active(db).await == customers

@@ -86,11 +86,6 @@ impl Load {
         self.sender.told.turned_away.load(Ordering::Relaxed)
     }
 
-    /// For an event beside the load.
-    pub fn sender(&self) -> Sender {
-        self.sender.clone()
-    }
-
     /// Every event that was begun is delivered; the ids of all that were acknowledged.
     pub async fn stop(self) -> BTreeSet<String> {
         self.stop.cancel();

@@ -29,8 +29,9 @@ use uuid::Uuid;
 use super::customers;
 use crate::support::{
     cluster,
+    figures::{Figure, Goal},
     process::{Process, Program},
-    proof::{all_held, seed, size},
+    proof::{all_held, seed, shown, size},
     until,
 };
 
@@ -78,7 +79,16 @@ async fn a_worker_that_outlives_its_leases_writes_nothing_stale() {
         "{zombies} zombies, {} runs taken over, {customers} customers",
         swept.len()
     );
-    assert_eq!(faults(&db).await, Vec::<String>::new());
+    let faults = faults(&db).await;
+    println!("{faults:?}");
+    let accepted = faults.len() as f64;
+    let none = Goal::Exactly(0.0);
+    shown(Figure::value(
+        "zombie_stale_writes_accepted",
+        accepted,
+        "writes",
+        none,
+    ));
     let wrong = customers::not_served_once(&sandbox, &db, customers).await;
     assert_eq!(wrong, Vec::<String>::new());
     let rightful: Vec<&Run> = refused.difference(&swept).collect();
@@ -87,7 +97,6 @@ async fn a_worker_that_outlives_its_leases_writes_nothing_stale() {
         Vec::<&Run>::new(),
         "refused though they held their jobs"
     );
-    all_held("zombies_without_a_stale_write", zombies, "zombies", zombies);
     let counted = swept.intersection(&refused).count();
     all_held(
         "zombie_runs_refused_and_counted",

@@ -10,7 +10,7 @@ use crate::{
     clients::{stripe::Stripe, twilio::Twilio},
     clock::Clock,
     config::Config,
-    queue::Wake,
+    queue::{Contact, Wake},
     sealed::Keyring,
 };
 
@@ -26,6 +26,8 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// Tells idle workers that something was stored.
     pub wake: Wake,
+    /// What this process knows of Postgres' absences.
+    pub contact: Contact,
 }
 
 impl Context {
@@ -51,6 +53,7 @@ impl Context {
             catalogue: Arc::new(catalogue),
             keyring: Arc::new(keyring),
             wake: Wake::default(),
+            contact: Contact::default(),
         })
     }
 

@@ -93,6 +93,18 @@ pub async fn insert_all(
     .await
 }
 
+/// Let the commit of a transaction that found only copies wait as long as one that stores.
+///
+/// A transaction that wrote nothing commits at once, whatever a standby has. But a webhook whose commit
+/// was waiting for the standby when the primary went down is there after the restart, on the primary
+/// alone: its copy would be acknowledged, and lost with that server.
+pub async fn confirm(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("select pg_logical_emit_message(true, 'tollkeeper', '')")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// A stored webhook, as its job sees it.
 #[derive(Debug, Clone, FromRow)]
 pub struct StoredWebhook {

@@ -18,8 +18,8 @@ use std::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 pub use binaries::{Binaries, find as find_binaries};
-pub use folder::make_data_dir;
 use folder::{Folder, Lock};
+pub use folder::{Owner, make_data_dir};
 use server::{Server, State};
 
 use crate::db::databases;

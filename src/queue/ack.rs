@@ -76,6 +76,7 @@ where
                 tell(&ticket.claimed, &ending);
                 let (kind, outcome) = (&ticket.claimed.kind, ending.outcome);
                 crash::point(Moment::Ended, format_args!("{outcome} {kind}"));
+                entry.ends();
                 ack.runs.end(&ticket.claimed.lease, ending).await;
                 crash::point(Moment::Acknowledged, format_args!("{outcome} {kind}"));
             }
@@ -106,10 +107,10 @@ impl Ack {
         let note = Some(mask(&failure.to_string()));
         Some(match failure {
             Failure::LeaseLost(_) if claimed.lease.lost.is_cancelled() => return None,
-            // It stopped in time, because its lease may have run out. If it has not, the job is given
-            // back: it would else be charged with a crash that was none.
+            // Only by this process' own clock: Postgres was away for so long. If nobody has taken the
+            // job since, it goes on at once; left alone it would be taken back as a crash.
             Failure::LeaseLost(_) => Ending {
-                later_in: Some(Duration::ZERO),
+                later_in: Some(self.ahead()),
                 ..ending("later", note)
             },
             Failure::Stop(_) => ending("stop", note),

@@ -10,20 +10,39 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{claim::interval, lease::Lease, runs::fences};
-use crate::clock::Clock;
+use super::{claim::interval, contact::is_too_late, lease::Lease, runs::fences};
+use crate::{clock::Clock, context::Context};
+
+/// After a renewal that failed: the leases run on.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Every run enters itself while it works; only entered runs are renewed, so a run that hangs up,
 /// panics or is given up stops holding its job.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
-    leases: Arc<Mutex<HashMap<Uuid, Lease>>>,
+    runs: Arc<Mutex<HashMap<Uuid, Run>>>,
+}
+
+#[derive(Debug)]
+struct Run {
+    lease: Lease,
+    /// Its end is being written: until that is done it is renewed like the others.
+    is_ending: bool,
 }
 
 /// Leaves on drop.
 pub(super) struct Entry {
     held: Held,
     token: Uuid,
+}
+
+impl Entry {
+    /// From now on a renewal that finds the job gone may have come just after the run's own end.
+    pub fn ends(&self) {
+        if let Some(run) = self.held.lock().get_mut(&self.token) {
+            run.is_ending = true;
+        }
+    }
 }
 
 impl Drop for Entry {
@@ -34,7 +53,11 @@ impl Drop for Entry {
 
 impl Held {
     pub fn enter(&self, lease: &Lease) -> Entry {
-        self.lock().insert(lease.token, lease.clone());
+        let run = Run {
+            lease: lease.clone(),
+            is_ending: false,
+        };
+        self.lock().insert(lease.token, run);
         Entry {
             held: self.clone(),
             token: lease.token,
@@ -42,35 +65,48 @@ impl Held {
     }
 
     pub fn all(&self) -> Vec<Lease> {
-        self.lock().values().cloned().collect()
+        self.lock().values().map(|run| run.lease.clone()).collect()
     }
 
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Lease>> {
-        self.leases
+    fn is_at_work(&self, token: Uuid) -> bool {
+        self.lock().get(&token).is_some_and(|run| !run.is_ending)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Run>> {
+        self.runs
             .lock()
             .expect("the lock is never held across a panic")
     }
 
     /// Renew every held lease three times within its life, until told to stop; soon again what could
     /// not be renewed.
-    pub async fn keep_renewed(self, pool: PgPool, lease: Duration, stop: CancellationToken) {
-        let mut pause = lease / 3;
+    pub async fn keep_renewed(self, ctx: Context, stop: CancellationToken) {
+        let lease = ctx.config.worker.lease;
+        let every = lease / 3;
+        let mut pause = every;
         while stop
             .run_until_cancelled(tokio::time::sleep(pause))
             .await
             .is_some()
         {
-            pause = match self.renew(&pool, lease).await {
-                Ok(0) => lease / 3,
-                Ok(_) => lease / 30,
+            let asked_at = Clock::instant();
+            let renewed = self.renew(&ctx.pools.queue, lease).await;
+            let took = asked_at.elapsed();
+            if renewed.is_err() || is_too_late(took, lease) {
+                ctx.contact.lost();
+            }
+            pause = match renewed {
+                // One that was kept waiting is committed with an end that is near or past: the next at once.
+                Ok(0) => every.saturating_sub(took),
+                Ok(_) => every / 10,
                 Err(error) => {
                     // Until it works again every lease runs towards its end, and no effect begins after.
                     tracing::warn!(%error, "cannot renew leases; trying again");
-                    lease / 30
+                    every.min(AGAIN_AFTER)
                 }
             };
         }
@@ -121,11 +157,7 @@ impl Held {
                 Some(true) => lease_held.renewed_until(asked_at + lease),
                 Some(false) => passed_over += 1,
                 // Still running here, and no longer ours: stop it before its next effect.
-                None if self.lock().contains_key(&lease_held.token) => {
-                    lease_held.lost.cancel();
-                    metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "renew")
-                        .increment(1);
-                }
+                None if self.is_at_work(lease_held.token) => lease_held.refused("renew"),
                 None => {}
             }
         }

@@ -43,6 +43,16 @@ impl Lease {
         !self.lost.is_cancelled() && Clock::instant() < until
     }
 
+    /// A write of this run was refused: it is told to stop, and the refusal is counted and logged.
+    pub(super) fn refused(&self, write: &'static str) {
+        self.lost.cancel();
+        metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => write).increment(1);
+        tracing::warn!(
+            job.id = %self.job_id, attempt = self.attempt, write,
+            "a run that no longer holds its job was refused"
+        );
+    }
+
     pub(super) fn renewed_until(&self, until: Instant) {
         *self
             .holds_until
@@ -79,9 +89,7 @@ impl Lease {
         match held {
             Some(_) => Ok(()),
             None => {
-                self.lost.cancel();
-                metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => "effect")
-                    .increment(1);
+                self.refused("effect");
                 Err(HoldError::Lost(LeaseLost(self.job_id)))
             }
         }

@@ -6,6 +6,7 @@
 mod ack;
 mod backend;
 mod claim;
+mod contact;
 mod enqueue;
 mod gauges;
 mod held;
@@ -27,6 +28,7 @@ use tollkeeper_jobs::{Lane, RetryPolicy};
 
 pub use backend::{LaneQueue, Ticket};
 pub use claim::Claimed;
+pub use contact::Contact;
 pub use enqueue::{Enqueued, enqueue, enqueue_all};
 pub use lease::{Fenced, HoldError, Lease, LeaseLost};
 pub use verdict::{Failure, Outcome};
@@ -72,17 +74,8 @@ impl Queue {
             TaskTracker::new(),
         );
         let runs = Runs::spawn(pool.clone());
-        tasks.spawn(
-            held.clone()
-                .keep_renewed(pool.clone(), settings.lease, closed.clone()),
-        );
-        tasks.spawn(upkeep::keep_moving(
-            pool.clone(),
-            ctx.clock.clone(),
-            settings.lease,
-            ctx.wake.clone(),
-            closed.clone(),
-        ));
+        tasks.spawn(held.clone().keep_renewed(ctx.clone(), closed.clone()));
+        tasks.spawn(upkeep::keep_moving(ctx.clone(), closed.clone()));
         tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
         tasks.spawn(gauges::keep_measured(
             ctx.pools.console.clone(),

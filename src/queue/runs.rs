@@ -94,7 +94,7 @@ async fn serve<T>(
             // By the token: two runs of one job may ask in one batch, and one of them holds it.
             let is_held = held.contains(&lease.token);
             if !is_held {
-                refuse(lease, write);
+                lease.refused(write);
             }
             // Nobody waits any more: the run was aborted, and its job is written all the same.
             let _ = answer.send(is_held);
@@ -118,15 +118,6 @@ async fn until_written<T>(
             }
         }
     }
-}
-
-fn refuse(lease: &Lease, write: &'static str) {
-    lease.lost.cancel();
-    metrics::counter!("tollkeeper_stale_writes_refused_total", "write" => write).increment(1);
-    tracing::warn!(
-        job.id = %lease.job_id, attempt = lease.attempt, write,
-        "a run that no longer holds its job was refused"
-    );
 }
 
 /// Most runs began with their claim, and only whether it still stands is asked; what a suspect does

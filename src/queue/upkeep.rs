@@ -5,9 +5,13 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use super::{claim::interval, wake::Wake};
+use super::{
+    claim::interval,
+    contact::{grace, is_too_late},
+};
 use crate::{
     clock::Clock,
+    context::Context,
     crash::{self, Moment},
 };
 
@@ -20,33 +24,38 @@ const BATCH_MAX: i64 = 1000;
 
 /// Run both for ever, in every worker process: a sweep that itself had to wait for a worker could
 /// not free the slots of dead ones. They take different rows, so any number of them may run.
-pub(super) async fn keep_moving(
-    pool: PgPool,
-    clock: Clock,
-    lease: Duration,
-    wake: Wake,
-    stop: CancellationToken,
-) {
+pub(super) async fn keep_moving(ctx: Context, stop: CancellationToken) {
+    let lease = ctx.config.worker.lease;
     let mut swept_at = Clock::instant();
     while stop
         .run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY))
         .await
         .is_some()
     {
-        let mut moved = promote_due(&pool, &clock).await;
-        if swept_at.elapsed() >= SWEEP_EVERY {
+        let asked_at = Clock::instant();
+        let mut moved = promote_due(&ctx.pools.queue, &ctx.clock).await;
+        // Kept waiting for so long, it answers at last: whoever held a job could not renew either.
+        if moved.is_err() || is_too_late(asked_at.elapsed(), lease) {
+            ctx.contact.lost();
+        }
+        if moved.is_ok() {
+            ctx.contact.answered(Clock::instant());
+        }
+        if moved.is_ok() && swept_at.elapsed() >= SWEEP_EVERY {
             swept_at = Clock::instant();
-            moved = match pool.acquire().await {
-                Ok(mut conn) => moved.and(sweep_expired(&mut conn, lease).await),
-                Err(error) => Err(error),
-            };
+            moved = moved.and(sweep_when_steady(&ctx).await);
         }
         match moved {
             Ok(0) => {}
-            Ok(_) => wake.ring(),
+            Ok(_) => ctx.wake.ring(),
             Err(error) => tracing::warn!(%error, "cannot move due jobs; trying again"),
         }
     }
+}
+
+async fn sweep_when_steady(ctx: &Context) -> sqlx::Result<u64> {
+    let mut conn = ctx.pools.queue.acquire().await?;
+    sweep_expired(&mut conn, ctx).await
 }
 
 /// Waiting jobs whose time has come become ready. Answers how many.
@@ -72,9 +81,13 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
 /// dead with its reason after [`CRASHES_MAX`]. A run that never passed its start gate did nothing
 /// and is charged nothing. Answers how many runs were taken back.
 ///
-/// A Postgres that has just started leaves living workers half a lease to renew first: they could
-/// not while it was away, and an outage is no crash of theirs.
-pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Result<u64> {
+/// A Postgres that has just started, or that this process has just found again, leaves living workers
+/// half a lease to renew first: they could not while it was away, and an outage is no crash of theirs.
+pub async fn sweep_expired(conn: &mut PgConnection, ctx: &Context) -> sqlx::Result<u64> {
+    let lease = ctx.config.worker.lease;
+    if !ctx.contact.is_steady(lease, Clock::instant()) {
+        return Ok(0);
+    }
     let swept = sqlx::query(
         "with expired as materialized (
              select id, attempt, account_id, worker, claimed_at, started_at, crashes, again,
@@ -102,7 +115,7 @@ pub async fn sweep_expired(conn: &mut PgConnection, lease: Duration) -> sqlx::Re
     )
     .bind(BATCH_MAX)
     .bind(CRASHES_MAX)
-    .bind(interval(lease / 2))
+    .bind(interval(grace(lease)))
     .execute(conn)
     .await?;
     if swept.rows_affected() > 0 {

@@ -11,7 +11,7 @@ use crate::{
 impl Work for SweepExpiredLeases {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
-        let swept = upkeep::sweep_expired(&mut tx, ctx.config.worker.lease).await?;
+        let swept = upkeep::sweep_expired(&mut tx, ctx).await?;
         tx.commit().await?;
         Ok(if swept == 0 {
             Outcome::Skipped("no lease has run out".into())

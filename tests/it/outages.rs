@@ -1,17 +1,18 @@
-//! Postgres goes away and comes back; nothing is lost, nothing runs twice, no process ends.
+//! Connections to Postgres are cut; nothing is lost, nothing runs twice, no worker ends. What becomes of
+//! whole processes when the server itself goes is proven in `proofs/postgres_gone.rs`.
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
-use tollkeeper::{db, postgres::Embedded, worker::Register};
+use sqlx::postgres::PgPoolOptions;
 use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
 use crate::support::{
+    address::Address,
+    cluster,
     probe::{self, Does, Probe, probes},
     service::Service,
     until,
-    web::{Web, golden},
 };
 
 #[tokio::test]
@@ -56,66 +57,46 @@ async fn connections_cut_in_mid_flight_lose_no_job_and_end_no_worker() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_is_killed_under_load_loses_no_acknowledged_webhook() {
-    const EVENTS: usize = 300;
-    let folder = std::env::temp_dir().join(format!("tollkeeper-outage-{}", std::process::id()));
-    let server = Embedded::start(&folder).await.unwrap();
-    let mut conn = PgConnection::connect_with(&server.connect_options())
-        .await
-        .unwrap();
-    db::migrate(&mut conn).await.unwrap();
-    drop(conn);
+async fn being_cut_off_for_longer_than_a_lease_is_no_crash() {
+    let database = cluster::fresh_database_options().await;
+    let socket = database.get_socket().unwrap().join(".s.PGSQL.5432");
+    let address = Address::of(socket.clone()).await;
     let pool = PgPoolOptions::new()
-        .max_connections(20)
         .acquire_timeout(Duration::from_secs(1))
-        .connect_lazy_with(server.connect_options());
-    let service = Service::over(pool, |config| config.worker.lease = Duration::from_secs(2));
-    let worker = service.work(Register::all());
-    let web = Web::over(service);
+        .connect_lazy_with(address.in_the_place_of(&database));
+    let service = Service::over(pool, |config| config.worker.lease = Duration::from_secs(1));
+    let beside = PgPoolOptions::new().connect_lazy_with(database);
+    let is = async |sql: &'static str| {
+        sqlx::query_scalar::<_, bool>(sql)
+            .fetch_one(&beside)
+            .await
+            .unwrap()
+    };
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    let jobs = (0..4).map(|n| NewJob::of(&Probe::new(test, &n.to_string(), Does::Block)));
+    service.enqueue_all(&jobs.collect::<Vec<_>>()).await;
+    until("all of them run", async || probe::now(test) == 4).await;
 
-    let recorded =
-        std::fs::read_to_string(golden("webhooks/stripe/new/charge.refunded.full.json")).unwrap();
-    let mut killed = 0;
-    for event in 0..EVENTS {
-        if event == 100 || event == 200 {
-            let postmaster = server.pid().unwrap();
-            assert_eq!(unsafe { libc::kill(postmaster as i32, libc::SIGKILL) }, 0);
-            killed += 1;
-        }
-        let body = recorded.replace("evt_1SFixture", &format!("evt_{event}x"));
-        // A sender comes again until it is told that its event is here.
-        loop {
-            let answer = web.stripe("/stripe/webhook", body.as_bytes()).await;
-            if answer.status() == 200 {
-                break;
-            }
-            assert_eq!(answer.status(), 503);
-            assert!(answer.headers().contains_key("retry-after"));
-        }
+    for _ in 0..4 {
+        address.point_at("/nowhere".into());
+        let all_ran_out = "select bool_and(lease_until < now() - interval '1 s') from queue.jobs";
+        until("the leases ran out long ago", async || {
+            is(all_ran_out).await
+        })
+        .await;
+        address.point_at(socket.clone());
+        let all_renewed = "select bool_and(coalesce(lease_until, now()) > now()) from queue.jobs";
+        until("they are renewed", async || is(all_renewed).await).await;
     }
-    until("every event is dealt with", async || {
-        let held = "select count(*) from webhooks where state = 'held'";
-        let held = sqlx::query_scalar::<_, i64>(held)
-            .fetch_one(&web.service.db)
-            .await;
-        held.is_ok_and(|held| held == EVENTS as i64)
+    // A run too many would end as well, and be told of.
+    probe::let_go(test, 100);
+    until("all of them ended", async || {
+        is("select count(*) = 0 from queue.jobs").await
     })
     .await;
-
-    let jobs: i64 = web
-        .service
-        .value("select count(*) from queue.finished_jobs where state = 'skipped'")
-        .await;
-    assert_eq!((killed, jobs), (2, EVENTS as i64));
-    assert_eq!(
-        web.service
-            .value::<i64>("select count(*) from queue.jobs where kind = 'handle_stripe_event'")
-            .await,
-        0
-    );
-    web.tell_to_stop();
-    web.ended().await;
     worker.stop().await;
-    server.stop().await;
-    std::fs::remove_dir_all(&folder).unwrap();
+
+    assert_eq!(probe::started(test).len(), 4, "each job ran once");
+    assert!(is("select bool_and(outcome = 'done') from queue.job_attempts").await);
 }

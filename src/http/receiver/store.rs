@@ -227,6 +227,9 @@ impl Writer {
         let rows: Vec<&NewWebhook> = deliveries.iter().map(|one| &one.webhook).collect();
         let mut tx = db::begin(&self.pool).await?;
         let new = webhooks::insert_all(&mut tx, &rows, self.clock.now()).await?;
+        if new.is_empty() {
+            webhooks::confirm(&mut tx).await?;
+        }
         let is_new = |one: &Delivery| new.contains(&one.webhook.id);
         let jobs: Vec<NewJob> = deliveries
             .iter()

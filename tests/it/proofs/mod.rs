@@ -3,8 +3,12 @@
 
 mod ciphertexts;
 mod crash_points;
+mod customers;
 mod isolation;
 mod kills;
 mod poison;
+mod postgres_gone;
 mod restarts;
 mod row_security;
+mod standby;
+mod zombies;

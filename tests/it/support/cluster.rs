@@ -61,26 +61,28 @@ async fn start() -> Embedded {
     .await
     .unwrap_or_else(|error| panic!("{error}"));
 
-    let mut admin = PgConnection::connect_with(&server.connect_options())
-        .await
-        .unwrap();
+    make_database(&server.connect_options(), "tollkeeper_template").await;
+    server
+}
+
+/// A migrated database of this name on a server that has none of ours yet, as its owner, who is no
+/// superuser.
+pub async fn make_database(superuser: &PgConnectOptions, name: &str) -> PgConnectOptions {
+    let mut admin = PgConnection::connect_with(superuser).await.unwrap();
     for sql in [
         format!("create role {OWNER} login createrole"),
-        format!("create database tollkeeper_template owner {OWNER}"),
+        format!("create database {name} owner {OWNER}"),
     ] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
             .execute(&mut admin)
             .await
             .unwrap();
     }
-    let template = server
-        .connect_options()
-        .database("tollkeeper_template")
-        .username(OWNER);
-    let mut template = PgConnection::connect_with(&template).await.unwrap();
-    tollkeeper::db::migrate(&mut template).await.unwrap();
-    template.close().await.unwrap();
-    server
+    let database = superuser.clone().database(name).username(OWNER);
+    let mut conn = PgConnection::connect_with(&database).await.unwrap();
+    tollkeeper::db::migrate(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    database
 }
 
 /// A run that is killed cannot clear up after itself; the next one does.

@@ -1,11 +1,14 @@
 //! What the tests stand on.
 
+pub mod address;
 pub mod api;
 pub mod cluster;
 pub mod crashes;
 pub mod figures;
 pub mod house;
 pub mod kept;
+pub mod load;
+pub mod postgres_server;
 pub mod probe;
 pub mod process;
 pub mod proof;

@@ -31,6 +31,8 @@ pub struct Process {
     /// Where a web role listens, and where a worker shows its health and figures.
     pub address: SocketAddr,
     log: PathBuf,
+    /// Made once: making one takes longer than a request.
+    client: reqwest::Client,
 }
 
 impl Program {
@@ -65,6 +67,12 @@ impl Program {
         self
     }
 
+    /// The value of a setting.
+    pub fn setting(&self, name: &str) -> &str {
+        let found = self.settings.iter().find(|(set, _)| set == name);
+        &found.expect("it is set").1
+    }
+
     /// Start a role, `web` or `worker`, on a port of its own.
     pub fn start(&self, role: &str) -> Process {
         self.start_at(role, free_address())
@@ -92,10 +100,13 @@ impl Program {
             .stderr(into)
             .spawn()
             .unwrap();
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Process {
             child: Mutex::new(child),
             address,
             log,
+            client: reqwest::Client::new(),
         }
     }
 
@@ -142,10 +153,8 @@ impl Process {
 
     /// A page of it: status and text. None while it does not answer.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let answer = reqwest::get(format!("http://{}{path}", self.address))
-            .await
-            .ok()?;
+        let page = self.client.get(format!("http://{}{path}", self.address));
+        let answer = page.send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 }

@@ -6,9 +6,11 @@ open_kinds as materialized (
     select known.kind, control.running_max - busy.jobs as room
     from unnest($10::text[]) as known (kind)
     left join queue.controls control on control.scope = 'kind' and control.name = known.kind
-    -- Counted for capped kinds only: after many runs the index is long.
-    left join lateral (select count(*) as jobs from queue.jobs
-                       where state = 'running' and kind = known.kind) busy on control.running_max is not null
+    -- Counted for capped kinds only.
+    cross join lateral (
+        select case when control.running_max is not null
+                    then (select count(*) from queue.jobs where state = 'running' and kind = known.kind) end as jobs
+    ) busy
     where control.paused_at is null
       and (control.running_max is null or control.running_max > busy.jobs)
       and not exists (select 1 from queue.controls lane
@@ -18,13 +20,13 @@ known as materialized (select array(select kind from open_kinds) as kinds),
 -- One account after the other, straight from one index entry to the next account's first. The first account
 -- goes on where the last claim ended: what is before that is mostly the dead entries of jobs already done.
 turns as (
-    (select account_id, case when account_id = $3 then $4 else smallint '-32768' end as urgency,
-            case when account_id = $3 then $5 else '-infinity' end as run_at,
-            case when account_id = $3 then $6 else '00000000-0000-0000-0000-000000000000' end as id
-     from queue.jobs
-     where state = 'ready' and crashes = 0 and lane = $1
-       and (account_id, (- priority), run_at, id) > ($3, $4, $5, $6)
-     order by account_id, (- priority), run_at, id limit 1)
+    (select job.account_id, case when job.account_id = $3 then $4 else smallint '-32768' end as urgency,
+            case when job.account_id = $3 then $5 else '-infinity' end as run_at,
+            case when job.account_id = $3 then $6 else '00000000-0000-0000-0000-000000000000' end as id
+     from queue.jobs job
+     where job.state = 'ready' and job.crashes = 0 and job.lane = $1
+       and (job.account_id, (- job.priority), job.run_at, job.id) > ($3, $4, $5, $6)
+     order by job.account_id, (- job.priority), job.run_at, job.id limit 1)
     union all
     select later.account_id, smallint '-32768', '-infinity', '00000000-0000-0000-0000-000000000000'
     from turns

@@ -26,7 +26,7 @@ const BATCH_MAX: i64 = 1000;
 /// not free the slots of dead ones. They take different rows, so any number of them may run.
 pub(super) async fn keep_moving(ctx: Context, stop: CancellationToken) {
     let lease = ctx.config.worker.lease;
-    let mut swept_at = Clock::instant();
+    let mut sweep_at = Clock::instant();
     while stop
         .run_until_cancelled(tokio::time::sleep(PROMOTE_EVERY))
         .await
@@ -41,9 +41,11 @@ pub(super) async fn keep_moving(ctx: Context, stop: CancellationToken) {
         if moved.is_ok() {
             ctx.contact.answered(Clock::instant());
         }
-        if moved.is_ok() && swept_at.elapsed() >= SWEEP_EVERY {
-            swept_at = Clock::instant();
+        if moved.is_ok() && Clock::instant() >= sweep_at {
+            let begun = Clock::instant();
             moved = moved.and(sweep_when_steady(&ctx).await);
+            // It walks over the dead entries of all runs that somebody's long transaction keeps.
+            sweep_at = begun + (begun.elapsed() * 10).max(SWEEP_EVERY);
         }
         match moved {
             Ok(0) => {}

@@ -2,7 +2,7 @@
 # brings the rest itself.
 CARGO ?= cargo
 
-.PHONY: demo test soak up check postgres
+.PHONY: demo test soak bench up check postgres
 
 demo: postgres
 	$(CARGO) run --locked --quiet -- demo
@@ -13,6 +13,11 @@ test: postgres
 # The promises at full size, one after the other; the figures go to target/soak.json.
 soak: postgres
 	TOLLKEEPER_SOAK=1 timeout 3600 $(CARGO) test --locked --test it proofs:: -- --test-threads=1 --nocapture
+
+# Beside plain Postgres on the same server; the figures go to target/bench.json. Wants a quiet machine.
+bench: postgres
+	$(CARGO) build --locked --release --workspace
+	target/release/tollkeeper-bench $(ARGS)
 
 # With the settings of the environment; `make up ARGS=--sandbox` needs none.
 up: postgres

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod cluster;
+pub mod crowd;
 pub mod figures;
 pub mod house;
 pub mod probe;

@@ -4,10 +4,10 @@
 //! A caller is answered after the commit that holds its webhook, never before. A group that the
 //! database refuses is stored one by one, so that a row that cannot be stored fails alone.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::future::join_all;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -19,7 +19,10 @@ use crate::{
     clock::Clock,
     config::HttpConfig,
     context::Context,
-    db::webhooks::{self, NewWebhook, Provider},
+    db::{
+        accounts,
+        webhooks::{self, NewWebhook, Provider},
+    },
     queue::{self, Wake},
 };
 
@@ -33,6 +36,8 @@ const RESERVE: usize = WAITING_MAX / 4;
 pub struct Delivery {
     pub webhook: NewWebhook,
     pub job: Option<NewJob>,
+    /// The Stripe customer it is about: the job takes its turn among those of the customer's account.
+    pub customer_ref: Option<String>,
 }
 
 /// It is in the database, for good.
@@ -204,11 +209,12 @@ impl Writer {
         let mut tx = self.pool.begin().await?;
         let new = webhooks::insert_all(&mut tx, &rows, self.clock.now()).await?;
         let is_new = |one: &Delivery| new.contains(&one.webhook.id);
-        let jobs: Vec<NewJob> = deliveries
+        let new: Vec<&Delivery> = deliveries
             .iter()
+            .copied()
             .filter(|one| is_new(one))
-            .filter_map(|one| one.job.clone())
             .collect();
+        let jobs = jobs_of(&mut tx, &new).await?;
         queue::enqueue_all(&mut tx, &jobs).await?;
         tx.commit().await?;
         if !jobs.is_empty() {
@@ -225,4 +231,27 @@ impl Writer {
             })
             .collect())
     }
+}
+
+/// The jobs of these deliveries, each in the turn of the account it is about: one customer's flood of
+/// events keeps nobody else's waiting.
+async fn jobs_of(tx: &mut PgConnection, deliveries: &[&Delivery]) -> sqlx::Result<Vec<NewJob>> {
+    let customers: Vec<&str> = deliveries
+        .iter()
+        .filter_map(|one| one.customer_ref.as_deref())
+        .collect();
+    let known = match customers.is_empty() {
+        true => HashMap::new(),
+        false => accounts::of_customers(tx, &customers).await?,
+    };
+    let in_turn = |one: &Delivery| {
+        let job = one.job.clone()?;
+        let owner = one
+            .customer_ref
+            .as_ref()
+            .and_then(|customer| known.get(customer));
+        let account_id = owner.cloned().or_else(|| job.account_id.clone());
+        Some(job.of_account(account_id))
+    };
+    Ok(deliveries.iter().filter_map(|one| in_turn(one)).collect())
 }

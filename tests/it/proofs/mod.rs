@@ -2,4 +2,5 @@
 //! `make test`, at full size in `make soak`.
 
 mod copies;
+mod noisy_tenant;
 mod restarts;

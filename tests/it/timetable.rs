@@ -31,47 +31,6 @@ fn every_second(missed: Missed) -> Entry {
 }
 
 #[tokio::test]
-async fn five_schedulers_store_every_tick_once_with_its_job() {
-    let service = Service::new().await;
-    let entry = every_second(Missed::All);
-    tick(&service.db, &service.ctx.clock, &entry).await.unwrap();
-
-    let mut stored = 0;
-    for _ in 0..40 {
-        service.ctx.clock.advance(TimeDelta::seconds(25));
-        let looks = (0..5).map(|_| {
-            let (db, clock) = (service.db.clone(), service.ctx.clock.clone());
-            tokio::spawn(async move { tick(&db, &clock, &entry).await.unwrap() })
-        });
-        for look in looks.collect::<Vec<_>>() {
-            stored += look.await.unwrap();
-        }
-    }
-
-    let ticks: i64 = service.value("select count(*) from queue.cron_ticks").await;
-    let gaps: i64 = service
-        .value(
-            "select count(*) from (select tick_at - lag(tick_at) over (order by tick_at) as gap from queue.cron_ticks) t
-             where gap <> interval '1 second'",
-        )
-        .await;
-    assert!(ticks >= 1000, "{ticks} ticks in a thousand seconds");
-    assert_eq!((gaps, stored as i64), (0, ticks));
-    assert_eq!(
-        service
-            .value::<i64>("select count(*) from queue.jobs")
-            .await,
-        ticks
-    );
-    assert_eq!(
-        service
-            .value::<i64>("select count(*) from queue.cron_ticks where job_id is null")
-            .await,
-        0
-    );
-}
-
-#[tokio::test]
 async fn ticks_missed_while_down_are_made_up_by_the_entrys_policy() {
     for (missed, stored) in [
         (Missed::All, 3600..3602),
@@ -94,28 +53,6 @@ async fn ticks_missed_while_down_are_made_up_by_the_entrys_policy() {
             "{missed:?} stored {ticks}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_clock_that_goes_back_doubles_no_tick() {
-    let service = Service::new().await;
-    let entry = every_second(Missed::All);
-    tick(&service.db, &service.ctx.clock, &entry).await.unwrap();
-
-    for minutes in [10, -5, 5, -60, 61] {
-        service.ctx.clock.advance(TimeDelta::minutes(minutes));
-        while tick(&service.db, &service.ctx.clock, &entry).await.unwrap() > 0 {}
-    }
-
-    let doubled: i64 = service
-        .value("select count(*) - count(distinct tick_at) from queue.cron_ticks")
-        .await;
-    let jobs_without_tick: i64 = service
-        .value(
-            "select count(*) from queue.jobs where id not in (select job_id from queue.cron_ticks)",
-        )
-        .await;
-    assert_eq!((doubled, jobs_without_tick), (0, 0));
 }
 
 #[tokio::test]

@@ -4,3 +4,4 @@
 mod copies;
 mod noisy_tenant;
 mod restarts;
+mod timetable;

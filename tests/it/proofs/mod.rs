@@ -2,6 +2,7 @@
 //! `make test`, at full size in `make soak`.
 
 mod copies;
+mod fuzz;
 mod noisy_tenant;
 mod restarts;
 mod timetable;

@@ -23,6 +23,8 @@ use crate::support::{
 const REPLICAS: usize = 5;
 /// Between two looks at the timetable. A tick is due every second.
 const STEP_MAX_SECONDS: i64 = 30;
+/// At times nobody looks for so long: more ticks than one look makes up for.
+const OUTAGE_SECONDS: i64 = 1_200;
 /// Most transactions of a look are over by then.
 const KILLED_WITHIN: Duration = Duration::from_millis(30);
 
@@ -120,10 +122,16 @@ async fn five_replicas_that_die_and_jump_in_time_fire_every_tick_once() {
         .await
         .unwrap();
 
-    let ticks = size(300, 10_000);
-    let (mut passed, mut killed, mut jumps) = (0, 0, 0);
+    let ticks = size(1_500, 10_000);
+    let (mut passed, mut killed, mut jumps, mut next_outage) = (0, 0, 0, 100);
     while passed < ticks {
-        let step = chance.random_range(1..=STEP_MAX_SECONDS);
+        let step = match next_outage <= passed {
+            true => OUTAGE_SECONDS,
+            false => chance.random_range(1..=STEP_MAX_SECONDS),
+        };
+        if step == OUTAGE_SECONDS {
+            next_outage += size(10_000, 4_000);
+        }
         passed += step;
         for replica in &mut replicas {
             replica.clock.advance(TimeDelta::seconds(step));

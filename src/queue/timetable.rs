@@ -10,11 +10,15 @@ use tollkeeper_jobs::{
 use super::{claim::interval, enqueue::enqueue_all};
 use crate::clock::Clock;
 
+/// A scheduler that is stopped or cut off in the middle holds its entry, and every other one passes it
+/// by: the server ends its session.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
+
 /// Store what of one entry has become due since the last look, by the database's clock, in one
 /// transaction. Answers how many ticks were new; another scheduler at the same entry: none.
 pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<usize> {
     let ahead = interval(clock.offset().to_std().unwrap_or_default());
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin_with(BEGIN).await?;
     // A new entry starts now: it has no past to make up for.
     sqlx::query("insert into queue.schedules (name, last_tick) values ($1, now() + $2) on conflict do nothing")
         .bind(entry.name)

@@ -1,7 +1,12 @@
 //! Ticks fire once, however many schedulers look and whatever they missed.
 
+use std::{
+    sync::{Condvar, Mutex},
+    time::Duration,
+};
+
 use chrono::{DateTime, TimeDelta, Utc};
-use tollkeeper::queue::timetable::tick;
+use tollkeeper::{db, queue::timetable::tick};
 use tollkeeper_jobs::{
     NewJob,
     timetable::{Entry, Missed, TIMETABLE},
@@ -70,6 +75,47 @@ async fn a_clock_that_was_ahead_silences_nothing() {
         service.value::<i64>(ticked).await > 0
     })
     .await;
+}
+
+/// Where the job of a stopped scheduler's tick is made: it says so, and stands until it is let go on.
+static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+fn stopped(tick_at: DateTime<Utc>) -> NewJob {
+    let (is_stopped, changed) = &STOPPED;
+    let mut is_stopped = is_stopped.lock().unwrap();
+    *is_stopped = true;
+    drop(changed.wait_while(is_stopped, |is_stopped| *is_stopped));
+    job_of_its_own(tick_at)
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_stopped_in_the_middle_holds_up_the_others_for_seconds_only() {
+    let service = Service::new().await;
+    let entry = every_second(Missed::Latest);
+    let options = service.db.connect_options().as_ref().clone();
+    let (clock, job) = (service.ctx.clock.clone(), stopped as fn(_) -> _);
+    tick(&service.db, &clock, &entry).await.unwrap();
+    clock.advance(TimeDelta::minutes(1));
+
+    // In a thread of its own: nothing of a stopped process goes on.
+    let of_thread = clock.clone();
+    let scheduler = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let pool = db::pool(options, 1, Duration::from_secs(30));
+            tick(&pool, &of_thread, &Entry { job, ..entry }).await
+        })
+    });
+    until("it is in the middle", async || *STOPPED.0.lock().unwrap()).await;
+    assert_eq!(tick(&service.db, &clock, &entry).await.unwrap(), 0);
+    until("another one ticks", async || {
+        tick(&service.db, &clock, &entry).await.unwrap() > 0
+    })
+    .await;
+
+    *STOPPED.0.lock().unwrap() = false;
+    STOPPED.1.notify_all();
+    assert!(scheduler.join().unwrap().is_err(), "it stored nothing");
 }
 
 #[tokio::test]

@@ -63,6 +63,10 @@ const FORM_WORDS: &[&str] = &[
     "&CallStatus=",
     "SequenceNumber=٣",
     "é",
+    "&DialCallStatus=a€",
+    "&MessageStatus=a€",
+    "&ErrorCode=a€",
+    "&IdempotencyToken=a€&UsageTriggerSid=UT00000000000000000000000000000001",
 ];
 
 pub fn tried_all(cases: usize, seed: u64) -> usize {

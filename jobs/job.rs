@@ -130,6 +130,12 @@ impl NewJob {
         }
     }
 
+    /// In the turn of this account, which the payload does not name; in the house's own where none
+    /// is known.
+    pub fn of_account(self, account_id: Option<String>) -> NewJob {
+        NewJob { account_id, ..self }
+    }
+
     pub fn at(self, run_at: DateTime<Utc>) -> NewJob {
         NewJob {
             run_at: Some(run_at),

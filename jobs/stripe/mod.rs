@@ -10,6 +10,7 @@ mod customer;
 mod event;
 mod invoice;
 mod subscription;
+mod whose;
 
 pub use charge::Charge;
 pub use checkout::CheckoutSession;
@@ -17,6 +18,7 @@ pub use customer::Customer;
 pub use event::{Event, Object};
 pub use invoice::Invoice;
 pub use subscription::{Status, Subscription};
+pub use whose::Whose;
 
 use std::collections::BTreeMap;
 

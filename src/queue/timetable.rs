@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool, Row};
-use tollkeeper_jobs::timetable::{Entry, due};
+use tollkeeper_jobs::{
+    NewJob,
+    timetable::{Entry, due},
+};
 
 use super::{claim::interval, enqueue::enqueue_all};
 use crate::{
@@ -37,26 +40,10 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
     let due = due(entry, last, now);
     // A clock that was ahead for a while must not silence the entry until it is caught up with.
     let is_ahead = last > now + TimeDelta::minutes(5);
-    let mut new = 0;
-    for tick_at in &due.ticks {
-        let first = sqlx::query(
-            "insert into queue.cron_ticks (name, tick_at) values ($1, $2) on conflict do nothing",
-        )
-        .bind(entry.name)
-        .bind(tick_at)
-        .execute(&mut *tx)
-        .await?;
-        if first.rows_affected() == 1 {
-            let asked = enqueue_all(&mut tx, &[(entry.job)(*tick_at)]).await?;
-            sqlx::query("update queue.cron_ticks set job_id = $3 where name = $1 and tick_at = $2")
-                .bind(entry.name)
-                .bind(tick_at)
-                .bind(asked.first().map(|asked| asked.id()))
-                .execute(&mut *tx)
-                .await?;
-            new += 1;
-        }
-    }
+    let new = match due.ticks.is_empty() {
+        true => 0,
+        false => store(&mut tx, entry, &due.ticks).await?,
+    };
     sqlx::query(
         "update queue.schedules set last_tick = $2 where name = $1 and (last_tick < $2 or $3)",
     )
@@ -73,6 +60,36 @@ pub async fn tick(pool: &PgPool, clock: &Clock, entry: &Entry) -> sqlx::Result<u
         crash::point(Moment::Ticked, entry.name);
     }
     Ok(new)
+}
+
+/// Store those ticks that nobody stored before, each with its job. Answers how many.
+async fn store(
+    tx: &mut PgConnection,
+    entry: &Entry,
+    ticks: &[DateTime<Utc>],
+) -> sqlx::Result<usize> {
+    let mut new: Vec<DateTime<Utc>> = sqlx::query_scalar(
+        "insert into queue.cron_ticks (name, tick_at) select $1, unnest($2::timestamptz[])
+         on conflict do nothing returning tick_at",
+    )
+    .bind(entry.name)
+    .bind(ticks)
+    .fetch_all(&mut *tx)
+    .await?;
+    new.sort_unstable();
+    let jobs: Vec<NewJob> = new.iter().map(|tick_at| (entry.job)(*tick_at)).collect();
+    let asked = enqueue_all(tx, &jobs).await?;
+    sqlx::query(
+        "update queue.cron_ticks tick set job_id = asked.job_id
+         from unnest($2::timestamptz[], $3::uuid[]) as asked (tick_at, job_id)
+         where tick.name = $1 and tick.tick_at = asked.tick_at",
+    )
+    .bind(entry.name)
+    .bind(&new)
+    .bind(asked.iter().map(|asked| asked.id()).collect::<Vec<_>>())
+    .execute(tx)
+    .await?;
+    Ok(new.len())
 }
 
 /// Forget every tick after `now`: a moved clock that is gone left them behind, and the next one to

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
     NewJob, SyncSubscription,
-    stripe::Status,
+    stripe::{Status, Whose},
     sync_subscription::is_eligible,
     telephony::desired::{self, Standing, Subscribed, Wanted},
 };
@@ -46,6 +46,16 @@ pub async fn lock(
     })
 }
 
+/// In whose turn the jobs of a Stripe event run: its customer's account, else the one it names itself.
+pub async fn of_event(conn: &mut PgConnection, body: &[u8]) -> sqlx::Result<Option<String>> {
+    let whose = Whose::read(body);
+    let owner = match &whose.customer_ref {
+        Some(customer_ref) => accounts::of_customer(conn, customer_ref).await?,
+        None => None,
+    };
+    Ok(owner.or(whose.account_id))
+}
+
 /// Whether Stripe says something else about the account's subscriptions than we have stored; then
 /// it is asked for first. What cannot be taken back is not done on old news: an event may be late,
 /// lost, or waiting behind a job that failed.
@@ -69,7 +79,8 @@ pub async fn has_news(ctx: &Context, lease: &Lease, account_id: &str) -> Result<
         });
         if is_new {
             let subscription_ref = subscription.id;
-            news.push(NewJob::of(&SyncSubscription { subscription_ref }));
+            let sync = NewJob::of(&SyncSubscription { subscription_ref });
+            news.push(sync.of_account(Some(account_id.to_owned())));
         }
     }
     queue::enqueue_all(&mut tx, &news).await?;

@@ -9,10 +9,13 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::Work;
+use super::{Work, account};
 use crate::{
     context::Context,
-    db::{accounts, findings, subscriptions, webhooks},
+    db::{
+        accounts, findings, subscriptions,
+        webhooks::{self, StoredWebhook},
+    },
     queue::{self, Failure, Lease, Outcome},
 };
 
@@ -33,7 +36,7 @@ impl Work for HandleStripeEvent {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         let (state, outcome) = match plan {
             Plan::Do(steps) => {
-                carry_out(&mut tx, &steps).await?;
+                carry_out(&mut tx, &webhook, &steps).await?;
                 ("handled", Outcome::Done)
             }
             Plan::Hold => {
@@ -67,7 +70,11 @@ async fn fetched(ctx: &Context, plan: Plan) -> Result<Plan, Failure> {
     })
 }
 
-async fn carry_out(tx: &mut PgConnection, steps: &[Step]) -> sqlx::Result<()> {
+async fn carry_out(
+    tx: &mut PgConnection,
+    webhook: &StoredWebhook,
+    steps: &[Step],
+) -> sqlx::Result<()> {
     let mut subscription_refs = Vec::new();
     for step in steps {
         match step {
@@ -85,9 +92,11 @@ async fn carry_out(tx: &mut PgConnection, steps: &[Step]) -> sqlx::Result<()> {
             }
         }
     }
+    let account_id = account::of_event(tx, &webhook.body).await?;
     let jobs: Vec<NewJob> = subscription_refs
         .into_iter()
         .map(|subscription_ref| NewJob::of(&SyncSubscription { subscription_ref }))
+        .map(|sync| sync.of_account(account_id.clone()))
         .collect();
     queue::enqueue_all(tx, &jobs).await?;
     Ok(())

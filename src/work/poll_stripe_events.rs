@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use tollkeeper_jobs::{
-    HandleStripeEvent, PollStripeEvents, poll_stripe_events::LOOK_BACK, stripe_events,
+    HandleStripeEvent, NewJob, PollStripeEvents, poll_stripe_events::LOOK_BACK, stripe_events,
 };
 use uuid::Uuid;
 
-use super::Work;
+use super::{Work, account};
 use crate::{
     context::Context,
     db::webhooks::{self, NewWebhook, Provider, State},
@@ -36,7 +36,9 @@ impl Work for PollStripeEvents {
                 state: State::Stored,
             };
             for webhook_id in webhooks::insert_all(&mut tx, &[&webhook], now).await? {
-                queue::enqueue(&mut tx, &HandleStripeEvent { webhook_id }).await?;
+                let account_id = account::of_event(&mut tx, &webhook.body).await?;
+                let job = NewJob::of(&HandleStripeEvent { webhook_id }).of_account(account_id);
+                queue::enqueue_all(&mut tx, &[job]).await?;
                 new += 1;
             }
             tx.commit().await?;

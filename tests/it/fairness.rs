@@ -1,13 +1,18 @@
 //! Turns, caps and pauses.
 
-use tollkeeper::queue::operate::{self, By, Scope};
-use tollkeeper_jobs::NewJob;
+use serde_json::json;
+use tollkeeper::{
+    queue::operate::{self, By, Scope},
+    worker::Register,
+};
+use tollkeeper_jobs::{HandleStripeEvent, NewJob};
 use uuid::Uuid;
 
 use crate::support::{
     probe::{self, Does, Probe, probes},
     service::Service,
     until,
+    web::Web,
 };
 
 const BY: By<'_> = By {
@@ -47,6 +52,52 @@ async fn an_account_with_many_jobs_does_not_keep_the_others_waiting() {
         last_quiet < 60,
         "the last quiet job was run number {last_quiet}"
     );
+}
+
+#[tokio::test]
+async fn an_event_and_what_it_asks_for_take_their_turn_among_the_jobs_of_its_account() {
+    let web = Web::start().await;
+    web.service
+        .execute("insert into accounts (account_id) values ('ann')")
+        .await;
+    web.service
+        .execute(
+            "insert into stripe_customers (customer_ref, account_id) values ('cus_known', 'ann')",
+        )
+        .await;
+    let named = json!({ "user_id": "bob" });
+    for (subscription, customer, metadata, account) in [
+        ("sub_known", "cus_known", json!({}), "ann"),
+        ("sub_both", "cus_known", named.clone(), "ann"),
+        ("sub_named", "cus_new", named, "bob"),
+        ("sub_nobodys", "cus_new", json!({}), ""),
+        // No text column takes it: it fails nobody's transaction.
+        ("sub_odd", "cus_\0", json!({}), ""),
+    ] {
+        let object = json!({
+            "object": "invoice", "id": "in_1", "customer": customer,
+            "subscription": subscription, "metadata": metadata,
+        });
+        let event = json!({ "id": format!("evt_{subscription}"), "type": "invoice.paid", "data": { "object": object } });
+        let body = event.to_string();
+        let answer = web.stripe("/stripe/webhook", body.as_bytes()).await;
+        assert_eq!(answer.status(), 200);
+        let turn = "select account_id from queue.jobs where kind = 'handle_stripe_event'";
+        assert_eq!(web.service.value::<String>(turn).await, account, "{event}");
+
+        let worker = web
+            .service
+            .work(Register::default().with::<HandleStripeEvent>());
+        until("it asked for its subscription", async || {
+            let asked = "select count(*) = 1 from queue.jobs where kind = 'sync_subscription'";
+            web.service.value::<bool>(asked).await
+        })
+        .await;
+        worker.stop().await;
+        let turn = "select account_id from queue.jobs";
+        assert_eq!(web.service.value::<String>(turn).await, account, "{event}");
+        web.service.execute("delete from queue.jobs").await;
+    }
 }
 
 #[tokio::test]

@@ -258,6 +258,7 @@ async fn more_than_can_wait_is_refused_at_once_and_twilio_keeps_a_reserve() {
             state: State::Held,
         },
         job: None,
+        customer_ref: None,
     };
 
     let flood: Vec<_> = (0..900)

@@ -1,7 +1,12 @@
 //! Ticks fire once, however many schedulers look and whatever they missed.
 
+use std::{
+    sync::{Condvar, Mutex},
+    time::Duration,
+};
+
 use chrono::{DateTime, TimeDelta, Utc};
-use tollkeeper::queue::timetable::tick;
+use tollkeeper::{db, queue::timetable::tick};
 use tollkeeper_jobs::{
     NewJob,
     timetable::{Entry, Missed, TIMETABLE},
@@ -31,47 +36,6 @@ fn every_second(missed: Missed) -> Entry {
 }
 
 #[tokio::test]
-async fn five_schedulers_store_every_tick_once_with_its_job() {
-    let service = Service::new().await;
-    let entry = every_second(Missed::All);
-    tick(&service.db, &service.ctx.clock, &entry).await.unwrap();
-
-    let mut stored = 0;
-    for _ in 0..40 {
-        service.ctx.clock.advance(TimeDelta::seconds(25));
-        let looks = (0..5).map(|_| {
-            let (db, clock) = (service.db.clone(), service.ctx.clock.clone());
-            tokio::spawn(async move { tick(&db, &clock, &entry).await.unwrap() })
-        });
-        for look in looks.collect::<Vec<_>>() {
-            stored += look.await.unwrap();
-        }
-    }
-
-    let ticks: i64 = service.value("select count(*) from queue.cron_ticks").await;
-    let gaps: i64 = service
-        .value(
-            "select count(*) from (select tick_at - lag(tick_at) over (order by tick_at) as gap from queue.cron_ticks) t
-             where gap <> interval '1 second'",
-        )
-        .await;
-    assert!(ticks >= 1000, "{ticks} ticks in a thousand seconds");
-    assert_eq!((gaps, stored as i64), (0, ticks));
-    assert_eq!(
-        service
-            .value::<i64>("select count(*) from queue.jobs")
-            .await,
-        ticks
-    );
-    assert_eq!(
-        service
-            .value::<i64>("select count(*) from queue.cron_ticks where job_id is null")
-            .await,
-        0
-    );
-}
-
-#[tokio::test]
 async fn ticks_missed_while_down_are_made_up_by_the_entrys_policy() {
     for (missed, stored) in [
         (Missed::All, 3600..3602),
@@ -97,28 +61,6 @@ async fn ticks_missed_while_down_are_made_up_by_the_entrys_policy() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_doubles_no_tick() {
-    let service = Service::new().await;
-    let entry = every_second(Missed::All);
-    tick(&service.db, &service.ctx.clock, &entry).await.unwrap();
-
-    for minutes in [10, -5, 5, -60, 61] {
-        service.ctx.clock.advance(TimeDelta::minutes(minutes));
-        while tick(&service.db, &service.ctx.clock, &entry).await.unwrap() > 0 {}
-    }
-
-    let doubled: i64 = service
-        .value("select count(*) - count(distinct tick_at) from queue.cron_ticks")
-        .await;
-    let jobs_without_tick: i64 = service
-        .value(
-            "select count(*) from queue.jobs where id not in (select job_id from queue.cron_ticks)",
-        )
-        .await;
-    assert_eq!((doubled, jobs_without_tick), (0, 0));
-}
-
-#[tokio::test]
 async fn a_clock_that_was_ahead_silences_nothing() {
     let service = Service::new().await;
     let entry = every_second(Missed::Latest);
@@ -133,6 +75,47 @@ async fn a_clock_that_was_ahead_silences_nothing() {
         service.value::<i64>(ticked).await > 0
     })
     .await;
+}
+
+/// Where the job of a stopped scheduler's tick is made: it says so, and stands until it is let go on.
+static STOPPED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+fn stopped(tick_at: DateTime<Utc>) -> NewJob {
+    let (is_stopped, changed) = &STOPPED;
+    let mut is_stopped = is_stopped.lock().unwrap();
+    *is_stopped = true;
+    drop(changed.wait_while(is_stopped, |is_stopped| *is_stopped));
+    job_of_its_own(tick_at)
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_stopped_in_the_middle_holds_up_the_others_for_seconds_only() {
+    let service = Service::new().await;
+    let entry = every_second(Missed::Latest);
+    let options = service.db.connect_options().as_ref().clone();
+    let (clock, job) = (service.ctx.clock.clone(), stopped as fn(_) -> _);
+    tick(&service.db, &clock, &entry).await.unwrap();
+    clock.advance(TimeDelta::minutes(1));
+
+    // In a thread of its own: nothing of a stopped process goes on.
+    let of_thread = clock.clone();
+    let scheduler = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let pool = db::pool(options, 1, Duration::from_secs(30));
+            tick(&pool, &of_thread, &Entry { job, ..entry }).await
+        })
+    });
+    until("it is in the middle", async || *STOPPED.0.lock().unwrap()).await;
+    assert_eq!(tick(&service.db, &clock, &entry).await.unwrap(), 0);
+    until("another one ticks", async || {
+        tick(&service.db, &clock, &entry).await.unwrap() > 0
+    })
+    .await;
+
+    *STOPPED.0.lock().unwrap() = false;
+    STOPPED.1.notify_all();
+    assert!(scheduler.join().unwrap().is_err(), "it stored nothing");
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@
 //! that comes alone waits for nobody. A group that the database refuses is stored one by one, so that a row
 //! that cannot be stored fails alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
@@ -24,7 +24,7 @@ use crate::{
     context::Context,
     crash::{self, Moment},
     db::{
-        self,
+        self, accounts,
         webhooks::{self, NewWebhook, Provider},
     },
     queue::{self, Wake},
@@ -42,6 +42,8 @@ const GROUPS_AT_ONCE: usize = 2;
 pub struct Delivery {
     pub webhook: NewWebhook,
     pub job: Option<NewJob>,
+    /// The Stripe customer it is about: the job takes its turn among those of the customer's account.
+    pub customer_ref: Option<String>,
 }
 
 /// It is in the database, for good.
@@ -231,11 +233,12 @@ impl Writer {
             webhooks::confirm(&mut tx).await?;
         }
         let is_new = |one: &Delivery| new.contains(&one.webhook.id);
-        let jobs: Vec<NewJob> = deliveries
+        let new: Vec<&Delivery> = deliveries
             .iter()
+            .copied()
             .filter(|one| is_new(one))
-            .filter_map(|one| one.job.clone())
             .collect();
+        let jobs = jobs_of(&mut tx, &new).await?;
         queue::enqueue_all(&mut tx, &jobs).await?;
         for row in &rows {
             crash::point(Moment::BeforeStored, &row.kind);
@@ -258,4 +261,27 @@ impl Writer {
             })
             .collect())
     }
+}
+
+/// The jobs of these deliveries, each in the turn of the account it is about: one customer's flood of
+/// events keeps nobody else's waiting.
+async fn jobs_of(tx: &mut PgConnection, deliveries: &[&Delivery]) -> sqlx::Result<Vec<NewJob>> {
+    let customers: Vec<&str> = deliveries
+        .iter()
+        .filter_map(|one| one.customer_ref.as_deref())
+        .collect();
+    let known = match customers.is_empty() {
+        true => HashMap::new(),
+        false => accounts::of_customers(tx, &customers).await?,
+    };
+    let in_turn = |one: &Delivery| {
+        let job = one.job.clone()?;
+        let owner = one
+            .customer_ref
+            .as_ref()
+            .and_then(|customer| known.get(customer));
+        let account_id = owner.cloned().or_else(|| job.account_id.clone());
+        Some(job.of_account(account_id))
+    };
+    Ok(deliveries.iter().filter_map(|one| in_turn(one)).collect())
 }

@@ -6,7 +6,7 @@ use poem::{Endpoint, Request, Response, Result, Route, http::StatusCode, post};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
-use tollkeeper_jobs::{HandleStripeEvent, NewJob, stripe_events};
+use tollkeeper_jobs::{HandleStripeEvent, NewJob, stripe::Whose, stripe_events};
 use uuid::Uuid;
 
 use super::{Delivery, Receiver, count, count_stored, fingerprint, later, text};
@@ -84,8 +84,14 @@ impl Webhook {
             return Err(("unreadable", "not a Stripe event"));
         }
         let id = Uuid::now_v7();
-        let job = stripe_events::route(&event.event_type)
-            .map(|_| NewJob::of(&HandleStripeEvent { webhook_id: id }));
+        let (job, customer_ref) = match stripe_events::route(&event.event_type) {
+            Some(_) => {
+                let whose = Whose::read(&body);
+                let job = NewJob::of(&HandleStripeEvent { webhook_id: id });
+                (Some(job.of_account(whose.account_id)), whose.customer_ref)
+            }
+            None => (None, None),
+        };
         let state = if job.is_some() {
             State::Stored
         } else {
@@ -101,7 +107,11 @@ impl Webhook {
             body,
             state,
         };
-        Ok(Delivery { webhook, job })
+        Ok(Delivery {
+            webhook,
+            job,
+            customer_ref,
+        })
     }
 }
 

@@ -117,6 +117,7 @@ impl Receiver {
         let delivery = Delivery {
             webhook: held(incoming, callback, account_sid),
             job: None,
+            customer_ref: None,
         };
         self.store.put(delivery).await.map_err(Fault::NotStored)
     }

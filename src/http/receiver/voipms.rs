@@ -74,16 +74,19 @@ impl Endpoint for Message {
             body: fields.without_token(),
             state: State::Held,
         };
-        Ok(
-            match self.0.store.put(Delivery { webhook, job: None }).await {
-                Ok(stored) => {
-                    count_stored(Provider::Voipms, stored);
-                    // Exactly this, or the message comes again every half hour.
-                    text(StatusCode::OK, "ok")
-                }
-                Err(error) => later(Provider::Voipms, error),
-            },
-        )
+        let delivery = Delivery {
+            webhook,
+            job: None,
+            customer_ref: None,
+        };
+        Ok(match self.0.store.put(delivery).await {
+            Ok(stored) => {
+                count_stored(Provider::Voipms, stored);
+                // Exactly this, or the message comes again every half hour.
+                text(StatusCode::OK, "ok")
+            }
+            Err(error) => later(Provider::Voipms, error),
+        })
     }
 }
 

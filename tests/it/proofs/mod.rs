@@ -2,13 +2,17 @@
 //! `make test`, at full size in `make soak`.
 
 mod ciphertexts;
+mod copies;
 mod crash_points;
 mod customers;
+mod fuzz;
 mod isolation;
 mod kills;
+mod noisy_tenant;
 mod poison;
 mod postgres_gone;
 mod restarts;
 mod row_security;
 mod standby;
+mod timetable;
 mod zombies;

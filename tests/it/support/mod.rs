@@ -4,6 +4,7 @@ pub mod address;
 pub mod api;
 pub mod cluster;
 pub mod crashes;
+pub mod crowd;
 pub mod figures;
 pub mod house;
 pub mod kept;

@@ -72,6 +72,7 @@ fn in_a_group(store: Store, number: u64) -> Stored {
     let delivery = Delivery {
         webhook,
         job: Some(noop::of(number + 1_000_000_000, 0)),
+        customer_ref: None,
     };
     Box::pin(async move {
         let stored = store.put(delivery).await;

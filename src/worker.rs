@@ -8,7 +8,6 @@ use apalis_core::{
     task::{Task, data::Data},
     worker::{builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
 };
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
     HandleStripeEvent, Lane, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
@@ -20,7 +19,7 @@ use tracing::Span;
 use crate::{
     context::Context,
     crash::{self, Moment},
-    queue::{Claimed, Failure, Gate, Lease, Outcome, Queue, Ticket, history},
+    queue::{Claimed, Failure, Gate, Outcome, Queue, Ticket, history},
     work::Work,
 };
 
@@ -36,7 +35,7 @@ struct Entry {
     lane: Lane,
     retry: RetryPolicy,
     timeout: Duration,
-    run: fn(Value, Context, Lease) -> Run,
+    run: fn(Arc<Claimed>, Arc<Performer>) -> Run,
 }
 
 /// Every kind of job this program knows.
@@ -68,7 +67,7 @@ impl Register {
             lane: W::LANE,
             timeout: W::TIMEOUT,
             retry: W::RETRY,
-            run: |payload, ctx, lease| Box::pin(run::<W>(payload, ctx, lease)),
+            run: |claimed, performer| Box::pin(run::<W>(claimed, performer)),
         };
         self.entries.insert(W::KIND, entry);
         self
@@ -88,14 +87,17 @@ impl Register {
     }
 }
 
-async fn run<W: Work>(payload: Value, ctx: Context, lease: Lease) -> Result<Outcome, Failure> {
-    let job: W = serde_json::from_value(payload).map_err(|error| {
+async fn run<W: Work>(
+    claimed: Arc<Claimed>,
+    performer: Arc<Performer>,
+) -> Result<Outcome, Failure> {
+    let job = W::deserialize(&claimed.payload).map_err(|error| {
         Failure::Stop(format!(
             "the stored payload of {} does not parse: {error}",
             W::KIND
         ))
     })?;
-    job.run(&ctx, &lease).await
+    job.run(&performer.ctx, &claimed.lease).await
 }
 
 /// Work until `stop`: then claim nothing more, let runs finish for as long as a drain may take, and
@@ -113,11 +115,11 @@ pub async fn run_until(
         .collect();
     let queue = Queue::open(&ctx, policies, stop.clone());
     tracing::info!(worker = queue.worker(), "working");
-    let performer = Performer {
+    let performer = Arc::new(Performer {
         ctx: ctx.clone(),
-        register: Arc::new(register),
+        register,
         gate: queue.gate(),
-    };
+    });
     let monitor = Lane::ALL.into_iter().fold(Monitor::new(), |monitor, lane| {
         let slots = slots(&ctx, lane);
         let timeout = performer.register.timeout(lane);
@@ -176,25 +178,20 @@ async fn ensure_days(ctx: &Context) {
     }
 }
 
-#[derive(Clone)]
 struct Performer {
     ctx: Context,
-    register: Arc<Register>,
+    register: Register,
     gate: Gate,
 }
 
-async fn run_one(ticket: Ticket, performer: Data<Performer>) -> Result<Outcome, Failure> {
-    let claimed: &Claimed = &ticket.claimed;
-    crash::within(
-        &claimed.kind,
-        &claimed.account_id,
-        perform(claimed, &performer),
-    )
-    .await
+async fn run_one(ticket: Ticket, performer: Data<Arc<Performer>>) -> Result<Outcome, Failure> {
+    let claimed = &ticket.claimed;
+    let run = perform(claimed, &performer);
+    crash::within(&claimed.kind, &claimed.account_id, run).await
 }
 
 /// Through the gate, then the job, unless the lease is lost on the way.
-async fn perform(claimed: &Claimed, performer: &Performer) -> Result<Outcome, Failure> {
+async fn perform(claimed: &Arc<Claimed>, performer: &Arc<Performer>) -> Result<Outcome, Failure> {
     crash::point(Moment::Claimed, "");
     performer.gate.pass(&claimed.lease).await?;
     crash::point(Moment::Started, "");
@@ -210,11 +207,7 @@ async fn perform(claimed: &Claimed, performer: &Performer) -> Result<Outcome, Fa
             why,
         });
     };
-    let run = (entry.run)(
-        claimed.payload.clone(),
-        performer.ctx.clone(),
-        claimed.lease.clone(),
-    );
+    let run = (entry.run)(claimed.clone(), performer.clone());
     match claimed.lease.lost.run_until_cancelled(run).await {
         Some(ended) => ended,
         None => Err(Failure::LeaseLost(crate::queue::LeaseLost(

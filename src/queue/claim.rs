@@ -129,7 +129,7 @@ impl Claimant {
 
     async fn take(&self, want: usize, place: &Place, suspect: bool) -> sqlx::Result<Vec<PgRow>> {
         // Claims of a lane take turns: two at once would both see the same room below a cap.
-        let mut tx = self.pool.begin_with(lock_of(self.lane)).await?;
+        let mut tx = self.pool.begin_with(turn_of(self.lane)).await?;
         let rows = sqlx::query(include_str!("claim.sql"))
             .bind(self.lane.as_str())
             .bind(want as i64)
@@ -180,20 +180,26 @@ impl Claimant {
 
 /// Begins the transaction and waits for the lane's turn, in one round trip. A process that is stopped
 /// or cut off here holds the turn of every worker: the server ends its session.
-fn lock_of(lane: Lane) -> &'static str {
+///
+/// The claim waits for no disk. What a run makes durable comes after it in the log, so no effect outlives
+/// its claim; and a claim that a crash of the server undoes takes the fence of its run away with it.
+macro_rules! turn {
+    ($lane:literal) => {
+        concat!(
+            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s';
+             set local synchronous_commit = off; select pg_advisory_xact_lock(7238113, ",
+            $lane,
+            ")"
+        )
+    };
+}
+
+fn turn_of(lane: Lane) -> &'static str {
     match lane {
-        Lane::Money => {
-            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 1)"
-        }
-        Lane::Voice => {
-            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 2)"
-        }
-        Lane::Default => {
-            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 3)"
-        }
-        Lane::Bulk => {
-            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s'; select pg_advisory_xact_lock(7238113, 4)"
-        }
+        Lane::Money => turn!("1"),
+        Lane::Voice => turn!("2"),
+        Lane::Default => turn!("3"),
+        Lane::Bulk => turn!("4"),
     }
 }
 

@@ -106,7 +106,9 @@ async fn of_two_runs_of_a_job_that_ask_at_once_only_the_one_that_holds_it_starts
     service
         .enqueue(&Probe::new(test, "first", Does::Nothing))
         .await;
-    // The start gate waits over the first; whoever comes meanwhile is asked about together.
+    // The start gate waits over the first, a suspect, whose start is written; whoever comes meanwhile is
+    // asked about together.
+    service.execute("update queue.jobs set crashes = 1").await;
     service
         .execute(
             "create function hold_start() returns trigger language plpgsql as $$

@@ -1,5 +1,7 @@
 //! What was measured or proven, as one row of `target/soak.json` or `target/bench.json`.
 
+#![allow(dead_code, reason = "proofs and measurements each use a part of it")]
+
 use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};

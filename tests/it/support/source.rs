@@ -36,9 +36,9 @@ impl Source {
             || self.path == format!("{place}.rs")
     }
 
-    /// Only compiled for tests, all of it.
+    /// Only compiled for tests and measurements, all of it.
     pub fn is_test(&self) -> bool {
-        self.is_under("tests") || self.path.ends_with("/tests.rs")
+        self.is_under("tests") || self.is_under("benches") || self.path.ends_with("/tests.rs")
     }
 
     /// The code that ships: without comments and without the tests at the end.

@@ -10,7 +10,8 @@
 //!   escapes for the same text, another order and a pair sent twice are the same form.
 //! * A form: nothing separates a name from its value, or the URL from the first name, in what is
 //!   signed. That is why `telephony::callback` reads ids only in their exact form.
-//! * A URL: its scheme in capitals and the scheme's own port.
+//! * A URL: its scheme in capitals and the scheme's own port. What is behind a `#` is no part of a
+//!   request: the HTTP library drops it before anybody reads it.
 //! * Headers that are not signed: settings that leave the algorithm as it is, the charset of a form.
 
 mod bodies;

@@ -219,7 +219,9 @@ impl Sent {
 
     /// What Twilio signs of it.
     fn signed_text(&self) -> String {
-        let url = HOST.to_owned() + &String::from_utf8_lossy(&self.target);
+        let target = String::from_utf8_lossy(&self.target);
+        let target = target.split('#').next().unwrap_or_default();
+        let url = HOST.to_owned() + target;
         let is_form = self.method == Method::POST && self.content_type.starts_with(FORM.as_bytes());
         let params = if is_form {
             pairs(&self.body)

@@ -84,7 +84,7 @@ fn in_a_group(store: Store, number: u64) -> Stored {
 
 fn in_its_own(pool: PgPool, number: u64) -> Stored {
     Box::pin(async move {
-        let mut tx = pool.begin().await?;
+        let mut tx = tollkeeper::db::begin(&pool).await?;
         queue::enqueue_all(&mut tx, &[noop::of(number, 0)]).await?;
         tx.commit().await
     })

@@ -111,20 +111,15 @@ impl Database {
 
     /// The pools of the roles; they connect when first used.
     pub fn pools(&self, config: &PoolConfig) -> Pools {
-        let pool = |connections_max| {
-            db::pool(
-                self.options.clone(),
-                connections_max,
-                config.acquire_timeout,
-            )
-        };
+        let (options, patience) = (&self.options, config.acquire_timeout);
+        let pool = |size| db::pool(options.clone(), size, patience);
+        let checked = |size| db::checked_pool(options.clone(), size, patience);
         Pools {
             ingest: pool(config.ingest),
             api: pool(config.api),
-            queue: db::queue_pool(self.options.clone(), config.queue, config.acquire_timeout),
-            work: pool(config.work),
-            // One each: to renew, to sweep, to listen.
-            console: pool(config.console),
+            queue: db::queue_pool(options.clone(), config.queue, patience),
+            work: checked(config.work),
+            console: checked(config.console),
         }
     }
 

@@ -26,12 +26,24 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// A pool that connects when it is first used.
+/// A pool that connects when it is first used. Transactions on it begin with [`begin`] or [`begin_with`].
 pub fn pool(options: PgConnectOptions, connections_max: u32, acquire_timeout: Duration) -> PgPool {
     settings(connections_max, acquire_timeout).connect_lazy_with(options)
 }
 
-/// The same for the queue's own statements, which look rows up by index and nothing else.
+/// The same, and every connection is looked at when it comes back: for what begins transactions on a
+/// connection of its own and may be stopped at any point.
+pub fn checked_pool(
+    options: PgConnectOptions,
+    connections_max: u32,
+    acquire_timeout: Duration,
+) -> PgPool {
+    settings(connections_max, acquire_timeout)
+        .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
+        .connect_lazy_with(options)
+}
+
+/// A pool for the queue's own statements, which look rows up by index and nothing else.
 ///
 /// The hot table is empty at one moment and holds a hundred thousand rows at the next, and the plan of a
 /// prepared statement outlives both: one made while it was empty would read all of it for every row.
@@ -55,7 +67,8 @@ fn settings(connections_max: u32, acquire_timeout: Duration) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(acquire_timeout)
-        .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
+        // It is tried when it comes back, and what fails on one that broke since is tried again anyway.
+        .test_before_acquire(false)
 }
 
 /// Whether a connection may be lent again. A `begin` that is dropped before its answer came (a
@@ -69,12 +82,27 @@ async fn is_outside_transaction(conn: &mut PgConnection) -> sqlx::Result<bool> {
     row.try_get(0)
 }
 
-/// Begin a transaction outside of a run. The server ends its session when the process stops or is cut
-/// off in the middle: what it has locked would else stay locked until the network gives up, in hours.
-/// (In a run, its lease sees to that.)
+/// Begin a transaction. The server ends its session when the process stops or is cut off in the middle:
+/// what it has locked would else stay locked until the network gives up, in hours.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    pool.begin_with("begin; set local idle_in_transaction_session_timeout = '10s'")
+    begin_with(
+        pool,
+        "begin; set local idle_in_transaction_session_timeout = '10s'",
+    )
+    .await
+}
+
+/// Begin a transaction with a statement of its own, to the end of it even if its caller is dropped
+/// meanwhile: a `begin` that is dropped half-way leaves a transaction open that sqlx 0.9.0 knows nothing of.
+pub async fn begin_with(
+    pool: &PgPool,
+    statement: &'static str,
+) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun
         .await
+        .unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Begin a transaction that sees the rows of one account and nothing else, whatever it asks for.
@@ -82,11 +110,11 @@ pub async fn as_account(
     pool: &PgPool,
     account_id: &str,
 ) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let mut tx = pool
-        .begin_with(
-            "begin; set local idle_in_transaction_session_timeout = '10s'; set local role tollkeeper_app",
-        )
-        .await?;
+    let mut tx = begin_with(
+        pool,
+        "begin; set local idle_in_transaction_session_timeout = '10s'; set local role tollkeeper_app",
+    )
+    .await?;
     sqlx::query("select set_config('app.account_id', $1, true)")
         .bind(account_id)
         .execute(&mut *tx)

@@ -16,7 +16,7 @@ use tollkeeper_jobs::Lane;
 use uuid::Uuid;
 
 use super::lease::Lease;
-use crate::clock::Clock;
+use crate::{clock::Clock, db};
 
 /// A job this process may now run.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ impl Claimant {
 
     async fn take(&self, want: usize, place: &Place, suspect: bool) -> sqlx::Result<Vec<PgRow>> {
         // Claims of a lane take turns: two at once would both see the same room below a cap.
-        let mut tx = self.pool.begin_with(turn_of(self.lane)).await?;
+        let mut tx = db::begin_with(&self.pool, turn_of(self.lane)).await?;
         let rows = sqlx::query(include_str!("claim.sql"))
             .bind(self.lane.as_str())
             .bind(want as i64)

@@ -16,15 +16,3 @@ stored as (
            case when run_at > now() then 'waiting' else 'ready' end
     from asked
     order by kind, key
-    on conflict (kind, key) where state <> 'dead' do update
-        set again = job.again or job.state = 'running',
-            -- Asked for sooner than it was to run: it runs at the sooner time, but for a back-off.
-            run_at = case when job.failures = 0 then least(job.run_at, excluded.run_at) else job.run_at end,
-            state = case when job.state = 'waiting' and job.failures = 0 and excluded.state = 'ready'
-                         then 'ready' else job.state end
-    returning job.id, job.kind, job.key
-)
-select stored.id, stored.id = any($1::uuid[]) as is_new
-from unnest($2::text[], $3::text[]) with ordinality as a (kind, key, position)
-join stored on stored.kind = a.kind and stored.key = a.key
-order by a.position

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     crash::{self, Moment},
+    db,
 };
 
 /// The claim of one run on one job. Every write names it; when it is lost, nothing more is written.
@@ -63,7 +64,7 @@ impl Lease {
     /// Begin a transaction in which the run may write: the lease cannot pass to another run before it
     /// ends.
     pub async fn begin(&self, pool: &PgPool) -> Result<Fenced, HoldError> {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         self.hold(&mut tx).await?;
         Ok(Fenced { tx })
     }

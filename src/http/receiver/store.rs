@@ -2,7 +2,7 @@
 //! throughput is not one disk flush per webhook.
 //!
 //! A caller is answered after the commit that holds its webhook, never before. What arrives while the
-//! database is busy with two groups is the next group: under load groups grow by themselves, and a webhook
+//! database is busy with a few groups is the next group: under load groups grow by themselves, and a webhook
 //! that comes alone waits for nobody. A group that the database refuses is stored one by one, so that a row
 //! that cannot be stored fails alone.
 
@@ -34,8 +34,8 @@ use crate::{
 const WAITING_MAX: usize = 1024;
 /// Places that Stripe may not take: it repeats for three days, Twilio hardly ever.
 const RESERVE: usize = WAITING_MAX / 4;
-/// One is committed while the next one is written.
-const GROUPS_AT_ONCE: usize = 2;
+/// While one waits for the disk others are written.
+const GROUPS_AT_ONCE: usize = 4;
 
 /// A webhook and the job it leads to.
 #[derive(Debug)]

@@ -44,12 +44,13 @@ impl Service {
     pub async fn with(change: impl FnOnce(&mut Config)) -> Service {
         let options = cluster::fresh_database_options().await;
         let pool = |size| db::pool(options.clone(), size, Duration::from_secs(30));
+        let checked = |size| db::checked_pool(options.clone(), size, Duration::from_secs(30));
         let pools = Pools {
             ingest: pool(10),
             api: pool(5),
             queue: db::queue_pool(options.clone(), 10, Duration::from_secs(30)),
-            work: pool(12),
-            console: pool(4),
+            work: checked(12),
+            console: checked(4),
         };
         Service::of(pools, pool(4), change)
     }

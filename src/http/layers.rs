@@ -5,7 +5,8 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use poem::{
     Body, Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response, Result,
-    http::StatusCode,
+    error::ReadBodyError,
+    http::{StatusCode, header},
     middleware::{CatchPanic, RequestId, ReuseId},
 };
 use tokio::time::timeout;
@@ -50,6 +51,10 @@ async fn with_whole_body<E: Endpoint>(
     } else {
         BODY_MAX
     };
+    // What says itself that it is too large is not waited for.
+    if declared(&request).is_some_and(|length| length > limit as u64) {
+        return Err(ReadBodyError::PayloadTooLarge.into());
+    }
     let body = request.take_body().into_bytes_limit(limit);
     let body = timeout(deadline, body).await.map_err(|_| {
         let status = StatusCode::REQUEST_TIMEOUT;
@@ -61,6 +66,14 @@ async fn with_whole_body<E: Endpoint>(
     })??;
     request.set_body(Body::from(body));
     next.call(request).await.map(IntoResponse::into_response)
+}
+
+/// How long its body says it is, in bytes.
+fn declared(request: &Request) -> Option<u64> {
+    request
+        .header(header::CONTENT_LENGTH.as_str())?
+        .parse()
+        .ok()
 }
 
 /// Every error becomes a body in the shape of its path.

@@ -9,6 +9,7 @@ pub mod process;
 pub mod proof;
 pub mod service;
 pub mod source;
+pub mod tables;
 pub mod web;
 
 use std::time::{Duration, Instant};

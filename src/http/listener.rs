@@ -6,6 +6,7 @@
 //! kept where it is read. Connections are counted, in all and for each address.
 
 mod head;
+mod memory;
 mod place;
 mod stream;
 

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::Limits;
+use super::{
+    Limits,
+    memory::{Crowd, give_back},
+};
 
 /// The connections that are open now.
 pub type Places = Mutex<Taken>;
@@ -15,6 +18,7 @@ pub type Places = Mutex<Taken>;
 pub struct Taken {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
+    crowd: Crowd,
 }
 
 /// One of the connections that are allowed, given back when it ends.
@@ -39,6 +43,8 @@ impl Place {
         }
         *own += 1;
         counts.total += 1;
+        let total = counts.total;
+        counts.crowd.grown(total);
         Some(Place {
             taken: taken.clone(),
             address,
@@ -54,6 +60,12 @@ impl Drop for Place {
         *own -= 1;
         if *own == 0 {
             counts.by_address.remove(&self.address);
+        }
+        let total = counts.total;
+        let has_gone = counts.crowd.has_gone(total);
+        drop(counts);
+        if has_gone {
+            give_back();
         }
     }
 }

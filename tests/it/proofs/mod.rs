@@ -1,5 +1,6 @@
 //! The promises of the service, each with a test that would fail without it and a figure: short in
 //! `make test`, at full size in `make soak`.
 
+mod drip;
 mod hostile;
 mod restarts;

@@ -1,0 +1,146 @@
+//! Slow clients: thousands of connections that never get on with their request, beside normal load.
+//!
+//! The figure is honest on a busy machine because both loads are measured in turn, in short rounds
+//! within the same minute, and medians of rounds are compared: what else the machine does hits both.
+
+mod load;
+mod slow;
+
+use std::time::Duration;
+
+use tollkeeper::sandbox::{Sandbox, Settings};
+
+use self::{load::Load, slow::Slow};
+use crate::support::{
+    cluster,
+    figures::{Figure, Goal},
+    process::{Process, Program},
+    proof::{all_held, shown, size},
+    until,
+};
+
+/// A busy machine may notice a deadline late.
+const LATE: Duration = Duration::from_secs(2);
+/// What a process has open besides its clients: pools, listeners, the runtime's own.
+const OWN_DESCRIPTORS: usize = 50;
+
+/// A web role with room for all of them. It does not keep the sandbox: nothing here asks a provider.
+async fn web(settings: &[(&str, &str)]) -> Process {
+    let sandbox = Sandbox::start(Settings::default()).await.unwrap();
+    let program = Program::over(&cluster::fresh_database_options().await, &sandbox)
+        .with("HTTP_CONNECTIONS_MAX", "4096");
+    let with = |program: Program, (name, value): &(&str, &str)| program.with(name, value);
+    settings.iter().fold(program, with).ready("web").await
+}
+
+#[tokio::test]
+async fn normal_clients_notice_nothing_of_slow_ones() {
+    let count = size(100, 2_000);
+    let phases = size(2, 8);
+    let rounds = size(3, 6);
+    let length = Duration::from_millis(size(300, 1_500));
+    let process = web(&[]).await;
+    let load = Load::at(process.address);
+    // The first one warms everything up: pools, caches, the allocator.
+    load.run(length).await;
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for phase in 0..phases {
+        // Neither load always comes first.
+        for has_slow in [phase % 2 == 0, phase % 2 == 1] {
+            if !has_slow {
+                for _ in 0..rounds {
+                    alone.push(load.run(length).await);
+                }
+                continue;
+            }
+            let slow = Slow::start(process.address, count);
+            for _ in 0..rounds {
+                // Those that were just cut are on their way back.
+                until("they are there", async || slow.open() >= count * 95 / 100).await;
+                beside.push(load.run(length).await);
+            }
+            slow.stop();
+            until("they are gone", async || {
+                descriptors(&process) < OWN_DESCRIPTORS
+            })
+            .await;
+        }
+    }
+    println!("alone {alone:.1?}\nbeside {beside:.1?}");
+    shown(Figure::ratio(
+        "ack_p99_beside_slow_clients",
+        quiet(beside),
+        "ms",
+        quiet(alone),
+        Goal::AtMost(size(10.0, 1.2)),
+    ));
+}
+
+/// The lower quartile: what other programs do to a round only ever makes it slower, and what the slow
+/// clients do is in every one of theirs.
+fn quiet(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 4]
+}
+
+#[tokio::test]
+async fn slow_clients_are_cut_in_time_and_leave_nothing_behind() {
+    let count = size(200, 2_000);
+    let generations = size(1, 4);
+    let settings = [("HTTP_HEADER_DEADLINE", "1s"), ("HTTP_BODY_DEADLINE", "2s")];
+    let process = web(&settings).await;
+    let fresh = resident(&process);
+    let (mut cut, mut in_time, mut most) = (0, 0, 0);
+    for _ in 0..generations {
+        let slow = Slow::start(process.address, count);
+        until("each was cut once", async || slow.cut() == count).await;
+        most = most.max(resident(&process));
+        for (is_head, life) in slow.stop() {
+            let deadline = Duration::from_secs(if is_head { 1 } else { 2 });
+            cut += 1;
+            in_time += usize::from((deadline.mul_f64(0.9)..deadline + LATE).contains(&life));
+        }
+        until("they are gone", async || {
+            descriptors(&process) < OWN_DESCRIPTORS
+        })
+        .await;
+    }
+    let (_, figures) = process.get("/metrics").await.unwrap();
+    let heads = figures
+        .lines()
+        .find(|line| line.starts_with(r#"tollkeeper_connections_cut_total{why="head"}"#))
+        .unwrap_or_else(|| panic!("no cut head was counted: {figures}"));
+    println!("{heads}; memory {fresh} KiB, {most} with them");
+    all_held("slow_clients_cut_in_time", in_time, "connections", cut);
+
+    // What they took and a quarter more than the program had before: tables keep their size.
+    let kept = fresh + fresh / 4;
+    until("their memory has come back", async || {
+        resident(&process) <= kept
+    })
+    .await;
+    shown(Figure::ratio(
+        "memory_after_slow_clients",
+        resident(&process) as f64,
+        "KiB",
+        fresh as f64,
+        Goal::AtMost(1.25),
+    ));
+}
+
+/// How many files and sockets a process has open.
+fn descriptors(process: &Process) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", process.pid()))
+        .unwrap()
+        .count()
+}
+
+/// What a process has in memory, in KiB.
+fn resident(process: &Process) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

@@ -11,7 +11,7 @@ use poem::{
 };
 use tokio::time::timeout;
 
-use super::{family::Family, problem::Problem, receiver};
+use super::{access_log, family::Family, problem::Problem, receiver};
 use crate::{clock::Clock, context::Context};
 
 /// In bytes, for everything that is not Stripe's.
@@ -36,8 +36,9 @@ where
                 Problem::internal().into_response(Family::Enveloped, broken.now())
             }),
         )
-        .around(logged)
+        .around(access_log::logged)
         .with(RequestId::new().reuse_id(ReuseId::Use))
+        .around(access_log::with_plain_id)
 }
 
 /// Read the body before anything else looks at it, so that no endpoint can be held by a slow one.
@@ -95,23 +96,6 @@ pub(super) async fn render<E: Endpoint>(
     if let Some(pattern) = pattern {
         response.set_data(pattern);
     }
-    Ok(response)
-}
-
-/// One line for each request: no query, no token, no number.
-async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    let method = request.method().clone();
-    let path = tollkeeper_jobs::mask::mask(receiver::loggable(request.uri().path()));
-    let started = Clock::instant();
-    let response = match next.call(request).await {
-        Ok(response) => response.into_response(),
-        Err(error) => error.into_response(),
-    };
-    let status = response.status().as_u16();
-    let millis = started.elapsed().as_millis() as u64;
-    metrics::histogram!("tollkeeper_http_request_seconds", "status" => status.to_string())
-        .record(started.elapsed());
-    tracing::info!(%method, path, status, millis, "{method} {path} {status}");
     Ok(response)
 }
 

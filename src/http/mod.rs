@@ -2,6 +2,7 @@
 //!
 //! It stores and answers. It does no work and calls no provider.
 
+mod access_log;
 pub mod api;
 pub mod auth;
 mod family;

@@ -39,6 +39,11 @@ pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
     })
 }
 
+#[cfg(test)]
+pub fn paths() -> impl Iterator<Item = String> {
+    urls::all().map(|(path, _)| path)
+}
+
 struct Called {
     receiver: Arc<Receiver>,
     address: Address,
@@ -151,7 +156,7 @@ fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebho
         let mut digest = Sha256::new();
         digest.update(&incoming.url);
         digest.update([0]);
-        digest.update(&incoming.body);
+        digest.update(incoming.said());
         format!("sha256:{}", hex::encode(digest.finalize()))
     });
     NewWebhook {
@@ -160,8 +165,8 @@ fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebho
         event_key,
         kind: callback.kind.to_owned(),
         endpoint: account_sid,
+        body: incoming.said().to_vec(),
         headers: incoming.headers,
-        body: incoming.body,
         state: State::Held,
     }
 }

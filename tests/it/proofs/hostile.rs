@@ -1,6 +1,7 @@
 //! Whatever is sent: the right status and a code that does not change, nothing stored, and the next
 //! honest request is served.
 
+mod callbacks;
 mod credentials;
 mod orders;
 mod transport;

@@ -11,7 +11,7 @@ use poem::{
 };
 use tokio::time::timeout;
 
-use super::{access_log, family::Family, problem::Problem, receiver};
+use super::{access_log, family::Family, listener::Places, problem::Problem, receiver};
 use crate::{clock::Clock, context::Context};
 
 /// In bytes, for everything that is not Stripe's.
@@ -21,14 +21,16 @@ const BODY_MAX: usize = 64 * 1024;
 pub fn around<Routes>(
     routes: Routes,
     ctx: &Context,
+    places: &Arc<Places>,
 ) -> impl Endpoint<Output = Response> + use<Routes>
 where
     Routes: Endpoint + 'static,
 {
     let body_deadline = ctx.config.http.body_deadline;
+    let places = places.clone();
     let (clock, broken) = (ctx.clock.clone(), ctx.clock.clone());
     routes
-        .around(move |next, request| with_whole_body(next, request, body_deadline))
+        .around(move |next, request| with_whole_body(next, request, body_deadline, places.clone()))
         .around(move |next, request| render(next, request, clock.clone()))
         .with(
             CatchPanic::new().with_handler(move |_: Box<dyn Any + Send>| {
@@ -46,6 +48,7 @@ async fn with_whole_body<E: Endpoint>(
     next: Arc<E>,
     mut request: Request,
     deadline: Duration,
+    places: Arc<Places>,
 ) -> Result<Response> {
     let limit = if receiver::is_stripe(request.uri().path()) {
         receiver::STRIPE_BODY_MAX
@@ -66,6 +69,9 @@ async fn with_whole_body<E: Endpoint>(
         )
     })??;
     request.set_body(Body::from(body));
+    // From here on it is us who are slow.
+    let peer = request.remote_addr().as_socket_addr().copied();
+    let _owed = peer.map(|peer| places.owe(peer, Clock::instant));
     next.call(request).await.map(IntoResponse::into_response)
 }
 

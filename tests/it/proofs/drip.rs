@@ -128,6 +128,30 @@ async fn slow_clients_are_cut_in_time_and_leave_nothing_behind() {
     ));
 }
 
+#[tokio::test]
+async fn newcomers_are_served_while_slow_clients_take_every_place() {
+    let asked = size(40, 1_000);
+    let process = web(&[("HTTP_CONNECTIONS_MAX", "64")]).await;
+    let slow = Slow::start(process.address, 200);
+    until("the house is full", async || slow.open() >= 60).await;
+
+    let mut served = 0;
+    for _ in 0..asked {
+        // Each over a connection of its own.
+        let answer = process.get("/healthz").await;
+        served += usize::from(answer.is_some_and(|(status, _)| status == 200));
+    }
+
+    assert!(slow.open() >= 60, "the house was full all the time");
+    slow.stop();
+    all_held(
+        "newcomers_served_in_a_full_house",
+        served,
+        "requests",
+        asked,
+    );
+}
+
 /// How many files and sockets a process has open.
 fn descriptors(process: &Process) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", process.pid()))

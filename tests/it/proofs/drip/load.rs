@@ -32,35 +32,30 @@ impl Load {
         Load(address)
     }
 
-    /// Run it for so long, on a thread of its own; the p99 of the answers in milliseconds.
-    pub async fn run(self, length: Duration) -> f64 {
+    /// So many webhooks over each connection, on a thread of its own; the p99 of the answers in
+    /// milliseconds.
+    pub async fn run(self, count: usize) -> f64 {
         let all = move || {
             let runtime = runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            let clients = (0..CONNECTIONS).map(|_| client(self.0, length));
+            let clients = (0..CONNECTIONS).map(|_| client(self.0, count));
             runtime.block_on(join_all(clients))
         };
         let mut times: Vec<Duration> = tokio::task::spawn_blocking(all).await.unwrap().concat();
-        assert!(
-            times.len() > CONNECTIONS * 5,
-            "only {} answers",
-            times.len()
-        );
         times.sort();
         times[times.len() * 99 / 100].as_secs_f64() * 1e3
     }
 }
 
-async fn client(address: SocketAddr, length: Duration) -> Vec<Duration> {
+async fn client(address: SocketAddr, count: usize) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut ticks = interval(PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let begun = Instant::now();
     let mut times = Vec::new();
-    while begun.elapsed() < length {
+    for _ in 0..count {
         ticks.tick().await;
         let request = webhook();
         let asked = Instant::now();

@@ -104,13 +104,14 @@ async fn drip(shared: &Shared, address: SocketAddr, own: Ipv4Addr, start: &[u8])
     socket.bind((own, 0).into()).unwrap();
     let mut stream = socket.connect(address).await.unwrap();
     let begun = Instant::now();
-    stream.write_all(start).await.unwrap();
     let _open = Open::count(shared);
     let (mut reader, mut writer) = stream.split();
     let dripping = async {
         let mut ticks = interval(PACE);
-        while writer.write_all(b"a").await.is_ok() {
+        let mut next = start;
+        while writer.write_all(next).await.is_ok() {
             ticks.tick().await;
+            next = b"a";
         }
     };
     let reading = async {

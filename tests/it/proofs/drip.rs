@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 /// A busy machine may notice a deadline late.
-const LATE: Duration = Duration::from_secs(2);
+const LATE: Duration = Duration::from_secs(5);
 /// What a process has open besides its clients: pools, listeners, the runtime's own.
 const OWN_DESCRIPTORS: usize = 50;
 
@@ -38,7 +38,9 @@ async fn web(settings: &[(&str, &str)]) -> Process {
 #[tokio::test]
 async fn normal_clients_notice_nothing_of_slow_ones() {
     let count = size(100, 2_000);
-    let phases = size(2, 8);
+    // The longer one of the deadlines: at any time as many are cut as at any other.
+    let spread = Duration::from_secs(size(1, 10));
+    let phases = size(2, 6);
     let rounds = size(3, 6);
     let webhooks = size(12, 60);
     let process = web(&[]).await;
@@ -55,7 +57,7 @@ async fn normal_clients_notice_nothing_of_slow_ones() {
                 }
                 continue;
             }
-            let slow = Slow::start(process.address, count);
+            let slow = Slow::start(process.address, count, spread);
             for _ in 0..rounds {
                 // Those that were just cut are on their way back.
                 until("they are there", async || slow.open() >= count * 95 / 100).await;
@@ -94,13 +96,17 @@ async fn slow_clients_are_cut_in_time_and_leave_nothing_behind() {
     let fresh = resident(&process);
     let (mut cut, mut in_time, mut most) = (0, 0, 0);
     for _ in 0..generations {
-        let slow = Slow::start(process.address, count);
+        let slow = Slow::start(process.address, count, Duration::from_secs(1));
         until("each was cut once", async || slow.cut() == count).await;
         most = most.max(resident(&process));
         for (is_head, life) in slow.stop() {
             let deadline = Duration::from_secs(if is_head { 1 } else { 2 });
+            let is_in_time = (deadline.mul_f64(0.9)..deadline + LATE).contains(&life);
+            if !is_in_time {
+                println!("cut after {life:?} instead of {deadline:?}");
+            }
             cut += 1;
-            in_time += usize::from((deadline.mul_f64(0.9)..deadline + LATE).contains(&life));
+            in_time += usize::from(is_in_time);
         }
         until("they are gone", async || {
             descriptors(&process) < OWN_DESCRIPTORS
@@ -134,7 +140,7 @@ async fn slow_clients_are_cut_in_time_and_leave_nothing_behind() {
 async fn newcomers_are_served_while_slow_clients_take_every_place() {
     let asked = size(40, 1_000);
     let process = web(&[("HTTP_CONNECTIONS_MAX", "64")]).await;
-    let slow = Slow::start(process.address, 200);
+    let slow = Slow::start(process.address, 200, Duration::ZERO);
     until("the house is full", async || slow.open() >= 60).await;
 
     let mut served = 0;

@@ -22,8 +22,6 @@ const HEAD: &[u8] = b"POST /stripe/webhook HTTP/1.1\r\nx-slow: ";
 const BODY: &[u8] = b"POST /stripe/webhook HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n";
 /// From byte to byte.
 const PACE: Duration = Duration::from_millis(2000);
-/// They come one after the other within this time.
-const STAGGER: Duration = Duration::from_secs(2);
 /// From each of so many addresses.
 const ADDRESSES: usize = 50;
 
@@ -43,7 +41,9 @@ struct Shared {
 }
 
 impl Slow {
-    pub fn start(address: SocketAddr, count: usize) -> Slow {
+    /// They come one after the other within `spread`, so that later, when they are cut and come again,
+    /// there is no moment at which all of them do.
+    pub fn start(address: SocketAddr, count: usize, spread: Duration) -> Slow {
         let shared = Arc::new(Shared::default());
         let work = shared.clone();
         let thread = thread::spawn(move || {
@@ -52,8 +52,8 @@ impl Slow {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let clients =
-                    (0..count).map(|number| tokio::spawn(client(work.clone(), address, number)));
+                let clients = (0..count)
+                    .map(|number| tokio::spawn(client(work.clone(), address, number, spread)));
                 for client in clients.collect::<Vec<_>>() {
                     client.await.unwrap();
                 }
@@ -81,12 +81,12 @@ impl Slow {
     }
 }
 
-async fn client(shared: Arc<Shared>, address: SocketAddr, number: usize) {
+async fn client(shared: Arc<Shared>, address: SocketAddr, number: usize, spread: Duration) {
     let is_head = number.is_multiple_of(2);
     let start = if is_head { HEAD } else { BODY };
     let own = Ipv4Addr::new(127, 0, 1, (number % ADDRESSES) as u8 + 1);
     let lives = async {
-        sleep(STAGGER.mul_f64(rand::random())).await;
+        sleep(spread.mul_f64(rand::random())).await;
         for life in 0.. {
             let lasted = drip(&shared, address, own, start).await;
             shared.lives.lock().unwrap().push((is_head, lasted));

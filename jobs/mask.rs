@@ -2,34 +2,103 @@
 
 /// The text with everything masked that must not leave the process, cut to 2,000 characters.
 ///
-/// Masked are: words with a known secret prefix, digit runs of seven and more (phone numbers, with
-/// or without `+` and separators inside a word), hexadecimal runs of 32 and more that are no UUID
-/// (tokens), and anything with an `@` inside (addresses). Provider ids (`CA…`, `PN…`, `sub_…`) stay
-/// readable as far as their own form allows.
+/// Masked are: words with a known secret prefix and what follows `Bearer` or `Basic`, digit runs of
+/// seven and more (phone numbers, with or without `+` and separators), hexadecimal runs of 32 and more
+/// that are no UUID (tokens), and anything with an `@` inside (addresses). Provider ids (`CA…`, `PN…`,
+/// `sub_…`) stay readable as far as their own form allows.
 pub fn mask(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    for c in text.chars().take(2000) {
-        if c.is_whitespace()
-            || matches!(
-                c,
-                '"' | '\'' | ',' | ';' | '(' | ')' | '<' | '>' | '&' | '=' | '/'
-            )
-        {
-            push_masked(&mut out, &word);
-            word.clear();
-            out.push(c);
+    let text: Vec<char> = text.chars().take(LENGTH_MAX).collect();
+    let mut masked = Masked::default();
+    let mut at = 0;
+    while at < text.len() {
+        let (length, is_number) = written_number(&text[at..]);
+        // Not in the middle of a word: an id may end in digits.
+        if length > 0 && masked.word.is_empty() {
+            if is_number {
+                masked.out.push_str("+***");
+            } else {
+                text[at..at + length].iter().for_each(|c| masked.push(*c));
+            }
+            at += length;
         } else {
-            word.push(c);
+            masked.push(text[at]);
+            at += 1;
         }
     }
-    push_masked(&mut out, &word);
-    out
+    masked.end_word();
+    masked.out
 }
 
-const SECRET_PREFIXES: [&str; 10] = [
+const LENGTH_MAX: usize = 2000;
+
+/// What is masked so far, and the word that has not ended yet.
+#[derive(Default)]
+struct Masked {
+    out: String,
+    word: String,
+    /// The word before was the name of a kind of credential.
+    is_credential_next: bool,
+}
+
+impl Masked {
+    fn push(&mut self, c: char) {
+        if c.is_whitespace() || "\"'`,;:()<>[]{}|&=/?\\".contains(c) {
+            self.end_word();
+            self.out.push(c);
+        } else {
+            self.word.push(c);
+        }
+    }
+
+    fn end_word(&mut self) {
+        let word = std::mem::take(&mut self.word);
+        if word.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.is_credential_next) {
+            self.out.push_str("***");
+            return;
+        }
+        self.is_credential_next = ["bearer", "basic"]
+            .iter()
+            .any(|scheme| word.eq_ignore_ascii_case(scheme));
+        push_masked(&mut self.out, &word);
+    }
+}
+
+/// How many characters a number takes that is written in groups of digits, and whether it is a phone
+/// number: one after a `+`, or three, three and four digits. Dates are grouped otherwise.
+fn written_number(text: &[char]) -> (usize, bool) {
+    let has_plus = text[0] == '+';
+    let mut at = usize::from(has_plus || text[0] == '(');
+    let (mut end, mut groups) = (0, Vec::new());
+    loop {
+        let digits = text[at..].iter().take_while(|c| c.is_ascii_digit()).count();
+        if digits == 0 {
+            break;
+        }
+        groups.push(digits);
+        end = at + digits;
+        let gap = text[end..]
+            .iter()
+            .take_while(|c| " -.()".contains(**c))
+            .count();
+        if !(1..=2).contains(&gap) {
+            break;
+        }
+        at = end + gap;
+    }
+    // One group alone is a word, and has its own rule.
+    if groups.len() < 2 || text.get(end).is_some_and(|c| c.is_alphanumeric()) {
+        return (0, false);
+    }
+    let is_long = groups.iter().sum::<usize>() >= 7;
+    let is_number = (has_plus && is_long) || groups.windows(3).any(|some| some == [3, 3, 4]);
+    (end, is_number)
+}
+
+const SECRET_PREFIXES: [&str; 8] = [
     "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "tk_live_", "tk_test_", "eyJ",
-    "Bearer", "Basic",
 ];
 
 fn push_masked(out: &mut String, word: &str) {
@@ -85,6 +154,31 @@ mod tests {
         check("token 0123456789abcdef0123456789abcdef", "token ***");
         check("for ann@example.com", "for ***@***");
         check("GET /api/x/ann%40example.com", "GET /api/x/***@***");
+        check(
+            "Authorization: Bearer abc, Basic YTpi",
+            "Authorization: Bearer ***, Basic ***",
+        );
+        check("[sk_live_a]:{whsec_b}", "[sk_live_***]:{whsec_***}");
+        check("AC1:0123456789abcdef0123456789abcdef", "AC1:***");
+    }
+
+    #[test]
+    fn a_number_is_masked_however_it_is_written() {
+        for number in [
+            "+14155550123",
+            "14155550123",
+            "4155550123",
+            "+1 415 555 0123",
+            "+1 (415) 555-0123",
+            "(415) 555-0123",
+            "415 555 0123",
+            "415-555-0123",
+            "1.415.555.0123",
+            "+49 30 901820",
+        ] {
+            check(&format!("to {number}, once"), "to +***, once");
+            check(&format!("[{number}]"), "[+***]");
+        }
     }
 
     #[test]
@@ -97,7 +191,9 @@ mod tests {
             "job 0198c0de-7c3a-7000-8000-000000000001",
             "job 0198c0de-7c3a-7000-8000-000000000001",
         );
-        check("at 2026-11-20", "at 2026-11-20");
+        check("at 2026-11-20 14:35:00.123", "at 2026-11-20 14:35:00.123");
+        check("3 of 12 (400 ms)", "3 of 12 (400 ms)");
+        check("number 12 34", "number 12 34");
         check(
             "subscription sub_1SFixture0000000001",
             "subscription sub_1SFixture0000000001",

@@ -3,6 +3,7 @@
 mod check;
 mod database;
 mod demo;
+mod descriptors;
 mod jobs;
 mod jobs_text;
 pub mod keys;

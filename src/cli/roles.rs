@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Database, Usage, secrets};
+use super::{Database, Usage, descriptors, secrets};
 use crate::{
     clock::Clock,
     config::Config,
@@ -56,6 +56,7 @@ pub async fn run(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    descriptors::allow_all(&ctx.config);
     let mut parts: JoinSet<io::Result<()>> = JoinSet::new();
     let metrics = figures(&stop)?;
     if let (Roles::Worker, Some(port)) = (roles, ctx.config.worker.metrics_port) {

@@ -151,7 +151,7 @@ impl Stripe {
         let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
         tracing::debug!(
             status = answer.status,
-            request_id = answer.header("request-id"),
+            request_id = answer.header("request-id").map(mask),
             "stripe answered"
         );
         match answer.status {
@@ -237,7 +237,7 @@ fn refusal(answer: &Answer) -> ClientError {
     ClientError::Refused {
         provider: PROVIDER,
         status,
-        code: detail.code.or(detail.kind).unwrap_or_default(),
+        code: mask(&detail.code.or(detail.kind).unwrap_or_default()),
         message: mask(&detail.message.unwrap_or_default()),
     }
 }

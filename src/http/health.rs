@@ -75,7 +75,7 @@ pub async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let listener = Guarded::new(listener, Limits::of(&ctx.config.http));
+    let listener = Guarded::new(listener, Limits::of(&ctx.config.http), Arc::default());
     Server::new(listener)
         .run_with_graceful_shutdown(routes(&ctx, providers, metrics), stop.cancelled(), None)
         .await

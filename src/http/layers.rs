@@ -5,12 +5,13 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use poem::{
     Body, Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response, Result,
-    http::StatusCode,
+    error::ReadBodyError,
+    http::{StatusCode, header},
     middleware::{CatchPanic, RequestId, ReuseId},
 };
 use tokio::time::timeout;
 
-use super::{family::Family, problem::Problem, receiver};
+use super::{access_log, family::Family, listener::Places, problem::Problem, receiver};
 use crate::{clock::Clock, context::Context};
 
 /// In bytes, for everything that is not Stripe's.
@@ -20,14 +21,16 @@ const BODY_MAX: usize = 64 * 1024;
 pub fn around<Routes>(
     routes: Routes,
     ctx: &Context,
+    places: &Arc<Places>,
 ) -> impl Endpoint<Output = Response> + use<Routes>
 where
     Routes: Endpoint + 'static,
 {
     let body_deadline = ctx.config.http.body_deadline;
+    let places = places.clone();
     let (clock, broken) = (ctx.clock.clone(), ctx.clock.clone());
     routes
-        .around(move |next, request| with_whole_body(next, request, body_deadline))
+        .around(move |next, request| with_whole_body(next, request, body_deadline, places.clone()))
         .around(move |next, request| render(next, request, clock.clone()))
         .with(
             CatchPanic::new().with_handler(move |_: Box<dyn Any + Send>| {
@@ -35,8 +38,9 @@ where
                 Problem::internal().into_response(Family::Enveloped, broken.now())
             }),
         )
-        .around(logged)
+        .around(access_log::logged)
         .with(RequestId::new().reuse_id(ReuseId::Use))
+        .around(access_log::with_plain_id)
 }
 
 /// Read the body before anything else looks at it, so that no endpoint can be held by a slow one.
@@ -44,12 +48,17 @@ async fn with_whole_body<E: Endpoint>(
     next: Arc<E>,
     mut request: Request,
     deadline: Duration,
+    places: Arc<Places>,
 ) -> Result<Response> {
     let limit = if receiver::is_stripe(request.uri().path()) {
         receiver::STRIPE_BODY_MAX
     } else {
         BODY_MAX
     };
+    // What says itself that it is too large is not waited for.
+    if declared(&request).is_some_and(|length| length > limit as u64) {
+        return Err(ReadBodyError::PayloadTooLarge.into());
+    }
     let body = request.take_body().into_bytes_limit(limit);
     let body = timeout(deadline, body).await.map_err(|_| {
         let status = StatusCode::REQUEST_TIMEOUT;
@@ -60,7 +69,18 @@ async fn with_whole_body<E: Endpoint>(
         )
     })??;
     request.set_body(Body::from(body));
+    // From here on it is us who are slow.
+    let peer = request.remote_addr().as_socket_addr().copied();
+    let _owed = peer.map(|peer| places.owe(peer, Clock::instant));
     next.call(request).await.map(IntoResponse::into_response)
+}
+
+/// How long its body says it is, in bytes.
+fn declared(request: &Request) -> Option<u64> {
+    request
+        .header(header::CONTENT_LENGTH.as_str())?
+        .parse()
+        .ok()
 }
 
 /// Every error becomes a body in the shape of its path.
@@ -82,23 +102,6 @@ pub(super) async fn render<E: Endpoint>(
     if let Some(pattern) = pattern {
         response.set_data(pattern);
     }
-    Ok(response)
-}
-
-/// One line for each request: no query, no token, no number.
-async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    let method = request.method().clone();
-    let path = tollkeeper_jobs::mask::mask(receiver::loggable(request.uri().path()));
-    let started = Clock::instant();
-    let response = match next.call(request).await {
-        Ok(response) => response.into_response(),
-        Err(error) => error.into_response(),
-    };
-    let status = response.status().as_u16();
-    let millis = started.elapsed().as_millis() as u64;
-    metrics::histogram!("tollkeeper_http_request_seconds", "status" => status.to_string())
-        .record(started.elapsed());
-    tracing::info!(%method, path, status, millis, "{method} {path} {status}");
     Ok(response)
 }
 

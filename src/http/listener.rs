@@ -3,9 +3,11 @@
 //! The server below resets its idle timer on any byte, so one byte a second would hold a connection
 //! for ever. Here each request's head has a deadline, from its first byte to its blank line, and a
 //! connection on which nothing happens has one too. What follows a head is a body, whose deadline is
-//! kept where it is read. Connections are counted, in all and for each address.
+//! kept where it is read. Connections are counted, in all and for each address; in a full house the slowest
+//! makes room.
 
 mod head;
+mod memory;
 mod place;
 mod stream;
 
@@ -18,11 +20,9 @@ use poem::{
 };
 use tokio::{net::TcpListener, time::sleep};
 
-use self::{
-    place::{Place, Places},
-    stream::GuardedStream,
-};
-use crate::config::HttpConfig;
+pub use self::place::Places;
+use self::stream::GuardedStream;
+use crate::{clock::Clock, config::HttpConfig};
 
 /// How long a connection may be open with nothing moving on it.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -56,12 +56,17 @@ impl Limits {
 pub struct Guarded {
     listener: std::net::TcpListener,
     limits: Limits,
+    places: Arc<Places>,
 }
 
 impl Guarded {
     /// Guard a socket that is bound and listens.
-    pub fn new(listener: std::net::TcpListener, limits: Limits) -> Guarded {
-        Guarded { listener, limits }
+    pub fn new(listener: std::net::TcpListener, limits: Limits, places: Arc<Places>) -> Guarded {
+        Guarded {
+            listener,
+            limits,
+            places,
+        }
     }
 }
 
@@ -73,7 +78,7 @@ impl Listener for Guarded {
         Ok(GuardedAcceptor {
             listener: TcpListener::from_std(self.listener)?,
             limits: self.limits,
-            taken: Arc::default(),
+            places: self.places,
         })
     }
 }
@@ -82,7 +87,7 @@ impl Listener for Guarded {
 pub struct GuardedAcceptor {
     listener: TcpListener,
     limits: Limits,
-    taken: Arc<Places>,
+    places: Arc<Places>,
 }
 
 impl Acceptor for GuardedAcceptor {
@@ -104,7 +109,7 @@ impl Acceptor for GuardedAcceptor {
                     continue;
                 }
             };
-            let Some(place) = Place::take(&self.taken, peer.ip(), &self.limits) else {
+            let Some(place) = self.places.take(peer, &self.limits, Clock::instant()) else {
                 metrics::counter!("tollkeeper_connections_refused_total").increment(1);
                 continue;
             };

@@ -2,6 +2,7 @@
 //!
 //! It stores and answers. It does no work and calls no provider.
 
+mod access_log;
 pub mod api;
 pub mod auth;
 mod family;
@@ -35,9 +36,10 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let (receiver, storing) = Receiver::start(&ctx);
-    let app = layers::around(routes(&ctx, options, &receiver), &ctx);
+    let places = Arc::default();
+    let app = layers::around(routes(&ctx, options, &receiver), &ctx, &places);
     drop(receiver);
-    let listener = Guarded::new(listener, Limits::of(&ctx.config.http));
+    let listener = Guarded::new(listener, Limits::of(&ctx.config.http), places);
     Server::new(listener)
         .run_with_graceful_shutdown(app, shutdown.cancelled(), Some(DRAIN))
         .await?;

@@ -35,8 +35,8 @@ async fn status(api: &Api, credential: &str) -> u16 {
 }
 
 /// What an identity provider says its keys are, and how often it was asked.
-struct Provider {
-    url: String,
+pub struct Provider {
+    pub url: String,
     keys: std::sync::Mutex<Vec<Value>>,
     asked: AtomicUsize,
     is_down: AtomicBool,
@@ -53,7 +53,7 @@ fn key_set(provider: Data<&Arc<Provider>>) -> Response {
 }
 
 impl Provider {
-    async fn start() -> Arc<Provider> {
+    pub async fn start() -> Arc<Provider> {
         let acceptor = TcpListener::bind("127.0.0.1:0")
             .into_acceptor()
             .await
@@ -76,13 +76,18 @@ impl Provider {
     }
 
     /// From now on it also has this key.
-    fn publish(&self, key: &EncodingKey, alg: Algorithm, kid: &str) {
+    pub fn publish(&self, key: &EncodingKey, alg: Algorithm, kid: &str) {
         let mut jwk = Jwk::from_encoding_key(key, alg).unwrap();
         jwk.common.key_id = Some(kid.to_owned());
         self.keys
             .lock()
             .unwrap()
             .push(serde_json::to_value(jwk).unwrap());
+    }
+
+    /// What everybody can read of one of its keys.
+    pub fn published(&self, at: usize) -> Value {
+        self.keys.lock().unwrap()[at].clone()
     }
 
     fn asked(&self) -> usize {
@@ -104,14 +109,14 @@ impl Provider {
     }
 }
 
-fn rsa() -> EncodingKey {
+pub fn rsa() -> EncodingKey {
     let der = BASE64_STANDARD
         .decode(include_str!("golden/jwt/rsa.pkcs1.b64"))
         .unwrap();
     EncodingKey::from_rsa_der(&der)
 }
 
-fn p256() -> EncodingKey {
+pub fn p256() -> EncodingKey {
     let der = BASE64_STANDARD
         .decode(include_str!("golden/jwt/p256.pkcs8.b64"))
         .unwrap();
@@ -167,7 +172,7 @@ async fn a_public_key_signs_nothing() {
     let provider = Provider::start().await;
     provider.publish(&rsa(), Algorithm::RS256, "r");
     let api = provider.api(RefreshRule::default()).await;
-    let published = provider.keys.lock().unwrap()[0].clone();
+    let published = provider.published(0);
     let modulus = published["n"].as_str().unwrap();
     for secret in [modulus.to_owned(), published.to_string()] {
         let key = EncodingKey::from_secret(secret.as_bytes());

@@ -256,7 +256,7 @@ impl Twilio {
         let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
         tracing::debug!(
             status = answer.status,
-            request_id = answer.header("twilio-request-id"),
+            request_id = answer.header("twilio-request-id").map(mask),
             "twilio answered"
         );
         match answer.status {

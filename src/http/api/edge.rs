@@ -6,7 +6,11 @@ use poem::{
     middleware::Cors,
 };
 
-use crate::{clock::Clock, config::Config, http::layers::render};
+use crate::{
+    clock::Clock,
+    config::Config,
+    http::{access_log, layers::render},
+};
 
 /// The routes as they are served.
 pub fn wrap<E: Endpoint + 'static>(
@@ -50,7 +54,7 @@ async fn measure<E: Endpoint<Output = Response>>(
     routes: std::sync::Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {
-    let method = method_label(request.method());
+    let method = access_log::method(request.method());
     let started = Clock::instant();
     let response = routes.call(request).await?;
     let route = match response.data::<PathPattern>() {
@@ -64,17 +68,4 @@ async fn measure<E: Endpoint<Output = Response>>(
     metrics::histogram!("tollkeeper_api_request_seconds", "route" => route, "method" => method)
         .record(started.elapsed().as_secs_f64());
     Ok(response)
-}
-
-/// A client may send any word as its method; a label is one of a few.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
 }

@@ -12,6 +12,7 @@ mod provision_twilio;
 mod subaccounts;
 mod subscription_view;
 mod subscriptions;
+mod user_id;
 
 use std::{sync::Arc, time::Duration};
 

@@ -143,7 +143,9 @@ impl Shared {
     pub fn ordered(&self, account: &AccountId, caller: &Caller) {
         self.wake.ring();
         let by = caller.principal();
-        tracing::info!(account.id = %account, %by, "telephony ordered for {account} by {by}");
+        // An app may use addresses as ids.
+        let account = mask(account.as_str());
+        tracing::info!(account.id = account, %by, "telephony ordered for {account} by {by}");
     }
 
     pub async fn standing(

@@ -9,6 +9,7 @@ use super::{
     links,
     plan::PRODUCT,
     provision::{Ineligible, Standing},
+    user_id::UserId,
 };
 use crate::http::{auth::AccountId, problem::Problem};
 
@@ -20,7 +21,7 @@ const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 #[oai(rename_all = "camelCase")]
 pub struct ProvisionTwilio {
     /// Required from an app; a user's own when left out.
-    pub(super) user_id: Option<String>,
+    pub(super) user_id: Option<UserId>,
     /// Required. Kept only from an app, and only where none is known yet.
     pub(super) email: Option<String>,
     /// Required, and a tier we know. What counts is the user's own subscription.

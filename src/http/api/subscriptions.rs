@@ -67,7 +67,7 @@ impl Subscriptions {
         let Json(wish) = body;
         let account = caller.account(
             Scope::TelephonyWrite,
-            wish.user_id.as_deref(),
+            wish.user_id.as_ref().map(|id| id.0.as_str()),
             missing_parameters,
         )?;
         check_idempotency_key(idempotency_key.as_deref())?;

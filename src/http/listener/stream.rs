@@ -32,7 +32,7 @@ pub struct GuardedStream {
     deadline: Pin<Box<Sleep>>,
     head_max: Duration,
     idle_max: Duration,
-    _place: Place,
+    place: Place,
 }
 
 impl GuardedStream {
@@ -45,7 +45,7 @@ impl GuardedStream {
             deadline: Box::pin(sleep(limits.head)),
             head_max: limits.head,
             idle_max: limits.idle,
-            _place: place,
+            place,
         }
     }
 
@@ -79,12 +79,16 @@ impl GuardedStream {
         self.allow(self.idle_max);
     }
 
-    /// Nothing moves: wait for it, or for the deadline.
+    /// Nothing moves: wait for it, or for the deadline, or until the place is needed.
     fn poll_deadline<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        ready!(self.deadline.as_mut().poll(cx));
-        let why = match self.phase {
-            Phase::Head(_) => "head",
-            _ => "idle",
+        let why = if self.place.is_gone(cx.waker()) {
+            "place needed"
+        } else {
+            ready!(self.deadline.as_mut().poll(cx));
+            match self.phase {
+                Phase::Head(_) => "head",
+                _ => "idle",
+            }
         };
         metrics::counter!("tollkeeper_connections_cut_total", "why" => why).increment(1);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

@@ -66,11 +66,6 @@ pub fn is_stripe(path: &str) -> bool {
     stripe::PATHS.contains(&path)
 }
 
-/// A path as it may be logged: without the secret of a callback URL.
-pub fn loggable(path: &str) -> &str {
-    voipms::without_token(path)
-}
-
 fn count(provider: Provider, outcome: &'static str) {
     metrics::counter!("tollkeeper_webhooks_total",
         "provider" => provider.as_str(), "outcome" => outcome)

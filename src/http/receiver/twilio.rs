@@ -157,7 +157,7 @@ fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebho
         let mut digest = Sha256::new();
         digest.update(&incoming.url);
         digest.update([0]);
-        digest.update(&incoming.body);
+        digest.update(incoming.said());
         format!("sha256:{}", hex::encode(digest.finalize()))
     });
     // Each account's own: whoever signs as one account must not be able to fill the place of another
@@ -169,8 +169,8 @@ fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebho
         event_key,
         kind: callback.kind.to_owned(),
         endpoint: account_sid,
+        body: incoming.said().to_vec(),
         headers: incoming.headers,
-        body: incoming.body,
         state: State::Held,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// With the token behind it as one more segment, or in the query.
-const PATHS: [&str; 2] = ["/api/phone/webhooks/voipms/sms", "/webhooks/voipms/sms"];
+pub const PATHS: [&str; 2] = ["/api/phone/webhooks/voipms/sms", "/webhooks/voipms/sms"];
 
 /// VoIP.ms' part of the routes.
 pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
@@ -34,17 +34,6 @@ pub fn paths() -> impl Iterator<Item = String> {
     PATHS
         .into_iter()
         .flat_map(|path| [path.to_owned(), format!("{path}/:token")])
-}
-
-/// The path up to where the token begins.
-pub fn without_token(path: &str) -> &str {
-    PATHS
-        .into_iter()
-        .find(|own| {
-            path.strip_prefix(own)
-                .is_some_and(|rest| rest.starts_with('/'))
-        })
-        .map_or(path, |own| &path[..own.len()])
 }
 
 struct Message(Arc<Receiver>);

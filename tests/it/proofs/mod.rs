@@ -1,11 +1,14 @@
 //! The promises of the service, each with a test that would fail without it and a figure: short in
 //! `make test`, at full size in `make soak`.
 
+mod canaries;
 mod ciphertexts;
 mod copies;
 mod crash_points;
 mod customers;
+mod drip;
 mod fuzz;
+mod hostile;
 mod isolation;
 mod kills;
 mod noisy_tenant;

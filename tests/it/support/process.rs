@@ -4,6 +4,7 @@
 use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -23,6 +24,8 @@ static LOGS: AtomicU32 = AtomicU32::new(0);
 #[derive(Clone)]
 pub struct Program {
     settings: Vec<(String, String)>,
+    /// How many files may be open to begin with; the system's own limit is not touched.
+    descriptors: Option<u64>,
 }
 
 /// A running process; killed when the test ends before it did.
@@ -42,6 +45,7 @@ impl Program {
         let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
         Program {
             settings: Vec::new(),
+            descriptors: None,
         }
         .with("DATABASE_URL", database.to_url_lossy().as_str())
         .with("STRIPE_API_BASE", &sandbox.stripe_base())
@@ -73,6 +77,12 @@ impl Program {
         &found.expect("it is set").1
     }
 
+    /// With so few open files to begin with, as on a machine that nobody has set up.
+    pub fn with_descriptors(mut self, count: u64) -> Program {
+        self.descriptors = Some(count);
+        self
+    }
+
     /// Start a role, `web` or `worker`, on a port of its own.
     pub fn start(&self, role: &str) -> Process {
         self.start_at(role, free_address())
@@ -90,7 +100,12 @@ impl Program {
             "worker" => "WORKER_METRICS_PORT",
             _ => "PORT",
         };
-        let child = Command::new(env!("CARGO_BIN_EXE_tollkeeper"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollkeeper"));
+        if let Some(count) = self.descriptors {
+            // SAFETY: between fork and exec only two system calls are made.
+            unsafe { command.pre_exec(move || begin_with(count)) };
+        }
+        let child = command
             .arg(role)
             .env_clear()
             .envs(self.settings.iter().cloned())
@@ -163,6 +178,24 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
         let _ = fs::remove_file(&self.log);
+    }
+}
+
+/// Lower the limit of open files that a process may raise itself.
+fn begin_with(count: u64) -> std::io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both calls read or write this one struct and nothing else.
+    let outcome = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = count;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit)
+    };
+    match outcome {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
     }
 }
 

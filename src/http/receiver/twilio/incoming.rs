@@ -3,7 +3,7 @@
 use poem::{Request, Result, http::Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tollkeeper_jobs::telephony::callback::is_sid;
+use tollkeeper_jobs::{mask::mask, telephony::callback::is_sid};
 
 use crate::signature::{
     SignatureError,
@@ -23,8 +23,9 @@ pub struct Incoming {
     /// The form, or a GET's query; empty for any other body.
     pub params: Vec<(String, String)>,
     is_form: bool,
+    query: Option<String>,
     /// Byte for byte.
-    pub body: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl Incoming {
@@ -45,15 +46,19 @@ impl Incoming {
             (_, true) => &body,
             _ => b"",
         };
+        let path = target.split('?').next().unwrap_or(target);
         Ok(Incoming {
             url: format!("{base_url}{target}"),
+            query: query.filter(|_| is_get).map(str::to_owned),
             header: header("x-twilio-signature").unwrap_or_default(),
             settings: header("x-twilio-webhooks-signature-settings"),
             headers: json!({
-                "content-type": kind,
-                "i-twilio-idempotency-token": header("i-twilio-idempotency-token"),
+                // The signature does not cover headers: whoever repeats a request chooses them.
+                "content-type": mask(&kind),
+                "i-twilio-idempotency-token": header("i-twilio-idempotency-token").map(|token| mask(&token)),
                 "method": request.method().as_str(),
-                "target": target,
+                // The query of a GET is what others send as a body, and is kept like one.
+                "target": if is_get { path } else { target },
             }),
             user_id: request.path_params::<String>().ok(),
             params: form_urlencoded::parse(encoded).into_owned().collect(),
@@ -84,6 +89,14 @@ impl Incoming {
         };
         let tokens: Vec<&str> = tokens.iter().map(|token| token.expose_secret()).collect();
         signature::verify(&signed, &tokens).map(|_| ())
+    }
+
+    /// What it says, byte for byte: its body, or the query of a GET.
+    pub fn said(&self) -> &[u8] {
+        match &self.query {
+            Some(query) => query.as_bytes(),
+            None => &self.body,
+        }
     }
 
     /// Whose token to check with. Trusted only once that token has verified the request.

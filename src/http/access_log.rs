@@ -1,0 +1,175 @@
+//! One line for each request, of words that are our own: nothing of what a client sends is in it but
+//! an id of the request that is plainly one.
+
+use std::sync::Arc;
+
+use poem::{
+    Endpoint, IntoResponse, Request, Response, Result,
+    http::{HeaderName, Method},
+};
+use tollkeeper_jobs::mask::mask;
+
+use super::family::SUBSCRIPTION_WORDS;
+use crate::clock::Clock;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_LENGTH_MAX: usize = 64;
+
+/// Every word of our paths. What stands elsewhere in a path may be a user's id, the secret of a
+/// callback URL or anything that lost its way.
+const WORDS: [&str; 37] = [
+    "api",
+    "call-status",
+    "dial-done",
+    "docs",
+    "events",
+    "fallback",
+    "health",
+    "healthz",
+    "inbound",
+    "metrics",
+    "number-status",
+    "numbers",
+    "openapi.json",
+    "phone",
+    "provision",
+    "readyz",
+    "record-done",
+    "recording",
+    "recording-status",
+    "sms",
+    "sms-status",
+    "sms-webhook",
+    "status",
+    "status-callback",
+    "stripe",
+    "stripe-webhook-endpoint",
+    "subaccount",
+    "subscription",
+    "twilio",
+    "usage-trigger",
+    "voice",
+    "voice-fallback",
+    "voice-webhook",
+    "voicemail-recording",
+    "voipms",
+    "webhook",
+    "webhooks",
+];
+
+/// Log a request when it is answered: how, and how long it took.
+pub async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
+    let method = method(request.method());
+    let path = path(request.uri().path());
+    let started = Clock::instant();
+    let response = match next.call(request).await {
+        Ok(response) => response.into_response(),
+        Err(error) => error.into_response(),
+    };
+    let status = response.status().as_u16();
+    let millis = started.elapsed().as_millis() as u64;
+    metrics::histogram!("tollkeeper_http_request_seconds", "status" => status.to_string())
+        .record(started.elapsed());
+    tracing::info!(method, path, status, millis, "{method} {path} {status}");
+    Ok(response)
+}
+
+/// The id that a client gave its request is in every line about it: one that might be anything else
+/// is left out, and the request gets an id of ours.
+pub async fn with_plain_id<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<E::Output> {
+    let is_plain = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .is_some_and(is_plain_id);
+    if !is_plain {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    next.call(request).await
+}
+
+fn is_plain_id(id: &str) -> bool {
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(is_id) && mask(id) == id
+}
+
+/// A client may send any word as its method.
+pub fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The path with `*` in the place of every word that is not ours.
+fn path(path: &str) -> String {
+    let shown = path.split('/').map(|word| match word {
+        "" => word,
+        word if WORDS.contains(&word) || SUBSCRIPTION_WORDS.contains(&word) => word,
+        _ => "*",
+    });
+    shown.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::receiver;
+
+    #[test]
+    fn of_a_path_only_our_own_words_are_logged() {
+        for (sent, logged) in [
+            ("/", "/"),
+            (
+                "/api/subscription/twilio-config",
+                "/api/subscription/twilio-config",
+            ),
+            ("/api/subscription/ann@example.com", "/api/subscription/*"),
+            ("/webhooks/voipms/sms/9f1c_SECRET", "/webhooks/voipms/sms/*"),
+            ("/voice/+14155550123", "/voice/*"),
+            ("/wp-admin/9f1c_SECRET//x", "/*/*//*"),
+        ] {
+            assert_eq!(path(sent), logged);
+        }
+    }
+
+    #[test]
+    fn every_path_of_a_provider_is_logged_whole_but_for_its_parameters() {
+        for pattern in receiver::paths() {
+            let words = pattern.split('/').map(|word| match word.starts_with(':') {
+                true => "*",
+                false => word,
+            });
+            assert_eq!(path(&pattern), words.collect::<Vec<_>>().join("/"));
+        }
+    }
+
+    #[test]
+    fn an_id_of_a_request_is_plain() {
+        for plain in [
+            "abc-1",
+            "0198c0de-7c3a-7000-8000-000000000001",
+            "01HZX3.7_b",
+        ] {
+            assert!(is_plain_id(plain), "{plain}");
+        }
+        let long = "a".repeat(65);
+        for other in [
+            "",
+            "a b",
+            "+14155550123",
+            "14155550123",
+            "ann@example.com",
+            "sk_live_a",
+            "eyJhbGc.eyJ",
+            &long,
+        ] {
+            assert!(!is_plain_id(other), "{other}");
+        }
+    }
+}

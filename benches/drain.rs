@@ -83,7 +83,7 @@ pub async fn settle(conn: &mut PgConnection) -> sqlx::Result<()> {
 
 /// An empty queue.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql("truncate queue.jobs, queue.finished_jobs, queue.earlier_attempts")
+    sqlx::raw_sql("truncate queue.jobs, queue.finished_jobs, queue.job_attempts")
         .execute(conn)
         .await
         .map(drop)

@@ -1,23 +1,6 @@
 -- The end of a run that finishes its job is told by the finished job itself. Only the attempts before it
 -- have rows of their own: for the many jobs that succeed at once, half of what an end had to write.
-alter table queue.job_attempts rename to earlier_attempts;
-alter index queue.job_attempts_job rename to earlier_attempts_job;
-do $$
-declare part text;
-begin
-    for part in select relname from pg_inherits join pg_class on oid = inhrelid
-                where inhparent = 'queue.earlier_attempts'::regclass loop
-        execute format('alter table queue.%I rename to %I', part, replace(part, 'job_attempts', 'earlier_attempts'));
-    end loop;
-end $$;
-
--- Every run that ended.
-create view queue.job_attempts as
-    select job_id, attempt, account_id, worker, started_at, finished_at, outcome, error from queue.earlier_attempts
-    union all
-    select id, attempt, account_id, worker, started_at, finished_at, state, note from queue.finished_jobs
-    where state in ('done', 'skipped');
-grant select on queue.job_attempts to tollkeeper_service;
+comment on table queue.job_attempts is 'Attempts that did not finish their job; the last one is in finished_jobs.';
 
 -- Lists are by id, newest first: of all, or of one account. The house's own jobs are found by the first.
 drop index queue.finished_jobs_kind;

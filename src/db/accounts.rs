@@ -1,7 +1,5 @@
 //! Accounts, and which Stripe customer is whose.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 
 /// Make sure the account is there; an address given now replaces the one before.
@@ -70,20 +68,6 @@ pub async fn of_customer(
         .bind(customer_ref)
         .fetch_optional(conn)
         .await
-}
-
-/// Whose these customers are, by customer; those nobody knows are left out.
-pub async fn of_customers(
-    conn: &mut PgConnection,
-    customer_refs: &[&str],
-) -> sqlx::Result<HashMap<String, String>> {
-    let known: Vec<(String, String)> = sqlx::query_as(
-        "select customer_ref, account_id from stripe_customers where customer_ref = any($1)",
-    )
-    .bind(customer_refs)
-    .fetch_all(conn)
-    .await?;
-    Ok(known.into_iter().collect())
 }
 
 /// Stripe deleted the customer. False: it is not ours, or was marked before.

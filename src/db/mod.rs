@@ -53,6 +53,8 @@ pub fn queue_pool(
     acquire_timeout: Duration,
 ) -> PgPool {
     settings(connections_max, acquire_timeout)
+        // It is tried when it comes back, and what fails on one that broke since is tried again anyway.
+        .test_before_acquire(false)
         .after_connect(|conn, _| {
             Box::pin(async move {
                 conn.execute("set enable_seqscan = off; set jit = off")
@@ -67,8 +69,6 @@ fn settings(connections_max: u32, acquire_timeout: Duration) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(acquire_timeout)
-        // It is tried when it comes back, and what fails on one that broke since is tried again anyway.
-        .test_before_acquire(false)
 }
 
 /// Whether a connection may be lent again. A `begin` that is dropped before its answer came (a

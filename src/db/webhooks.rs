@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, PgPool};
+use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
 /// A verified webhook, ready to be stored.
@@ -93,16 +94,71 @@ pub async fn insert_all(
     .await
 }
 
-/// Let the commit of a transaction that found only copies wait as long as one that stores.
+/// A job that is wanted at once if its webhook is new.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    pub webhook_id: Uuid,
+    pub job: &'a NewJob,
+    /// The Stripe customer whose account's turn it takes, if that account is known.
+    pub customer_ref: Option<&'a str>,
+}
+
+/// Store those that are not there yet, each with its job; the answer names the ids of the new ones.
+/// One round trip, durable when it answers.
 ///
-/// A transaction that wrote nothing commits at once, whatever a standby has. But a webhook whose commit
-/// was waiting for the standby when the primary went down is there after the restart, on the primary
-/// alone: its copy would be acknowledged, and lost with that server.
-pub async fn confirm(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query("select pg_logical_emit_message(true, 'tollkeeper', '')")
-        .execute(conn)
-        .await?;
-    Ok(())
+/// Where all are copies it waits as long as one that stores. A transaction that wrote nothing commits at
+/// once, whatever a standby has. But a webhook whose commit was waiting for the standby when the primary
+/// went down is there after the restart, on the primary alone: its copy would be acknowledged, and lost
+/// with that server.
+pub async fn take_in(
+    pool: &PgPool,
+    webhooks: &[&NewWebhook],
+    wanted: &[Wanted<'_>],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Uuid>> {
+    let column = |of: fn(&NewWebhook) -> &str| webhooks.iter().map(|w| of(w)).collect::<Vec<_>>();
+    let jobs = || wanted.iter().map(|wanted| wanted.job);
+    let ids: Vec<Option<Uuid>> = sqlx::query_scalar(concat!(
+        include_str!("take_in.sql"),
+        include_str!("../queue/already_there.sql"),
+        ")
+         select id from new
+         union all
+         select null from (select pg_logical_emit_message(true, 'tollkeeper', '')) confirmed
+         where not exists (select from new)"
+    ))
+    .bind(webhooks.iter().map(|w| w.id).collect::<Vec<_>>())
+    .bind(column(|w| w.provider.as_str()))
+    .bind(column(|w| &w.event_key))
+    .bind(column(|w| &w.kind))
+    .bind(column(|w| &w.endpoint))
+    .bind(webhooks.iter().map(|w| &w.headers).collect::<Vec<_>>())
+    .bind(
+        webhooks
+            .iter()
+            .map(|w| w.body.as_slice())
+            .collect::<Vec<_>>(),
+    )
+    .bind(column(|w| w.state.as_str()))
+    .bind(now)
+    .bind(wanted.iter().map(|w| w.webhook_id).collect::<Vec<_>>())
+    .bind(jobs().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
+    .bind(jobs().map(|job| job.kind).collect::<Vec<_>>())
+    .bind(jobs().map(|job| job.key.as_str()).collect::<Vec<_>>())
+    .bind(
+        jobs()
+            .map(|job| job.account_id.as_deref().unwrap_or_default())
+            .collect::<Vec<_>>(),
+    )
+    .bind(wanted.iter().map(|w| w.customer_ref).collect::<Vec<_>>())
+    .bind(jobs().map(|job| job.lane.as_str()).collect::<Vec<_>>())
+    .bind(jobs().map(|job| job.priority).collect::<Vec<_>>())
+    .bind(jobs().map(|job| job.attempts_max).collect::<Vec<_>>())
+    .bind(jobs().map(|job| job.version).collect::<Vec<_>>())
+    .bind(jobs().map(|job| &job.payload).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().flatten().collect())
 }
 
 /// A stored webhook, as its job sees it.

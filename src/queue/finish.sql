@@ -27,7 +27,7 @@ held as materialized (
     ) job
 ),
 remembered as (
-    insert into queue.earlier_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+    insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
     select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), outcome, why
     from held where not is_finished
 ),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 const DAYS_AHEAD: u64 = 3;
-const TABLES: [&str; 2] = ["finished_jobs", "earlier_attempts"];
+const TABLES: [&str; 2] = ["finished_jobs", "job_attempts"];
 
 /// Make the partitions of today and the days ahead. Rows of a day that has none go to the rest
 /// partition, so a late call loses nothing; such a day then keeps living there.
@@ -96,7 +96,7 @@ pub async fn prune(
     }
     for sql in [
         "delete from queue.finished_jobs_rest where finished_at < $1::date",
-        "delete from queue.earlier_attempts_rest where finished_at < $1::date",
+        "delete from queue.job_attempts_rest where finished_at < $1::date",
     ] {
         pruned.rows += sqlx::query(sql)
             .bind(keep_from)

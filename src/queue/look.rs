@@ -98,6 +98,23 @@ macro_rules! all_jobs {
     };
 }
 
+/// Every run that ended: of a job that is finished, the last one is told by the job itself.
+macro_rules! all_runs {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            $columns,
+            " from (
+                 select job_id, attempt, account_id, worker, started_at, finished_at, outcome, error
+                 from queue.job_attempts
+                 union all
+                 select id, attempt, account_id, worker, started_at, finished_at, state, note
+                 from queue.finished_jobs where state in ('done', 'skipped')
+             ) run ",
+            $rest
+        )
+    };
+}
+
 /// The newest matching jobs, at most `limit`, older than `before` (the id of the last one seen).
 pub async fn list(
     conn: &mut PgConnection,
@@ -132,10 +149,10 @@ pub async fn show(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobS
     else {
         return Ok(None);
     };
-    let attempts = sqlx::query_as(
-        "select attempt, worker, started_at, finished_at, outcome, error
-         from queue.job_attempts where job_id = $1 order by attempt, finished_at",
-    )
+    let attempts = sqlx::query_as(all_runs!(
+        "select attempt, worker, started_at, finished_at, outcome, error",
+        "where job_id = $1 order by attempt, finished_at"
+    ))
     .bind(id)
     .fetch_all(&mut *conn)
     .await?;
@@ -157,19 +174,18 @@ pub async fn runs_since(
     conn: &mut PgConnection,
     since: DateTime<Utc>,
 ) -> sqlx::Result<Vec<RunRow>> {
-    sqlx::query_as(
+    sqlx::query_as(all_runs!(
         "select run.job_id, job.kind, job.key, run.account_id, run.attempt, run.started_at,
-                run.finished_at, run.outcome, run.error
-         from queue.job_attempts run
-         cross join lateral (
+                run.finished_at, run.outcome, run.error",
+        "cross join lateral (
              select kind, key from queue.jobs where id = run.job_id
              union all
              select kind, key from queue.finished_jobs where id = run.job_id
              limit 1
          ) job
          where run.finished_at >= $1
-         order by run.finished_at, run.started_at, run.job_id, run.attempt",
-    )
+         order by run.finished_at, run.started_at, run.job_id, run.attempt"
+    ))
     .bind(since)
     .fetch_all(conn)
     .await

@@ -114,7 +114,7 @@ async fn remove(
     sqlx::query(
         "with gone as (delete from queue.jobs where id = $1 returning *),
          remembered as (
-             insert into queue.earlier_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+             insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
              select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), 'cancelled', $2
              from gone where state = 'running'
          )

@@ -99,7 +99,7 @@ pub async fn sweep_expired(conn: &mut PgConnection, ctx: &Context) -> sqlx::Resu
              order by id limit $1 for update skip locked
          ),
          remembered as (
-             insert into queue.earlier_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+             insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
              select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), 'crash',
                     'the lease ran out: the worker died, hung or lost the database'
              from expired
@@ -135,7 +135,7 @@ pub(super) async fn give_back(pool: &PgPool, worker: &str) -> sqlx::Result<u64> 
              where state = 'running' and worker = $1 order by kind, key for update
          ),
          remembered as (
-             insert into queue.earlier_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
+             insert into queue.job_attempts (job_id, attempt, account_id, worker, started_at, finished_at, outcome, error)
              select id, attempt, account_id, worker, coalesce(started_at, claimed_at), now(), 'given_back',
                     'the worker was told to stop' from mine
          )

@@ -1,29 +1,17 @@
 //! What may happen between two statements of the queue: somebody's open transaction, a second run of
 //! the same job, a worker without a free connection.
 
-use std::{
-    sync::{
-        LazyLock, Mutex,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tollkeeper::{
     config::Config,
-    db,
     queue::{
         self,
         look::Filter,
         operate::{self, By},
-        timetable::tick,
     },
 };
-use tollkeeper_jobs::{
-    NewJob, ProvisionSubaccount,
-    timetable::{Entry, Missed},
-};
+use tollkeeper_jobs::{NewJob, ProvisionSubaccount};
 use uuid::Uuid;
 
 use crate::support::{
@@ -207,7 +195,11 @@ async fn a_run_that_lost_track_of_its_lease_gives_its_job_back_uncharged() {
     worker.stop().await;
 
     let outcomes: String = service
-        .value("select string_agg(outcome, ' ' order by attempt) from queue.job_attempts")
+        .value(concat!(
+            "select string_agg(outcome, ' ' order by attempt) from ",
+            crate::support::every_run!(),
+            " run"
+        ))
         .await;
     assert_eq!(outcomes, "later done");
 }
@@ -335,68 +327,4 @@ async fn the_end_of_many_runs_and_a_wish_for_some_of_them_do_not_lock_each_other
         4,
         "each once more, as was wished"
     );
-}
-
-type Signal = (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
-static GO_ON: LazyLock<Signal> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel();
-    (sender, Mutex::new(receiver))
-});
-
-static STANDS: AtomicBool = AtomicBool::new(false);
-
-fn stands_still(tick_at: chrono::DateTime<chrono::Utc>) -> NewJob {
-    STANDS.store(true, Ordering::Relaxed);
-    GO_ON.1.lock().unwrap().recv().unwrap();
-    at_once(tick_at)
-}
-
-fn at_once(tick_at: chrono::DateTime<chrono::Utc>) -> NewJob {
-    NewJob::of(&Probe::new(
-        Uuid::nil(),
-        &tick_at.to_rfc3339(),
-        Does::Nothing,
-    ))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scheduler_that_stands_still_in_the_middle_silences_no_entry() {
-    let service = Service::new().await;
-    let entry = |job| Entry {
-        name: "test",
-        schedule: "* * * * * *",
-        missed: Missed::All,
-        job,
-    };
-    let clock = &service.ctx.clock;
-    tick(&service.db, clock, &entry(at_once)).await.unwrap();
-    service.ctx.clock.advance(chrono::TimeDelta::seconds(5));
-    // A thread of its own: all of it stands still, as a stopped process does.
-    let (options, its_clock) = (service.db.connect_options(), clock.clone());
-    let stopped = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let pool = db::pool((*options).clone(), 1, Duration::from_secs(5));
-            tick(&pool, &its_clock, &entry(stands_still)).await
-        })
-    });
-    until("it holds the entry", async || {
-        STANDS.load(Ordering::Relaxed)
-    })
-    .await;
-
-    until("another one ticks", async || {
-        tick(&service.db, clock, &entry(at_once)).await.unwrap() > 0
-    })
-    .await;
-    GO_ON.0.send(()).unwrap();
-
-    assert!(stopped.join().unwrap().is_err(), "its session was ended");
-    let doubled: i64 = service
-        .value("select count(*) - count(distinct job_id) from queue.cron_ticks")
-        .await;
-    assert_eq!(doubled, 0);
 }

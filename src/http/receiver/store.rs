@@ -6,10 +6,10 @@
 //! that comes alone waits for nobody. A group that the database refuses is stored one by one, so that a row
 //! that cannot be stored fails alone.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
@@ -23,11 +23,8 @@ use crate::{
     config::HttpConfig,
     context::Context,
     crash::{self, Moment},
-    db::{
-        self, accounts,
-        webhooks::{self, NewWebhook, Provider},
-    },
-    queue::{self, Wake},
+    db::webhooks::{self, NewWebhook, Provider, Wanted},
+    queue::Wake,
 };
 
 /// How many may wait for their commit. More is answered with "later" at once: memory stays bounded.
@@ -44,6 +41,16 @@ pub struct Delivery {
     pub job: Option<NewJob>,
     /// The Stripe customer it is about: the job takes its turn among those of the customer's account.
     pub customer_ref: Option<String>,
+}
+
+impl Delivery {
+    fn wanted(&self) -> Option<Wanted<'_>> {
+        Some(Wanted {
+            webhook_id: self.webhook.id,
+            job: self.job.as_ref()?,
+            customer_ref: self.customer_ref.as_deref(),
+        })
+    }
 }
 
 /// It is in the database, for good.
@@ -227,61 +234,21 @@ impl Writer {
 
     async fn commit(&self, deliveries: &[&Delivery]) -> sqlx::Result<Vec<Stored>> {
         let rows: Vec<&NewWebhook> = deliveries.iter().map(|one| &one.webhook).collect();
-        let mut tx = db::begin(&self.pool).await?;
-        let new = webhooks::insert_all(&mut tx, &rows, self.clock.now()).await?;
-        if new.is_empty() {
-            webhooks::confirm(&mut tx).await?;
-        }
-        let is_new = |one: &Delivery| new.contains(&one.webhook.id);
-        let new: Vec<&Delivery> = deliveries
-            .iter()
-            .copied()
-            .filter(|one| is_new(one))
-            .collect();
-        let jobs = jobs_of(&mut tx, &new).await?;
-        queue::enqueue_all(&mut tx, &jobs).await?;
+        let wanted: Vec<Wanted<'_>> = deliveries.iter().filter_map(|one| one.wanted()).collect();
         for row in &rows {
             crash::point(Moment::BeforeStored, &row.kind);
         }
-        tx.commit().await?;
+        let new = webhooks::take_in(&self.pool, &rows, &wanted, self.clock.now()).await?;
         for row in &rows {
             crash::point(Moment::Stored, &row.kind);
         }
-        if !jobs.is_empty() {
+        if !new.is_empty() && !wanted.is_empty() {
             self.wake.ring();
         }
-        Ok(deliveries
-            .iter()
-            .map(|one| {
-                if is_new(one) {
-                    Stored::New
-                } else {
-                    Stored::Duplicate
-                }
-            })
-            .collect())
+        let outcome = |row: &&NewWebhook| match new.contains(&row.id) {
+            true => Stored::New,
+            false => Stored::Duplicate,
+        };
+        Ok(rows.iter().map(outcome).collect())
     }
-}
-
-/// The jobs of these deliveries, each in the turn of the account it is about: one customer's flood of
-/// events keeps nobody else's waiting.
-async fn jobs_of(tx: &mut PgConnection, deliveries: &[&Delivery]) -> sqlx::Result<Vec<NewJob>> {
-    let customers: Vec<&str> = deliveries
-        .iter()
-        .filter_map(|one| one.customer_ref.as_deref())
-        .collect();
-    let known = match customers.is_empty() {
-        true => HashMap::new(),
-        false => accounts::of_customers(tx, &customers).await?,
-    };
-    let in_turn = |one: &Delivery| {
-        let job = one.job.clone()?;
-        let owner = one
-            .customer_ref
-            .as_ref()
-            .and_then(|customer| known.get(customer));
-        let account_id = owner.cloned().or_else(|| job.account_id.clone());
-        Some(job.of_account(account_id))
-    };
-    Ok(deliveries.iter().filter_map(|one| in_turn(one)).collect())
 }

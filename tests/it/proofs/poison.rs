@@ -78,10 +78,12 @@ async fn poisoned(works: &Works) -> (usize, f64) {
         ["reactivate_telephony: its worker did not survive it 3 times"]
     );
     assert_eq!(ends() - ends_before, 3, "one crash each time");
-    let attempts: Vec<String> = sqlx::query_scalar(
-        "select outcome from queue.job_attempts run join queue.jobs job on job.id = run.job_id
-         where job.state = 'dead' and run.started_at >= job.created_at order by run.attempt",
-    )
+    let attempts: Vec<String> = sqlx::query_scalar(concat!(
+        "select outcome from ",
+        crate::support::every_run!(),
+        " run join queue.jobs job on job.id = run.job_id
+         where job.state = 'dead' and run.started_at >= job.created_at order by run.attempt"
+    ))
     .fetch_all(&works.db)
     .await
     .unwrap();

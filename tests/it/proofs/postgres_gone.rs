@@ -166,13 +166,15 @@ async fn is_ready(process: &Process) -> bool {
 
 /// Of the acknowledged webhooks, those that are stored and were dealt with by one run.
 async fn kept_once(db: &PgPool, acknowledged: &BTreeSet<String>) -> usize {
-    let kept: i64 = sqlx::query_scalar(
+    let kept: i64 = sqlx::query_scalar(concat!(
         "select count(*) from webhooks
          where event_key = any($1) and state = 'held'
-           and (select count(*) from queue.finished_jobs job join queue.job_attempts run on run.job_id = job.id
+           and (select count(*) from queue.finished_jobs job join ",
+        crate::support::every_run!(),
+        " run on run.job_id = job.id
                 where job.kind = 'handle_stripe_event' and job.key = webhooks.id::text
-                  and run.outcome in ('done', 'skipped')) = 1",
-    )
+                  and run.outcome in ('done', 'skipped')) = 1"
+    ))
     .bind(Vec::from_iter(acknowledged))
     .fetch_one(db)
     .await
@@ -183,7 +185,7 @@ async fn kept_once(db: &PgPool, acknowledged: &BTreeSet<String>) -> usize {
 /// Runs that ended twice, jobs that died, and crashes that were charged though no worker died.
 async fn nothing_ran_twice(db: &PgPool) -> Vec<String> {
     sqlx::query_scalar(
-        "select 'two ends of run ' || attempt || ' of job ' || job_id from queue.job_attempts
+        concat!("select 'two ends of run ' || attempt || ' of job ' || job_id from ", crate::support::every_run!(), " run
          group by job_id, attempt having count(*) > 1
          union all
          select 'two jobs of webhook ' || key from queue.finished_jobs where kind = 'handle_stripe_event'
@@ -193,7 +195,7 @@ async fn nothing_ran_twice(db: &PgPool) -> Vec<String> {
          union all
          select kind || ' is dead: ' || coalesce(note, '') from queue.jobs where state = 'dead'
          union all
-         select 'a crash charged to run ' || attempt || ' of ' || kind || ' ' || job_id from audit.crashes",
+         select 'a crash charged to run ' || attempt || ' of ' || kind || ' ' || job_id from audit.crashes"),
     )
     .fetch_all(db)
     .await

@@ -78,10 +78,12 @@ async fn killed_in_the_middle(works: &Works, round: usize) -> f64 {
     let killed_at: DateTime<Utc> = works.value("select clock_timestamp()").await;
     works.rest().await;
 
-    let again: Vec<DateTime<Utc>> = sqlx::query_scalar(
-        "select run.started_at from queue.job_attempts run join queue.finished_jobs job on job.id = run.job_id
-         where run.attempt = 2 and job.crashes = 1 and run.started_at > $1",
-    )
+    let again: Vec<DateTime<Utc>> = sqlx::query_scalar(concat!(
+        "select run.started_at from ",
+        crate::support::every_run!(),
+        " run join queue.finished_jobs job on job.id = run.job_id
+         where run.attempt = 2 and job.crashes = 1 and run.started_at > $1"
+    ))
     .bind(killed_at)
     .fetch_all(&works.db)
     .await

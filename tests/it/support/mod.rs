@@ -21,6 +21,18 @@ pub mod works;
 
 use std::time::{Duration, Instant};
 
+/// Every run that ended, as a relation for a statement: of a finished job, the last one is told by the job.
+#[macro_export]
+macro_rules! every_run {
+    () => {
+        "(select job_id, attempt, account_id, worker, started_at, finished_at, outcome, error from queue.job_attempts
+          union all
+          select id, attempt, account_id, worker, started_at, finished_at, state, note from queue.finished_jobs
+          where state in ('done', 'skipped'))"
+    };
+}
+pub use every_run;
+
 /// Wait until the condition holds; fail with what was waited for after five minutes.
 pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F)
 where

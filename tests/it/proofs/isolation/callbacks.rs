@@ -331,8 +331,23 @@ async fn judge(matrix: &mut Matrix, calls: Vec<Call>) {
         matrix.cell(fault);
     }
     let mut changed = changed(&before, &matrix.picture().await);
-    changed.retain(|(owner, _)| !owner.is_empty());
+    // Signed events lead to jobs, each in the turn of the account whose customer the event names.
+    changed.retain(|(owner, table)| !owner.is_empty() && table != "queue.jobs");
     if !changed.is_empty() {
         matrix.faults.push(format!("callbacks changed {changed:?}"));
+    }
+    let strangers: i64 = sqlx::query_scalar(
+        "select count(*) from queue.jobs job
+         left join webhooks webhook on webhook.id::text = job.payload ->> 'webhook_id'
+         where job.kind = 'handle_stripe_event' and job.account_id <> ''
+           and coalesce(strpos(convert_from(webhook.body, 'UTF8'), 'cus_' || job.account_id), 0) = 0",
+    )
+    .fetch_one(&matrix.web.service.db)
+    .await
+    .unwrap();
+    if strangers > 0 {
+        matrix.faults.push(format!(
+            "{strangers} events became jobs of another's account"
+        ));
     }
 }

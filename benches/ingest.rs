@@ -23,7 +23,7 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
     let (mut throughput, mut waits) = (Vec::new(), Vec::new());
     for _ in 0..rows.rounds {
         let database = server.database("bench_ingest").await?;
-        let inserts = plain::inserts(server, &database).await?;
+        let inserts = plain::event_inserts(server, &database).await?;
         let (address, _web) = serve(&database).await?;
         let closed = load(address, EVENTS, 0.0).await?;
         let acknowledged = closed.acknowledged as f64 / closed.seconds;

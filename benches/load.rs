@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub const SECRET: &str = "whsec_made_up_for_the_bench";
 /// An event as Stripe sends it, 5 KB.
-const EVENT: &str = include_str!(
+pub const EVENT: &str = include_str!(
     "../tests/it/golden/webhooks/stripe/new/customer.subscription.updated.activated.json"
 );
 

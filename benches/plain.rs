@@ -4,7 +4,10 @@ use anyhow::Context as _;
 use sqlx::Executor;
 use tokio::process::Command;
 
-use crate::server::{Database, Server};
+use crate::{
+    load::EVENT,
+    server::{Database, Server},
+};
 
 /// One row with a key, a name and a small payload: the least that a job or a webhook is.
 const INSERT: &str =
@@ -21,6 +24,8 @@ delete from plain_jobs where state = 'running' and worker = :client_id;
 const TABLES: &str = "\
 create table if not exists plain_rows (id bigint generated always as identity primary key, name text not null,
     payload jsonb not null, created_at timestamptz not null default now());
+create table if not exists plain_events (id bigint generated always as identity primary key, name text not null,
+    body bytea not null, created_at timestamptz not null default now());
 create table if not exists plain_jobs (id bigint generated always as identity primary key, payload jsonb not null,
     state text not null default 'ready', worker integer, created_at timestamptz not null default now())
     with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
@@ -29,9 +34,22 @@ create index if not exists plain_jobs_ready on plain_jobs (id) where state = 're
 create index if not exists plain_jobs_running on plain_jobs (worker) where state = 'running';
 ";
 
-/// Single-row inserts a second, each its own transaction, of 32 clients.
+/// Single-row inserts a second of a small row, each its own transaction, of 32 clients.
 pub async fn inserts(server: &Server, database: &Database) -> anyhow::Result<f64> {
     pgbench(server, database, INSERT, 32).await
+}
+
+/// The same of a row that holds a whole event.
+pub async fn event_inserts(server: &Server, database: &Database) -> anyhow::Result<f64> {
+    // A colon would begin a variable of pgbench, a line break would end the statement's line.
+    let event = EVENT
+        .replace('\'', "''")
+        .replace('\n', " ")
+        .replace(':', ": ");
+    let insert = format!(
+        "insert into plain_events (name, body) values ('a name', convert_to('{event}', 'UTF8'));\n"
+    );
+    pgbench(server, database, &insert, 32).await
 }
 
 /// Jobs a second through the plain cycle, of 8 clients.
@@ -47,7 +65,8 @@ async fn pgbench(
 ) -> anyhow::Result<f64> {
     let mut conn = database.connect().await?;
     conn.execute(sqlx::raw_sql(TABLES)).await?;
-    conn.execute("truncate plain_rows, plain_jobs").await?;
+    conn.execute("truncate plain_rows, plain_events, plain_jobs")
+        .await?;
     let file = std::env::temp_dir().join(format!("tollkeeper-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script)?;
     let clients = clients.to_string();

@@ -2,7 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{
+    FromRow, PgConnection, PgPool, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::QueryScalar,
+};
 use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
@@ -70,28 +74,36 @@ pub async fn insert_all(
     webhooks: &[&NewWebhook],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Uuid>> {
+    bound(include_str!("insert_webhooks.sql"), webhooks, now)
+        .fetch_all(conn)
+        .await
+}
+
+/// A statement with the nine columns of `insert_webhooks.sql` bound.
+fn bound<'q, O>(
+    sql: &'static str,
+    webhooks: &'q [&NewWebhook],
+    now: DateTime<Utc>,
+) -> QueryScalar<'q, Postgres, O, PgArguments>
+where
+    (O,): for<'r> FromRow<'r, PgRow>,
+{
     let column = |of: fn(&NewWebhook) -> &str| webhooks.iter().map(|w| of(w)).collect::<Vec<_>>();
-    sqlx::query_scalar(
-        "insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
-         select id, provider, event_key, kind, endpoint, headers, body, state, $9
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bytea[], $8::text[])
-              with ordinality
-              as asked (id, provider, event_key, kind, endpoint, headers, body, state, position)
-         order by provider, event_key, position
-         on conflict (provider, event_key) do nothing
-         returning id",
-    )
-    .bind(webhooks.iter().map(|w| w.id).collect::<Vec<_>>())
-    .bind(column(|w| w.provider.as_str()))
-    .bind(column(|w| &w.event_key))
-    .bind(column(|w| &w.kind))
-    .bind(column(|w| &w.endpoint))
-    .bind(webhooks.iter().map(|w| &w.headers).collect::<Vec<_>>())
-    .bind(webhooks.iter().map(|w| w.body.as_slice()).collect::<Vec<_>>())
-    .bind(column(|w| w.state.as_str()))
-    .bind(now)
-    .fetch_all(conn)
-    .await
+    sqlx::query_scalar(sql)
+        .bind(webhooks.iter().map(|w| w.id).collect::<Vec<_>>())
+        .bind(column(|w| w.provider.as_str()))
+        .bind(column(|w| &w.event_key))
+        .bind(column(|w| &w.kind))
+        .bind(column(|w| &w.endpoint))
+        .bind(webhooks.iter().map(|w| &w.headers).collect::<Vec<_>>())
+        .bind(
+            webhooks
+                .iter()
+                .map(|w| w.body.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(column(|w| w.state.as_str()))
+        .bind(now)
 }
 
 /// A job that is wanted at once if its webhook is new.
@@ -116,31 +128,23 @@ pub async fn take_in(
     wanted: &[Wanted<'_>],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Uuid>> {
-    let column = |of: fn(&NewWebhook) -> &str| webhooks.iter().map(|w| of(w)).collect::<Vec<_>>();
     let jobs = || wanted.iter().map(|wanted| wanted.job);
-    let ids: Vec<Option<Uuid>> = sqlx::query_scalar(concat!(
-        include_str!("take_in.sql"),
-        include_str!("../queue/already_there.sql"),
-        ")
-         select id from new
-         union all
-         select null from (select pg_logical_emit_message(true, 'tollkeeper', '')) confirmed
-         where not exists (select from new)"
-    ))
-    .bind(webhooks.iter().map(|w| w.id).collect::<Vec<_>>())
-    .bind(column(|w| w.provider.as_str()))
-    .bind(column(|w| &w.event_key))
-    .bind(column(|w| &w.kind))
-    .bind(column(|w| &w.endpoint))
-    .bind(webhooks.iter().map(|w| &w.headers).collect::<Vec<_>>())
-    .bind(
-        webhooks
-            .iter()
-            .map(|w| w.body.as_slice())
-            .collect::<Vec<_>>(),
+    let ids: Vec<Option<Uuid>> = bound(
+        concat!(
+            "with new as (",
+            include_str!("insert_webhooks.sql"),
+            "), jobs as (",
+            include_str!("webhook_jobs.sql"),
+            include_str!("../queue/already_there.sql"),
+            ")
+             select id from new
+             union all
+             select null from (select pg_logical_emit_message(true, 'tollkeeper', '')) confirmed
+             where not exists (select from new)"
+        ),
+        webhooks,
+        now,
     )
-    .bind(column(|w| w.state.as_str()))
-    .bind(now)
     .bind(wanted.iter().map(|w| w.webhook_id).collect::<Vec<_>>())
     .bind(jobs().map(|_| Uuid::now_v7()).collect::<Vec<_>>())
     .bind(jobs().map(|job| job.kind).collect::<Vec<_>>())

@@ -13,16 +13,14 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
-use poem::{
-    EndpointExt, Response, Route, get, handler,
-    http::StatusCode,
-    listener::{Acceptor, Listener, TcpListener},
-    web::Data,
-};
+use poem::{EndpointExt, Response, Route, get, handler, http::StatusCode, web::Data};
 use serde_json::{Value, json};
 use tollkeeper::{config::JwtConfig, http::auth::RefreshRule};
 
-use crate::support::api::{Api, JWT_SECRET, Setup, token};
+use crate::support::{
+    api::{Api, JWT_SECRET, Setup, token},
+    web::listen,
+};
 
 const NUMBERS: &str = "/api/twilio/numbers";
 
@@ -54,14 +52,7 @@ fn key_set(provider: Data<&Arc<Provider>>) -> Response {
 
 impl Provider {
     pub async fn start() -> Arc<Provider> {
-        let acceptor = TcpListener::bind("127.0.0.1:0")
-            .into_acceptor()
-            .await
-            .unwrap();
-        let address = acceptor.local_addr()[0]
-            .as_socket_addr()
-            .unwrap()
-            .to_owned();
+        let (acceptor, address) = listen().await;
         let provider = Arc::new(Provider {
             url: format!("http://{address}/jwks"),
             keys: Default::default(),

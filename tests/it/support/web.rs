@@ -7,6 +7,7 @@ use std::{
 };
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use poem::listener::{Acceptor, Listener, TcpAcceptor};
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -143,4 +144,12 @@ pub fn golden_files(folder: &str, end: &str) -> Vec<(String, Vec<u8>)> {
     files.sort();
     assert!(!files.is_empty(), "nothing in {folder}");
     files
+}
+
+/// A port of its own for a server that a test plays.
+pub async fn listen() -> (TcpAcceptor, SocketAddr) {
+    let listener = poem::listener::TcpListener::bind("127.0.0.1:0");
+    let acceptor = listener.into_acceptor().await.unwrap();
+    let address = *acceptor.local_addr()[0].as_socket_addr().unwrap();
+    (acceptor, address)
 }

@@ -1,12 +1,7 @@
 //! Whoever sends us something, with a canary in every part of it.
 
 use chrono::Utc;
-use poem::{
-    Response, Server, handler,
-    http::StatusCode,
-    listener::{Acceptor, Listener, TcpListener},
-    web::Data,
-};
+use poem::{Response, Server, handler, http::StatusCode, web::Data};
 use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::json;
 use sqlx::PgPool;
@@ -20,6 +15,7 @@ use crate::support::{
     api::signed,
     process::{Process, Program},
     until,
+    web::listen,
 };
 
 pub struct Senders<'a> {
@@ -335,14 +331,7 @@ fn refuse(answer: Data<&(String, String)>) -> Response {
 /// Answers everything with this body and this request id; where it listens.
 async fn scold(body: String, request_id: String) -> String {
     use poem::EndpointExt;
-    let acceptor = TcpListener::bind("127.0.0.1:0")
-        .into_acceptor()
-        .await
-        .unwrap();
-    let address = acceptor.local_addr()[0]
-        .as_socket_addr()
-        .unwrap()
-        .to_owned();
+    let (acceptor, address) = listen().await;
     tokio::spawn(Server::new_with_acceptor(acceptor).run(refuse.data((body, request_id))));
     format!("http://{address}")
 }

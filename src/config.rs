@@ -146,8 +146,7 @@ pub struct HttpConfig {
     pub body_deadline: Duration,
     pub connections_max: usize,
     pub connections_per_address_max: usize,
-    /// Longest wait for companions of a grouped commit.
-    pub group_wait: Duration,
+    /// Most webhooks in one commit.
     pub group_max: usize,
     pub store_deadline: Duration,
     pub cors_origins: Vec<String>,

@@ -339,7 +339,6 @@ fn http(reader: &mut Reader<'_>) -> HttpConfig {
         body_deadline: reader.duration("HTTP_BODY_DEADLINE", "10s"),
         connections_max: reader.count("HTTP_CONNECTIONS_MAX", 1024),
         connections_per_address_max: reader.count("HTTP_CONNECTIONS_PER_ADDRESS_MAX", 64),
-        group_wait: reader.duration("INGEST_GROUP_WAIT", "0s"),
         group_max: reader.count("INGEST_GROUP_MAX", 64),
         store_deadline: reader.duration("INGEST_STORE_DEADLINE", "5s"),
         cors_origins: reader

@@ -22,9 +22,12 @@ pub mod webhooks;
 use std::time::Duration;
 
 use sqlx::{
-    Executor, PgConnection, PgPool, Postgres, Row, Transaction,
+    Connection, Executor, PgConnection, PgPool, Postgres, Row, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+
+/// A connection that came back so lately is lent without a question.
+const IDLE_UNASKED: Duration = Duration::from_millis(100);
 
 /// A pool that connects when it is first used. Transactions on it begin with [`begin`] or [`begin_with`].
 pub fn pool(options: PgConnectOptions, connections_max: u32, acquire_timeout: Duration) -> PgPool {
@@ -54,7 +57,7 @@ pub fn queue_pool(
 ) -> PgPool {
     settings(connections_max, acquire_timeout)
         // It is tried when it comes back, and what fails on one that broke since is tried again anyway.
-        .test_before_acquire(false)
+        .before_acquire(|_, _| Box::pin(std::future::ready(Ok(true))))
         .after_connect(|conn, _| {
             Box::pin(async move {
                 conn.execute("set enable_seqscan = off; set jit = off")
@@ -69,6 +72,17 @@ fn settings(connections_max: u32, acquire_timeout: Duration) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|conn, lent| Box::pin(still_answers(conn, lent.idle_for)))
+}
+
+/// Whether a connection is alive, as far as that is worth a round trip: sqlx has asked it when it came back,
+/// so one that comes and goes all the time need not be asked twice.
+async fn still_answers(conn: &mut PgConnection, idle_for: Duration) -> sqlx::Result<bool> {
+    if idle_for > IDLE_UNASKED {
+        conn.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Whether a connection may be lent again. A `begin` that is dropped before its answer came (a

@@ -9,6 +9,7 @@ mod demo;
 mod embedded;
 mod fairness;
 mod floors;
+mod grouped_commits;
 mod health;
 mod http_edge;
 mod identity_provider;

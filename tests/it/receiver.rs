@@ -8,13 +8,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tollkeeper::{
-    db::webhooks::{NewWebhook, Provider, State},
-    http::receiver::{Delivery, NotStored, Store, Stored},
-    signature::stripe,
-};
+use tollkeeper::signature::stripe;
 use tollkeeper_jobs::stripe_events;
-use uuid::Uuid;
 
 use crate::support::{
     until,
@@ -197,106 +192,6 @@ async fn a_slow_database_is_no_acknowledgement_and_the_next_delivery_is_stored_o
     assert_eq!(web.stripe(PATHS[0], &body).await.status(), 200);
     assert_eq!(web.stripe(PATHS[0], &body).await.status(), 200);
     assert_eq!(counts(&web).await, (1, 1));
-}
-
-#[tokio::test]
-async fn webhooks_that_arrive_together_share_a_commit() {
-    let web = Web::with(|config| config.http.group_wait = Duration::from_millis(300)).await;
-    let bodies: Vec<Vec<u8>> = (0..40)
-        .map(|at| event(&format!("evt_{at}"), "invoice.paid"))
-        .collect();
-
-    let answers = join_all(bodies.iter().map(|body| web.stripe(PATHS[0], body))).await;
-
-    assert!(answers.iter().all(|answer| answer.status() == 200));
-    assert_eq!(counts(&web).await, (40, 40));
-    let commits: i64 = web
-        .service
-        .value("select count(distinct xmin::text) from webhooks")
-        .await;
-    assert!(commits < 10, "{commits} commits for 40 webhooks");
-}
-
-#[tokio::test]
-async fn a_row_that_cannot_be_stored_fails_alone() {
-    let web = Web::with(|config| config.http.group_wait = Duration::from_millis(300)).await;
-    web.service
-        .execute("alter table webhooks add check (event_key <> 'evt_poison')")
-        .await;
-    let mut bodies: Vec<Vec<u8>> = (0..20)
-        .map(|at| event(&format!("evt_{at}"), "invoice.paid"))
-        .collect();
-    bodies.insert(10, event("evt_poison", "invoice.paid"));
-
-    let answers = join_all(bodies.iter().map(|body| web.stripe(PATHS[0], body))).await;
-
-    for (at, answer) in answers.iter().enumerate() {
-        let expected = if at == 10 { 503 } else { 200 };
-        assert_eq!(answer.status(), expected, "number {at}");
-    }
-    assert_eq!(counts(&web).await, (20, 20));
-}
-
-#[tokio::test]
-async fn more_than_can_wait_is_refused_at_once_and_twilio_keeps_a_reserve() {
-    let web = Web::with(|config| config.http.store_deadline = Duration::from_secs(20)).await;
-    let (store, _task) = Store::start(&web.service.ctx);
-    let mut blocked = web.service.db.begin().await.unwrap();
-    sqlx::raw_sql("lock table webhooks in access exclusive mode")
-        .execute(&mut *blocked)
-        .await
-        .unwrap();
-    let delivery = |provider| Delivery {
-        webhook: NewWebhook {
-            id: Uuid::now_v7(),
-            provider,
-            event_key: Uuid::now_v7().to_string(),
-            kind: "any".into(),
-            endpoint: String::new(),
-            headers: json!({}),
-            body: Vec::new(),
-            state: State::Held,
-        },
-        job: None,
-        customer_ref: None,
-    };
-
-    let flood: Vec<_> = (0..900)
-        .map(|_| {
-            let (store, delivery) = (store.clone(), delivery(Provider::Stripe));
-            tokio::spawn(async move { store.put(delivery).await })
-        })
-        .collect();
-    until("the flood is refused", async || {
-        flood.iter().filter(|one| one.is_finished()).count() >= 80
-    })
-    .await;
-    let call = tokio::spawn({
-        let (store, delivery) = (store.clone(), delivery(Provider::Twilio));
-        async move { store.put(delivery).await }
-    });
-    blocked.rollback().await.unwrap();
-
-    assert_eq!(call.await.unwrap(), Ok(Stored::New));
-    let outcomes: Vec<_> = join_all(flood)
-        .await
-        .into_iter()
-        .map(|one| one.unwrap())
-        .collect();
-    let stored = outcomes
-        .iter()
-        .filter(|one| **one == Ok(Stored::New))
-        .count();
-    let busy = outcomes
-        .iter()
-        .filter(|one| **one == Err(NotStored::Busy))
-        .count();
-    assert_eq!(stored + busy, 900);
-    assert_eq!(
-        counts(&web).await.0,
-        stored as i64 + 1,
-        "acknowledged means stored"
-    );
 }
 
 #[tokio::test]

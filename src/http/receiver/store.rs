@@ -1,21 +1,21 @@
 //! Storing webhooks in groups: one commit for all that arrive within a few milliseconds, so that
 //! throughput is not one disk flush per webhook.
 //!
-//! A caller is answered after the commit that holds its webhook, never before. What arrives while the
-//! database is busy with a few groups is the next group: under load groups grow by themselves, and a webhook
-//! that comes alone waits for nobody. A group that the database refuses is stored one by one, so that a row
-//! that cannot be stored fails alone.
+//! A caller is answered after the commit that holds its webhook, never before. A webhook that comes alone
+//! waits for nobody. What comes while a commit is under way goes with the next one, when that commit is done
+//! or when enough have come (the rule of Nagle's algorithm, RFC 896): groups grow with the load, and no clock
+//! is asked. A group that the database refuses is stored one by one, so that a row that cannot be stored
+//! fails alone.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    task::JoinHandle,
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
 use tollkeeper_jobs::NewJob;
 
 use crate::{
@@ -31,8 +31,10 @@ use crate::{
 const WAITING_MAX: usize = 1024;
 /// Places that Stripe may not take: it repeats for three days, Twilio hardly ever.
 const RESERVE: usize = WAITING_MAX / 4;
-/// While one waits for the disk others are written.
+/// While one group waits for the disk others are written.
 const GROUPS_AT_ONCE: usize = 4;
+/// So many are worth a commit of their own while another one is under way.
+const COMPANY: usize = 16;
 
 /// A webhook and the job it leads to.
 #[derive(Debug)]
@@ -143,19 +145,12 @@ struct Writer {
 impl Writer {
     async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
         let writer = Arc::new(self);
-        let places = Arc::new(Semaphore::new(GROUPS_AT_ONCE));
-        let groups = TaskTracker::new();
-        while let Ok(place) = places.clone().acquire_owned().await
-            && let Some(group) = writer.gather(&mut waiting).await
-        {
+        let mut under_way = JoinSet::new();
+        while let Some(group) = writer.gather(&mut waiting, &mut under_way).await {
             let writer = writer.clone();
-            groups.spawn(async move {
-                writer.answer(group).await;
-                drop(place);
-            });
+            under_way.spawn(async move { writer.answer(group).await });
         }
-        groups.close();
-        groups.wait().await;
+        while under_way.join_next().await.is_some() {}
     }
 
     async fn answer(&self, group: Vec<Waiting>) {
@@ -168,24 +163,31 @@ impl Writer {
         }
     }
 
-    /// The first that arrives and its companions; none when no caller is left.
-    async fn gather(&self, waiting: &mut mpsc::Receiver<Waiting>) -> Option<Vec<Waiting>> {
+    /// What is to be committed next, as soon as that is worth a commit; none when no caller is left.
+    async fn gather(
+        &self,
+        waiting: &mut mpsc::Receiver<Waiting>,
+        under_way: &mut JoinSet<()>,
+    ) -> Option<Vec<Waiting>> {
         let group_max = self.settings.group_max.max(1);
         let mut group = Vec::with_capacity(group_max);
-        if waiting.recv_many(&mut group, group_max).await == 0 {
-            return None;
-        }
-        let companions = async {
-            while group.len() < group_max {
-                let free = group_max - group.len();
-                if waiting.recv_many(&mut group, free).await == 0 {
-                    break;
-                }
+        loop {
+            let enough = match under_way.len() {
+                0 => 1,
+                1..GROUPS_AT_ONCE => COMPANY.min(group_max),
+                _ => usize::MAX,
+            };
+            if group.len() >= enough {
+                return Some(group);
             }
-        };
-        // Cancelled between two receptions, never within one: nothing is lost.
-        let _ = timeout(self.settings.group_wait, companions).await;
-        Some(group)
+            let free = group_max - group.len();
+            tokio::select! {
+                Some(_) = under_way.join_next() => {}
+                arrived = waiting.recv_many(&mut group, free), if free > 0 => if arrived == 0 {
+                    return (!group.is_empty()).then_some(group);
+                },
+            }
+        }
     }
 
     /// One transaction for all; one each when the database refuses that.

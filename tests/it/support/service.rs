@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollkeeper::{
@@ -52,7 +52,11 @@ impl Service {
             work: checked(12),
             console: checked(4),
         };
-        Service::of(pools, pool(4), change)
+        // The test's own eyes: asked before each use, for tests that cut the service's connections.
+        let own = PgPoolOptions::new()
+            .max_connections(4)
+            .connect_lazy_with(options);
+        Service::of(pools, own, change)
     }
 
     /// Over a pool of the test's own, whatever the service uses it for.
@@ -185,7 +189,6 @@ fn config() -> Config {
             body_deadline: Duration::from_secs(10),
             connections_max: 1024,
             connections_per_address_max: 1024,
-            group_wait: Duration::from_millis(2),
             group_max: 50,
             store_deadline: Duration::from_secs(2),
             cors_origins: vec![],

@@ -1,0 +1,183 @@
+//! The way of webhooks into the database: many in one commit, and what happens when there are too many.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tollkeeper::{
+    db::webhooks::{NewWebhook, Provider, State},
+    http::receiver::{Delivery, NotStored, Store, Stored},
+};
+use uuid::Uuid;
+
+use crate::support::{until, web::Web};
+
+async fn rows(web: &Web) -> i64 {
+    web.service.value("select count(*) from webhooks").await
+}
+
+/// A webhook for the store itself.
+fn delivery(provider: Provider, event_key: &str) -> Delivery {
+    Delivery {
+        webhook: NewWebhook {
+            id: Uuid::now_v7(),
+            provider,
+            event_key: event_key.into(),
+            kind: "any".into(),
+            endpoint: String::new(),
+            headers: json!({}),
+            body: Vec::new(),
+            state: State::Held,
+        },
+        job: None,
+        customer_ref: None,
+    }
+}
+
+/// Given to the store in one breath, before it can begin with any.
+async fn stored_together(web: &Web, keys: &[String]) -> Vec<Result<Stored, NotStored>> {
+    let (store, _task) = Store::start(&web.service.ctx);
+    let puts = keys
+        .iter()
+        .map(|key| store.put(delivery(Provider::Stripe, key)));
+    join_all(puts).await
+}
+
+#[tokio::test]
+async fn webhooks_that_arrive_together_share_a_commit() {
+    let web = Web::start().await;
+    let keys: Vec<String> = (0..40).map(|at| format!("evt_{at}")).collect();
+
+    let outcomes = stored_together(&web, &keys).await;
+
+    assert_eq!(outcomes, vec![Ok(Stored::New); 40]);
+    let commits: i64 = web
+        .service
+        .value("select count(distinct xmin::text) from webhooks")
+        .await;
+    assert_eq!(commits, 1);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_stored_fails_alone() {
+    let web = Web::start().await;
+    web.service
+        .execute("alter table webhooks add check (event_key <> 'evt_10')")
+        .await;
+    let keys: Vec<String> = (0..20).map(|at| format!("evt_{at}")).collect();
+
+    let outcomes = stored_together(&web, &keys).await;
+
+    for (at, outcome) in outcomes.into_iter().enumerate() {
+        let expected = match at {
+            10 => Err(NotStored::Refused),
+            _ => Ok(Stored::New),
+        };
+        assert_eq!(outcome, expected, "number {at}");
+    }
+    assert_eq!(rows(&web).await, 19);
+}
+
+#[tokio::test]
+async fn what_comes_while_a_commit_is_under_way_waits_for_company_or_for_its_end() {
+    let web = Web::with(|config| config.http.store_deadline = Duration::from_secs(20)).await;
+    let (store, _task) = Store::start(&web.service.ctx);
+    let mut blocked = web.service.db.begin().await.unwrap();
+    sqlx::raw_sql("lock table webhooks in access exclusive mode")
+        .execute(&mut *blocked)
+        .await
+        .unwrap();
+    let put = |keys: std::ops::Range<usize>| -> Vec<_> {
+        keys.map(|at| {
+            let (store, one) = (
+                store.clone(),
+                delivery(Provider::Stripe, &format!("evt_{at}")),
+            );
+            tokio::spawn(async move { store.put(one).await })
+        })
+        .collect()
+    };
+    let under_way = async |expected: i64| {
+        until("the commits are under way", async || {
+            let waiting: i64 = web
+                .service
+                .value(
+                    "select count(*) from pg_stat_activity
+                     where datname = current_database() and wait_event_type = 'Lock'",
+                )
+                .await;
+            assert!(waiting <= expected, "{waiting} commits under way");
+            waiting == expected
+        })
+        .await;
+    };
+
+    let mut all = put(0..1);
+    under_way(1).await;
+    all.extend(put(1..4));
+    under_way(1).await;
+    all.extend(put(4..17));
+    under_way(2).await;
+    all.extend(put(17..20));
+    blocked.rollback().await.unwrap();
+
+    for one in all {
+        assert_eq!(one.await.unwrap(), Ok(Stored::New));
+    }
+    let sizes: Vec<i64> =
+        sqlx::query_scalar("select count(*) from webhooks group by xmin::text order by 1")
+            .fetch_all(&web.service.db)
+            .await
+            .unwrap();
+    assert_eq!(sizes, [1, 3, 16]);
+}
+
+#[tokio::test]
+async fn more_than_can_wait_is_refused_at_once_and_twilio_keeps_a_reserve() {
+    let web = Web::with(|config| config.http.store_deadline = Duration::from_secs(20)).await;
+    let (store, _task) = Store::start(&web.service.ctx);
+    let mut blocked = web.service.db.begin().await.unwrap();
+    sqlx::raw_sql("lock table webhooks in access exclusive mode")
+        .execute(&mut *blocked)
+        .await
+        .unwrap();
+    let flood: Vec<_> = (0..900)
+        .map(|at| {
+            let (store, delivery) = (
+                store.clone(),
+                delivery(Provider::Stripe, &format!("evt_{at}")),
+            );
+            tokio::spawn(async move { store.put(delivery).await })
+        })
+        .collect();
+    until("the flood is refused", async || {
+        flood.iter().filter(|one| one.is_finished()).count() >= 80
+    })
+    .await;
+    let call = tokio::spawn({
+        let (store, delivery) = (store.clone(), delivery(Provider::Twilio, "call"));
+        async move { store.put(delivery).await }
+    });
+    blocked.rollback().await.unwrap();
+
+    assert_eq!(call.await.unwrap(), Ok(Stored::New));
+    let outcomes: Vec<_> = join_all(flood)
+        .await
+        .into_iter()
+        .map(|one| one.unwrap())
+        .collect();
+    let stored = outcomes
+        .iter()
+        .filter(|one| **one == Ok(Stored::New))
+        .count();
+    let busy = outcomes
+        .iter()
+        .filter(|one| **one == Err(NotStored::Busy))
+        .count();
+    assert_eq!(stored + busy, 900);
+    assert_eq!(
+        rows(&web).await,
+        stored as i64 + 1,
+        "acknowledged means stored"
+    );
+}

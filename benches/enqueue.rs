@@ -16,6 +16,7 @@ use tollkeeper::{
     http::receiver::{Delivery, Store},
     queue,
 };
+use tollkeeper_jobs::NewJob;
 use uuid::Uuid;
 
 use crate::{figures::Goal, noop, plain, rows::Rows, server::Server};
@@ -69,9 +70,13 @@ fn in_a_group(store: Store, number: u64) -> Stored {
         body: b"{\"number\": 1}".to_vec(),
         state: State::Stored,
     };
+    let job = NewJob {
+        key: webhook.id.to_string(),
+        ..noop::of(number, 0)
+    };
     let delivery = Delivery {
         webhook,
-        job: Some(noop::of(number + 1_000_000_000, 0)),
+        job: Some(job),
         customer_ref: None,
     };
     Box::pin(async move {

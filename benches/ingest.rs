@@ -16,7 +16,7 @@ use crate::{
     server::{Database, Server},
 };
 
-const EVENTS: usize = 60_000;
+const EVENTS: usize = 100_000;
 const SECONDS_OPEN_LOOP: f64 = 10.0;
 
 pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {

@@ -48,9 +48,13 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let line = CommandLine::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    // The sender is to cost as little as pgbench does: one thread.
+    let runtime = match line.part {
+        Some(Part::Load(_)) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    }
+    .enable_all()
+    .build()?;
     match line.part {
         Some(Part::Worker) => runtime.block_on(noop::work()),
         Some(Part::Load(load)) => runtime.block_on(load.run()),

@@ -13,6 +13,9 @@ use crate::{
 const INSERT: &str =
     "insert into plain_rows (name, payload) values ('a name', '{\"number\": 1}');\n";
 
+const INSERT_EVENT: &str =
+    "insert into plain_events (name, body) values ('a name', convert_to(:event, 'UTF8'));\n";
+
 /// What a queue without any promise does: a hundred jobs stored, taken and removed in three statements.
 const CYCLE: &str = "\
 insert into plain_jobs (payload) select '{\"number\": 1}' from generate_series(1, 100);
@@ -39,17 +42,9 @@ pub async fn inserts(server: &Server, database: &Database) -> anyhow::Result<f64
     pgbench(server, database, INSERT, 32).await
 }
 
-/// The same of a row that holds a whole event.
+/// The same of a row that holds a whole event, which the client sends with each insert.
 pub async fn event_inserts(server: &Server, database: &Database) -> anyhow::Result<f64> {
-    // A colon would begin a variable of pgbench, a line break would end the statement's line.
-    let event = EVENT
-        .replace('\'', "''")
-        .replace('\n', " ")
-        .replace(':', ": ");
-    let insert = format!(
-        "insert into plain_events (name, body) values ('a name', convert_to('{event}', 'UTF8'));\n"
-    );
-    pgbench(server, database, &insert, 32).await
+    pgbench(server, database, INSERT_EVENT, 32).await
 }
 
 /// Jobs a second through the plain cycle, of 8 clients.
@@ -76,6 +71,8 @@ async fn pgbench(
             "--protocol=prepared",
             "--jobs=2",
             "--time=6",
+            "--define",
+            &format!("event={EVENT}"),
             "--client",
             &clients,
             "--file",

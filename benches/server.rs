@@ -1,7 +1,7 @@
 //! The Postgres that everything is measured on: a private one with the durable settings of the product,
 //! and databases on it.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
 
 use anyhow::Context as _;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
@@ -108,18 +108,7 @@ impl Database {
     /// What the product has in a process of its own.
     pub fn context(&self) -> anyhow::Result<Context> {
         let config = Config::from_map(&self.environment())?;
-        let pool = |size| db::pool(self.options.clone(), size, Duration::from_secs(30));
-        let pools = Pools {
-            ingest: pool(config.pools.ingest),
-            api: pool(config.pools.api),
-            queue: db::queue_pool(
-                self.options.clone(),
-                config.pools.queue,
-                Duration::from_secs(30),
-            ),
-            work: pool(config.pools.work),
-            console: pool(config.pools.console),
-        };
+        let pools = Pools::lazy(&self.options, &config.pools);
         Context::new(config, pools, Clock::default())
             .map_err(|faults| anyhow::anyhow!(faults.join("\n")))
     }

@@ -1,15 +1,16 @@
 //! What a job may use: the database, the providers, the catalogue, the clock.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use tollkeeper_jobs::plans::{self, Catalogue};
 
 use crate::{
     clients::{stripe::Stripe, twilio::Twilio},
     clock::Clock,
-    config::Config,
+    config::{Config, PoolConfig},
+    db,
     queue::{Contact, Wake},
     sealed::Keyring,
 };
@@ -77,4 +78,20 @@ pub struct Pools {
     pub work: PgPool,
     /// Operators, health checks and metrics.
     pub console: PgPool,
+}
+
+impl Pools {
+    /// All of one database; they connect when first used.
+    pub fn lazy(options: &PgConnectOptions, config: &PoolConfig) -> Pools {
+        let with = |kind: fn(PgConnectOptions, u32, Duration) -> PgPool, size| {
+            kind(options.clone(), size, config.acquire_timeout)
+        };
+        Pools {
+            ingest: with(db::ingest_pool, config.ingest),
+            api: with(db::pool, config.api),
+            queue: with(db::queue_pool, config.queue),
+            work: with(db::checked_pool, config.work),
+            console: with(db::checked_pool, config.console),
+        }
+    }
 }

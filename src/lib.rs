@@ -18,3 +18,7 @@ pub mod signature;
 pub mod telemetry;
 pub mod work;
 pub mod worker;
+
+/// Webhooks and runs are many small allocations that one thread makes and another frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,7 +1,7 @@
 //! Whose an event is, as far as its body says so. It tells in whose turn the event's jobs run, and
 //! nothing else is decided on it: what does not read as expected names nobody.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Metadata, Reference, account_in, usable_account};
 
@@ -16,7 +16,7 @@ pub struct Whose {
 
 #[derive(Deserialize)]
 struct Envelope {
-    data: Data,
+    data: Whose,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +60,16 @@ impl Whose {
     /// Of a snapshot event's raw body. A thin event says nothing.
     pub fn read(body: &[u8]) -> Whose {
         match serde_json::from_slice::<Envelope>(body) {
-            Ok(envelope) => envelope.data.object.whose(),
+            Ok(envelope) => envelope.data,
             Err(_) => Whose::default(),
         }
+    }
+}
+
+/// From what a snapshot event has under `data`. An error where that is in no shape known here.
+impl<'de> Deserialize<'de> for Whose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whose, D::Error> {
+        Data::deserialize(deserializer).map(|data| data.object.whose())
     }
 }
 

@@ -111,16 +111,7 @@ impl Database {
 
     /// The pools of the roles; they connect when first used.
     pub fn pools(&self, config: &PoolConfig) -> Pools {
-        let (options, patience) = (&self.options, config.acquire_timeout);
-        let pool = |size| db::pool(options.clone(), size, patience);
-        let checked = |size| db::checked_pool(options.clone(), size, patience);
-        Pools {
-            ingest: pool(config.ingest),
-            api: pool(config.api),
-            queue: db::queue_pool(options.clone(), config.queue, patience),
-            work: checked(config.work),
-            console: checked(config.console),
-        }
+        Pools::lazy(&self.options, config)
     }
 
     pub async fn close(self) {

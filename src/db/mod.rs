@@ -46,26 +46,37 @@ pub fn checked_pool(
         .connect_lazy_with(options)
 }
 
-/// A pool for the queue's own statements, which look rows up by index and nothing else.
+/// A pool for the receiver's own statements, which look rows up by index and nothing else.
 ///
-/// The hot table is empty at one moment and holds a hundred thousand rows at the next, and the plan of a
-/// prepared statement outlives both: one made while it was empty would read all of it for every row.
+/// A table is empty at one moment and holds a hundred thousand rows at the next, and the plan of a prepared
+/// statement outlives both: one made while it was empty would read all of it for every row.
+pub fn ingest_pool(
+    options: PgConnectOptions,
+    connections_max: u32,
+    acquire_timeout: Duration,
+) -> PgPool {
+    by_index(settings(connections_max, acquire_timeout)).connect_lazy_with(options)
+}
+
+/// The same for the queue. What fails on a connection that broke since it came back is tried again anyway.
 pub fn queue_pool(
     options: PgConnectOptions,
     connections_max: u32,
     acquire_timeout: Duration,
 ) -> PgPool {
-    settings(connections_max, acquire_timeout)
-        // It is tried when it comes back, and what fails on one that broke since is tried again anyway.
+    by_index(settings(connections_max, acquire_timeout))
         .before_acquire(|_, _| Box::pin(std::future::ready(Ok(true))))
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                conn.execute("set enable_seqscan = off; set jit = off")
-                    .await?;
-                Ok(())
-            })
-        })
         .connect_lazy_with(options)
+}
+
+fn by_index(settings: PgPoolOptions) -> PgPoolOptions {
+    settings.after_connect(|conn, _| {
+        Box::pin(async move {
+            conn.execute("set enable_seqscan = off; set jit = off")
+                .await?;
+            Ok(())
+        })
+    })
 }
 
 fn settings(connections_max: u32, acquire_timeout: Duration) -> PgPoolOptions {

@@ -44,11 +44,9 @@ impl Wake {
             .await
             .is_some()
         {
-            if let Err(error) = sqlx::query("select pg_notify($1, '')")
-                .bind(CHANNEL)
-                .execute(&pool)
-                .await
-            {
+            // A hint waits for no disk and no standby: the shared lock is held until its commit is done.
+            let hint = "select set_config('synchronous_commit', 'off', true), pg_notify($1, '')";
+            if let Err(error) = sqlx::query(hint).bind(CHANNEL).execute(&pool).await {
                 tracing::debug!(%error, "cannot wake other processes; they poll");
             }
             tokio::time::sleep(TOLD_EVERY).await;

@@ -278,3 +278,24 @@ async fn an_unknown_path_is_answered_in_the_shape_of_all_errors_with_the_request
     assert_eq!(answer.status(), 405);
     assert!(answer.headers().contains_key("x-request-id"));
 }
+
+#[tokio::test]
+async fn an_event_whose_object_is_in_no_known_shape_is_stored_with_its_job_all_the_same() {
+    let web = Web::start().await;
+    for (at, data) in [
+        json!(5),
+        json!([]),
+        json!({}),
+        json!({ "object": 5 }),
+        json!({ "object": { "customer": ["cus_1"], "metadata": "none" } }),
+        Value::Null,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({ "id": format!("evt_{at}"), "type": "invoice.paid", "data": data });
+        let answer = web.stripe(PATHS[0], body.to_string().as_bytes()).await;
+        assert_eq!(answer.status(), 200, "{body}");
+    }
+    assert_eq!(counts(&web).await, (6, 6));
+}

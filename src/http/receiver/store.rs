@@ -40,6 +40,7 @@ const COMPANY: usize = 16;
 #[derive(Debug)]
 pub struct Delivery {
     pub webhook: NewWebhook,
+    /// Its key is the webhook's id.
     pub job: Option<NewJob>,
     /// The Stripe customer it is about: the job takes its turn among those of the customer's account.
     pub customer_ref: Option<String>,

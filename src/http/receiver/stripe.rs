@@ -39,6 +39,31 @@ struct Event {
     id: String,
     #[serde(rename = "type")]
     event_type: String,
+    #[serde(default, rename = "data")]
+    whose: Whose,
+}
+
+/// An event whose object has a shape of its own.
+#[derive(Deserialize)]
+struct Unread {
+    id: String,
+    #[serde(rename = "type")]
+    event_type: String,
+}
+
+impl Event {
+    /// Of a raw body, at the first look or at the second: whose it is stays open rather than that an event is
+    /// refused for it.
+    fn read(body: &[u8]) -> serde_json::Result<Event> {
+        serde_json::from_slice(body).or_else(|_| {
+            let Unread { id, event_type } = serde_json::from_slice(body)?;
+            Ok(Event {
+                id,
+                event_type,
+                whose: Whose::default(),
+            })
+        })
+    }
 }
 
 impl Endpoint for Webhook {
@@ -78,16 +103,15 @@ impl Webhook {
         let now = ctx.clock.now().timestamp();
         let signer = signature::verify(header, &body, &secrets, now, signature::TOLERANCE_SECONDS)
             .map_err(|error| (error.as_str(), "Invalid signature"))?;
-        let event: Event =
-            serde_json::from_slice(&body).map_err(|_| ("unreadable", "not a Stripe event"))?;
+        let event = Event::read(&body).map_err(|_| ("unreadable", "not a Stripe event"))?;
         if !is_name(&event.id) || !is_name(&event.event_type) {
             return Err(("unreadable", "not a Stripe event"));
         }
         let id = Uuid::now_v7();
         let (job, customer_ref) = match stripe_events::route(&event.event_type) {
             Some(_) => {
-                let whose = Whose::read(&body);
                 let job = NewJob::of(&HandleStripeEvent { webhook_id: id });
+                let whose = event.whose;
                 (Some(job.of_account(whose.account_id)), whose.customer_ref)
             }
             None => (None, None),

@@ -9,7 +9,6 @@ use tollkeeper::{
     clock::Clock,
     config::*,
     context::{Context, Pools},
-    db,
     queue::{self, Enqueued},
     worker::{self, Register},
 };
@@ -43,15 +42,7 @@ impl Service {
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Service {
         let options = cluster::fresh_database_options().await;
-        let pool = |size| db::pool(options.clone(), size, Duration::from_secs(30));
-        let checked = |size| db::checked_pool(options.clone(), size, Duration::from_secs(30));
-        let pools = Pools {
-            ingest: pool(10),
-            api: pool(5),
-            queue: db::queue_pool(options.clone(), 10, Duration::from_secs(30)),
-            work: checked(12),
-            console: checked(4),
-        };
+        let pools = Pools::lazy(&options, &config().pools);
         // The test's own eyes: asked before each use, for tests that cut the service's connections.
         let own = PgPoolOptions::new()
             .max_connections(4)
@@ -161,7 +152,7 @@ fn config() -> Config {
             queue: 10,
             work: 12,
             console: 4,
-            acquire_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(30),
         },
         worker: WorkerConfig {
             money: 8,

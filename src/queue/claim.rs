@@ -74,9 +74,11 @@ impl Place {
         };
         let visited: i64 = first.try_get("visited")?;
         let account_id: Option<String> = first.try_get("last_account")?;
+        // A claim that took nothing answers one row all the same.
+        let took_all = rows.len() >= want && last.try_get::<Option<Uuid>, _>("id")?.is_some();
         match account_id {
             // One account alone filled the claim: there may be more of it.
-            Some(account_id) if visited == 1 && rows.len() >= want => Ok(Place {
+            Some(account_id) if visited == 1 && took_all => Ok(Place {
                 account_id,
                 urgency: -last.try_get::<i16, _>("priority")?,
                 run_at: last.try_get("run_at")?,

@@ -66,8 +66,8 @@ async fn promote_due(pool: &PgPool, clock: &Clock) -> sqlx::Result<u64> {
     let ahead = clock.offset().to_std().unwrap_or_default();
     let promoted = sqlx::query(
         "update queue.jobs set state = 'ready'
-         where id in (select id from queue.jobs where state = 'waiting' and run_at <= now() + $1
-                      order by run_at limit $2 for update skip locked)",
+         where id = any(array(select id from queue.jobs where state = 'waiting' and run_at <= now() + $1
+                              order by run_at limit $2 for update skip locked))",
     )
     .bind(interval(ahead))
     .bind(BATCH_MAX)

@@ -21,4 +21,10 @@ pub mod worker;
 
 /// Webhooks and runs are many small allocations that one thread makes and another frees.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What a flood of clients took goes back within seconds, by a thread of the allocator's own: without it memory
+/// stays with a process that has nothing to do. jemalloc reads its settings from this symbol.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8] =
+    b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";

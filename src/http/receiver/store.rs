@@ -3,8 +3,8 @@
 //!
 //! A caller is answered after the commit that holds its webhook, never before. A webhook that comes alone
 //! waits for nobody. What comes while a commit is under way goes with the next one, when that commit is done
-//! or when enough have come (the rule of Nagle's algorithm, RFC 896): groups grow with the load, and no clock
-//! is asked. A group that the database refuses is stored one by one, so that a row that cannot be stored
+//! or when enough have come (the rule of Nagle's algorithm, RFC 896): groups grow with the load. A commit that
+//! hangs keeps others waiting for a tenth of their time at most. A group that the database refuses is stored one by one, so that a row that cannot be stored
 //! fails alone.
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tollkeeper_jobs::NewJob;
 
@@ -172,9 +172,12 @@ impl Writer {
     ) -> Option<Vec<Waiting>> {
         let group_max = self.settings.group_max.max(1);
         let mut group = Vec::with_capacity(group_max);
+        let patience = sleep(self.settings.store_deadline / 10);
+        tokio::pin!(patience);
         loop {
             let enough = match under_way.len() {
                 0 => 1,
+                1..GROUPS_AT_ONCE if patience.is_elapsed() => 1,
                 1..GROUPS_AT_ONCE => COMPANY.min(group_max),
                 _ => usize::MAX,
             };
@@ -184,6 +187,7 @@ impl Writer {
             let free = group_max - group.len();
             tokio::select! {
                 Some(_) = under_way.join_next() => {}
+                () = &mut patience, if !patience.is_elapsed() => {}
                 arrived = waiting.recv_many(&mut group, free), if free > 0 => if arrived == 0 {
                     return (!group.is_empty()).then_some(group);
                 },

@@ -32,11 +32,28 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("tollkeeper-bench-{}", std::process::id()));
         let embedded = Embedded::start(&folder).await?;
         let bindir = find_binaries(None, None)?.folder;
-        Ok(Server {
+        let server = Server {
             embedded,
             folder,
             bindir,
-        })
+        };
+        server.fill_log().await?;
+        Ok(server)
+    }
+
+    /// Make it a server that has been up for a while: one that writes its first gigabyte of log makes a new
+    /// file for every 16 MB, and all commits wait for that; later it takes files it has.
+    async fn fill_log(&self) -> anyhow::Result<()> {
+        let mut conn = self.connect().await?;
+        for _ in 0..1024 {
+            sqlx::raw_sql(
+                "select pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))",
+            )
+            .execute(&mut conn)
+            .await?;
+        }
+        sqlx::raw_sql("checkpoint").execute(&mut conn).await?;
+        Ok(())
     }
 
     pub async fn stop(self) {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use tokio::{task::JoinSet, time::Instant};
 use tollkeeper::{
     db::webhooks::{NewWebhook, Provider, State},
@@ -21,27 +21,25 @@ use uuid::Uuid;
 
 use crate::{figures::Goal, noop, plain, rows::Rows, server::Server};
 
-const TASKS: usize = 32;
+const CLIENTS: usize = 32;
 const TIME: Duration = Duration::from_secs(6);
 
 /// One job stored, told when it is durable.
-type Stored = Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send>>;
+type Stored<'c> = Pin<Box<dyn Future<Output = sqlx::Result<()>> + Send + 'c>>;
 
 pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
     let (mut own, mut grouped) = (Vec::new(), Vec::new());
     for _ in 0..rows.rounds {
         let database = server.database("bench_enqueue").await?;
         let inserts = plain::inserts(server, &database).await?;
-        let pool = tollkeeper::db::pool(database.options.clone(), TASKS as u32, TIME);
-        own.push((
-            rate(move |number| in_its_own(pool.clone(), number)).await?,
-            inserts,
-        ));
+        // Each client keeps its connection, as those of pgbench do.
+        let mut connections = Vec::new();
+        for _ in 0..CLIENTS {
+            connections.push(database.connect().await?);
+        }
+        own.push((rate(connections, in_its_own).await?, inserts));
         let (store, _) = Store::start(&database.context()?);
-        grouped.push((
-            rate(move |number| in_a_group(store.clone(), number)).await?,
-            inserts,
-        ));
+        grouped.push((rate(vec![store; CLIENTS], in_a_group).await?, inserts));
     }
     rows.ratio(
         "enqueue_in_a_transaction_of_its_own",
@@ -59,7 +57,7 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
 }
 
 /// As the receiver stores it: with a webhook, in one commit with whatever else has come.
-fn in_a_group(store: Store, number: u64) -> Stored {
+fn in_a_group(store: &mut Store, number: u64) -> Stored<'_> {
     let webhook = NewWebhook {
         id: Uuid::now_v7(),
         provider: Provider::Twilio,
@@ -88,24 +86,26 @@ fn in_a_group(store: Store, number: u64) -> Stored {
 }
 
 /// One statement, which is a transaction of its own.
-fn in_its_own(pool: PgPool, number: u64) -> Stored {
+fn in_its_own(conn: &mut PgConnection, number: u64) -> Stored<'_> {
     Box::pin(async move {
-        let mut conn = pool.acquire().await?;
-        queue::enqueue_all(&mut conn, &[noop::of(number, 0)]).await?;
+        queue::enqueue_all(conn, &[noop::of(number, 0)]).await?;
         Ok(())
     })
 }
 
-/// How often a second 32 tasks get it done.
-async fn rate(store: impl Fn(u64) -> Stored + Clone + Send + 'static) -> anyhow::Result<f64> {
+/// How often a second the clients get it done.
+async fn rate<Client: Send + 'static>(
+    clients: Vec<Client>,
+    store: for<'c> fn(&'c mut Client, u64) -> Stored<'c>,
+) -> anyhow::Result<f64> {
     let numbers = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let mut tasks: JoinSet<sqlx::Result<()>> = JoinSet::new();
-    for _ in 0..TASKS {
-        let (store, numbers) = (store.clone(), numbers.clone());
+    for mut client in clients {
+        let numbers = numbers.clone();
         tasks.spawn(async move {
             while begun.elapsed() < TIME {
-                store(numbers.fetch_add(1, Ordering::Relaxed)).await?;
+                store(&mut client, numbers.fetch_add(1, Ordering::Relaxed)).await?;
             }
             Ok(())
         });

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{
-    FromRow, PgConnection, PgPool, Postgres,
+    FromRow, PgConnection, Postgres,
     postgres::{PgArguments, PgRow},
     query::QueryScalar,
 };
@@ -126,7 +126,7 @@ pub struct Wanted<'a> {
 /// went down is there after the restart, on the primary alone: its copy would be acknowledged, and lost
 /// with that server.
 pub async fn take_in(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     webhooks: &[&NewWebhook],
     wanted: &[Wanted<'_>],
     now: DateTime<Utc>,
@@ -166,7 +166,7 @@ pub async fn take_in(
     .bind(jobs().map(|job| job.attempts_max).collect::<Vec<_>>())
     .bind(jobs().map(|job| job.version).collect::<Vec<_>>())
     .bind(jobs().map(|job| &job.payload).collect::<Vec<_>>())
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().flatten().collect())
 }

@@ -1,10 +1,11 @@
 //! The way of webhooks into the database: many in one commit, and what happens when there are too many.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
+use tokio::task::JoinHandle;
 use tollkeeper::{
     db::webhooks::{NewWebhook, Provider, State},
     http::receiver::{Delivery, NotStored, Store, Stored},
@@ -43,6 +44,32 @@ fn delivery(provider: Provider, event_key: &str) -> Delivery {
         job: None,
         customer_ref: None,
     }
+}
+
+/// Each put by a task of its own.
+fn begun(store: &Store, keys: Range<usize>) -> Vec<JoinHandle<Result<Stored, NotStored>>> {
+    keys.map(|at| {
+        let store = store.clone();
+        let one = delivery(Provider::Stripe, &format!("evt_{at}"));
+        tokio::spawn(async move { store.put(one).await })
+    })
+    .collect()
+}
+
+/// Wait until so many commits hang, and never more.
+async fn under_way(web: &Web, expected: i64) {
+    until("the commits are under way", async || {
+        let waiting: i64 = web
+            .service
+            .value(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'",
+            )
+            .await;
+        assert!(waiting <= expected, "{waiting} commits under way");
+        waiting == expected
+    })
+    .await;
 }
 
 /// Given to the store in one breath, before it can begin with any.
@@ -95,40 +122,17 @@ async fn what_comes_while_a_commit_is_under_way_waits_for_company_or_for_its_end
     let web = Web::with(|config| config.http.store_deadline = Duration::from_secs(20)).await;
     let (store, _task) = Store::start(&web.service.ctx);
     let blocked = locked(&web).await;
-    let put = |keys: std::ops::Range<usize>| -> Vec<_> {
-        keys.map(|at| {
-            let (store, one) = (
-                store.clone(),
-                delivery(Provider::Stripe, &format!("evt_{at}")),
-            );
-            tokio::spawn(async move { store.put(one).await })
-        })
-        .collect()
-    };
-    let under_way = async |expected: i64| {
-        until("the commits are under way", async || {
-            let waiting: i64 = web
-                .service
-                .value(
-                    "select count(*) from pg_stat_activity
-                     where datname = current_database() and wait_event_type = 'Lock'",
-                )
-                .await;
-            assert!(waiting <= expected, "{waiting} commits under way");
-            waiting == expected
-        })
-        .await;
-    };
+    let put = |keys: Range<usize>| begun(&store, keys);
 
     let mut all = put(0..1);
-    under_way(1).await;
+    under_way(&web, 1).await;
     all.extend(put(1..4));
-    under_way(1).await;
+    under_way(&web, 1).await;
     all.extend(put(4..17));
-    under_way(2).await;
+    under_way(&web, 2).await;
     // Nobody comes to this one, and neither commit ends.
     all.extend(put(17..18));
-    under_way(3).await;
+    under_way(&web, 3).await;
     all.extend(put(18..20));
     blocked.rollback().await.unwrap();
 
@@ -141,6 +145,53 @@ async fn what_comes_while_a_commit_is_under_way_waits_for_company_or_for_its_end
             .await
             .unwrap();
     assert_eq!(sizes, [1, 1, 2, 16]);
+}
+
+/// Two groups at once, so that the writer has two connections to spare.
+async fn with_two_spare_connections(web: &Web, store: &Store) {
+    let blocked = locked(web).await;
+    let mut all = begun(store, 0..1);
+    under_way(web, 1).await;
+    all.extend(begun(store, 1..17));
+    under_way(web, 2).await;
+    blocked.rollback().await.unwrap();
+    for one in all {
+        assert_eq!(one.await.unwrap(), Ok(Stored::New));
+    }
+}
+
+#[tokio::test]
+async fn connections_that_broke_between_groups_cost_one_group_and_no_acknowledged_webhook() {
+    // So long that it holds on to them to the end of the test.
+    let web = Web::with(|config| config.http.store_deadline = Duration::from_secs(600)).await;
+    let (store, _task) = Store::start(&web.service.ctx);
+    with_two_spare_connections(&web, &store).await;
+
+    web.service
+        .execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+             where datname = current_database() and query like '%insert into webhooks%'
+             and pid <> pg_backend_pid()",
+        )
+        .await;
+    let first = store.put(delivery(Provider::Stripe, "first")).await;
+    let second = store.put(delivery(Provider::Stripe, "second")).await;
+
+    assert_eq!(second, Ok(Stored::New));
+    assert_eq!(rows(&web).await, 17 + 1 + i64::from(first.is_ok()));
+}
+
+#[tokio::test]
+async fn connections_that_nothing_follows_on_go_back_to_the_pool() {
+    let web = Web::with(|config| config.http.store_deadline = Duration::from_secs(5)).await;
+    let (store, _task) = Store::start(&web.service.ctx);
+    with_two_spare_connections(&web, &store).await;
+
+    let pool = &web.service.ctx.pools.ingest;
+    until("all connections are back", async || {
+        pool.num_idle() >= 2 && pool.num_idle() == pool.size() as usize
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,14 +3,14 @@
 //!
 //! A caller is answered after the commit that holds its webhook, never before. A webhook that comes alone
 //! waits for nobody. What comes while a commit is under way goes with the next one, when that commit is done
-//! or when enough have come (the rule of Nagle's algorithm, RFC 896): groups grow with the load. A commit that
-//! hangs keeps others waiting for a tenth of their time at most. A group that the database refuses is stored one by one, so that a row that cannot be stored
-//! fails alone.
+//! or when enough have come (the rule of Nagle's algorithm, RFC 896): groups grow with the load. A commit
+//! that hangs keeps others waiting for a tenth of their time at most. A group that the database refuses is
+//! stored one by one, so that a row that cannot be stored fails alone.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, JoinSet},
@@ -136,6 +136,33 @@ impl Store {
     }
 }
 
+/// A connection on which a group was stored a moment ago. Not given back while groups follow each other: the
+/// pool asks each one that comes back whether it still answers.
+type Spare = Option<PoolConnection<Postgres>>;
+
+/// The groups that are being committed.
+#[derive(Default)]
+struct UnderWay {
+    groups: JoinSet<Spare>,
+    spare: Vec<PoolConnection<Postgres>>,
+}
+
+impl UnderWay {
+    fn begin(&mut self, writer: Arc<Writer>, group: Vec<Waiting>) {
+        let spare = self.spare.pop();
+        self.groups
+            .spawn(async move { writer.answer(group, spare).await });
+    }
+
+    async fn one_ended(&mut self) {
+        match self.groups.join_next().await {
+            Some(Ok(Some(spare))) => self.spare.push(spare),
+            // What broke one has perhaps broken all.
+            _ => self.spare.clear(),
+        }
+    }
+}
+
 struct Writer {
     pool: PgPool,
     clock: Clock,
@@ -146,36 +173,39 @@ struct Writer {
 impl Writer {
     async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
         let writer = Arc::new(self);
-        let mut under_way = JoinSet::new();
+        let mut under_way = UnderWay::default();
         while let Some(group) = writer.gather(&mut waiting, &mut under_way).await {
-            let writer = writer.clone();
-            under_way.spawn(async move { writer.answer(group).await });
+            under_way.begin(writer.clone(), group);
         }
-        while under_way.join_next().await.is_some() {}
+        while !under_way.groups.is_empty() {
+            under_way.one_ended().await;
+        }
     }
 
-    async fn answer(&self, group: Vec<Waiting>) {
+    /// The connection that is left over is the next group's.
+    async fn answer(&self, group: Vec<Waiting>, mut spare: Spare) -> Spare {
         metrics::histogram!("tollkeeper_webhook_group_size").record(group.len() as f64);
         let deliveries: Vec<&Delivery> = group.iter().map(|one| &one.delivery).collect();
-        let outcomes = self.store(&deliveries).await;
+        let outcomes = self.store(&deliveries, &mut spare).await;
         for (one, outcome) in group.into_iter().zip(outcomes) {
             // A caller that went away has its webhook stored all the same.
             let _ = one.answer.send(outcome);
         }
+        spare
     }
 
     /// What is to be committed next, as soon as that is worth a commit; none when no caller is left.
     async fn gather(
         &self,
         waiting: &mut mpsc::Receiver<Waiting>,
-        under_way: &mut JoinSet<()>,
+        under_way: &mut UnderWay,
     ) -> Option<Vec<Waiting>> {
         let group_max = self.settings.group_max.max(1);
         let mut group = Vec::with_capacity(group_max);
         let patience = sleep(self.settings.store_deadline / 10);
         tokio::pin!(patience);
         loop {
-            let enough = match under_way.len() {
+            let enough = match under_way.groups.len() {
                 0 => 1,
                 1..GROUPS_AT_ONCE if patience.is_elapsed() => 1,
                 1..GROUPS_AT_ONCE => COMPANY.min(group_max),
@@ -184,9 +214,13 @@ impl Writer {
             if group.len() >= enough {
                 return Some(group);
             }
+            if under_way.groups.is_empty() && patience.is_elapsed() {
+                // Nothing follows.
+                under_way.spare.clear();
+            }
             let free = group_max - group.len();
             tokio::select! {
-                Some(_) = under_way.join_next() => {}
+                () = under_way.one_ended(), if !under_way.groups.is_empty() => {}
                 () = &mut patience, if !patience.is_elapsed() => {}
                 arrived = waiting.recv_many(&mut group, free), if free > 0 => if arrived == 0 {
                     return (!group.is_empty()).then_some(group);
@@ -196,14 +230,18 @@ impl Writer {
     }
 
     /// One transaction for all; one each when the database refuses that.
-    async fn store(&self, deliveries: &[&Delivery]) -> Vec<Result<Stored, NotStored>> {
-        let together = self.commit_in_time(deliveries).await;
+    async fn store(
+        &self,
+        deliveries: &[&Delivery],
+        spare: &mut Spare,
+    ) -> Vec<Result<Stored, NotStored>> {
+        let together = self.commit_in_time(deliveries, spare).await;
         match together {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
             Err(NotStored::Refused) if deliveries.len() > 1 => {
                 metrics::counter!("tollkeeper_webhook_groups_split_total").increment(1);
                 join_all(deliveries.iter().map(async |one| {
-                    let stored = self.commit_in_time(&[*one]).await?;
+                    let stored = self.commit_in_time(&[*one], &mut None).await?;
                     Ok(stored[0])
                 }))
                 .await
@@ -212,8 +250,13 @@ impl Writer {
         }
     }
 
-    async fn commit_in_time(&self, deliveries: &[&Delivery]) -> Result<Vec<Stored>, NotStored> {
-        match timeout(self.settings.store_deadline, self.commit(deliveries)).await {
+    async fn commit_in_time(
+        &self,
+        deliveries: &[&Delivery],
+        spare: &mut Spare,
+    ) -> Result<Vec<Stored>, NotStored> {
+        let deadline = self.settings.store_deadline;
+        match timeout(deadline, self.commit(deliveries, spare)).await {
             Ok(Ok(stored)) => Ok(stored),
             // The database answered, and said no: perhaps to one row among many.
             Ok(Err(sqlx::Error::Database(error))) => {
@@ -239,13 +282,22 @@ impl Writer {
         }
     }
 
-    async fn commit(&self, deliveries: &[&Delivery]) -> sqlx::Result<Vec<Stored>> {
+    async fn commit(
+        &self,
+        deliveries: &[&Delivery],
+        spare: &mut Spare,
+    ) -> sqlx::Result<Vec<Stored>> {
         let rows: Vec<&NewWebhook> = deliveries.iter().map(|one| &one.webhook).collect();
         let wanted: Vec<Wanted<'_>> = deliveries.iter().filter_map(|one| one.wanted()).collect();
         for row in &rows {
             crash::point(Moment::BeforeStored, &row.kind);
         }
-        let new = webhooks::take_in(&self.pool, &rows, &wanted, self.clock.now()).await?;
+        let mut conn = match spare.take() {
+            Some(conn) => conn,
+            None => self.pool.acquire().await?,
+        };
+        let new = webhooks::take_in(&mut conn, &rows, &wanted, self.clock.now()).await?;
+        *spare = Some(conn);
         for row in &rows {
             crash::point(Moment::Stored, &row.kind);
         }

@@ -48,7 +48,13 @@ pub async fn event_inserts(server: &Server, database: &Database) -> anyhow::Resu
 }
 
 /// Jobs a second through the plain cycle, of 8 clients.
+///
+/// The second run counts: what autovacuum does once a minute is done between the two, as it is before the
+/// product's turn. Without it the figure is half or whole by whether autovacuum happens to come.
 pub async fn cycles(server: &Server, database: &Database) -> anyhow::Result<f64> {
+    pgbench(server, database, CYCLE, 8).await?;
+    let mut conn = database.connect().await?;
+    conn.execute("vacuum analyze plain_jobs").await?;
     Ok(pgbench(server, database, CYCLE, 8).await? * 100.0)
 }
 
@@ -60,8 +66,7 @@ async fn pgbench(
 ) -> anyhow::Result<f64> {
     let mut conn = database.connect().await?;
     conn.execute(sqlx::raw_sql(TABLES)).await?;
-    conn.execute("truncate plain_rows, plain_events, plain_jobs")
-        .await?;
+    conn.execute("truncate plain_rows, plain_events").await?;
     let file = std::env::temp_dir().join(format!("tollkeeper-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script)?;
     let clients = clients.to_string();

@@ -116,7 +116,7 @@ impl Database {
             ("PUBLIC_BASE_URL", "https://bench.test"),
             ("RUST_LOG", "warn"),
             // A batch of claims is as large as there are slots.
-            ("WORKERS_DEFAULT", "600"),
+            ("WORKERS_DEFAULT", "1000"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()

@@ -193,7 +193,7 @@ async fn run_one(ticket: Ticket, performer: Data<Arc<Performer>>) -> Result<Outc
 /// Through the gate, then the job, unless the lease is lost on the way.
 async fn perform(claimed: &Arc<Claimed>, performer: &Arc<Performer>) -> Result<Outcome, Failure> {
     crash::point(Moment::Claimed, "");
-    performer.gate.pass(&claimed.lease).await?;
+    performer.gate.pass(claimed).await?;
     crash::point(Moment::Started, "");
     let entry = performer.register.entries.get(claimed.kind.as_str());
     let Some(entry) = entry.filter(|entry| entry.version >= claimed.version) else {

@@ -15,6 +15,7 @@ use apalis_core::{
     task::{Task, builder::TaskBuilder, task_id::TaskId},
     worker::context::WorkerContext,
 };
+use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -24,6 +25,7 @@ use tokio_util::{
 use super::{
     ack::AckLayer,
     claim::{Claimant, Claimed, Place},
+    kept::Kept,
     suspects::{Alone, Suspects},
     wake::Wake,
 };
@@ -45,6 +47,7 @@ pub struct Ticket {
 
 /// What the fetching task of a lane needs.
 pub(super) struct Fetcher {
+    pub pool: PgPool,
     pub claimant: Claimant,
     pub slots: usize,
     pub suspects: Suspects,
@@ -69,13 +72,15 @@ impl LaneQueue {
 impl Fetcher {
     async fn run(self, out: mpsc::Sender<Ticket>) {
         let slots = Arc::new(Semaphore::new(self.slots));
+        let mut kept = Kept::new(self.pool.clone());
         let mut round = Round::new();
         let mut pause = POLL_MIN;
-        while let Some(Ok(slot)) = self
-            .stop
-            .run_until_cancelled(slots.clone().acquire_owned())
-            .await
-        {
+        loop {
+            if slots.available_permits() == 0 {
+                kept.give_back();
+            }
+            let slot = self.stop.run_until_cancelled(slots.clone().acquire_owned());
+            let Some(Ok(slot)) = slot.await else { return };
             let mut free = vec![slot];
             while free.len() < BATCH_MAX
                 && let Ok(slot) = slots.clone().try_acquire_owned()
@@ -91,8 +96,8 @@ impl Fetcher {
                 false => None,
             };
             let claimed = match alone {
-                Some(_) => self.claimant.claim_suspect().await,
-                None => self.claim(free.len(), &mut round).await,
+                Some(_) => self.claimant.claim_suspect(&mut kept).await,
+                None => self.claim(&mut kept, free.len(), &mut round).await,
             };
             match claimed {
                 Ok(claimed)
@@ -109,6 +114,7 @@ impl Fetcher {
                 }
             }
             drop((free, alone));
+            kept.give_back();
             tokio::select! {
                 _ = heard => pause = POLL_MIN,
                 _ = tokio::time::sleep(pause) => pause = (pause * 2).min(self.poll_max),
@@ -119,10 +125,15 @@ impl Fetcher {
 }
 
 impl Fetcher {
-    async fn claim(&self, want: usize, round: &mut Round) -> sqlx::Result<Vec<Claimed>> {
+    async fn claim(
+        &self,
+        kept: &mut Kept,
+        want: usize,
+        round: &mut Round,
+    ) -> sqlx::Result<Vec<Claimed>> {
         let _nobody = self.suspects.nobody_is_alone().await;
         let is_mid_round = round.begin();
-        let claims = self.claimant.claim(want, &round.place).await;
+        let claims = self.claimant.claim(kept, want, &round.place).await;
         round.end(is_mid_round);
         let claims = claims?;
         round.place = claims.next;

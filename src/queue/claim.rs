@@ -8,15 +8,15 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{
-    PgPool, Row,
+    Connection, Row,
     postgres::{PgRow, types::PgInterval},
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::Lane;
 use uuid::Uuid;
 
-use super::lease::Lease;
-use crate::{clock::Clock, db};
+use super::{kept::Kept, lease::Lease};
+use crate::clock::Clock;
 
 /// A job this process may now run.
 #[derive(Debug, Clone)]
@@ -97,7 +97,6 @@ impl Place {
 /// What every claim of a process has in common.
 #[derive(Debug, Clone)]
 pub(super) struct Claimant {
-    pub pool: PgPool,
     pub lane: Lane,
     /// Unique per process start: a restarted worker is another worker.
     pub worker: Arc<str>,
@@ -110,9 +109,9 @@ pub(super) struct Claimant {
 
 impl Claimant {
     /// Take up to `want` jobs that are due, one account after the other from the place on.
-    pub async fn claim(&self, want: usize, place: &Place) -> sqlx::Result<Claims> {
+    pub async fn claim(&self, kept: &mut Kept, want: usize, place: &Place) -> sqlx::Result<Claims> {
         let asked_at = Clock::instant();
-        let rows = self.take(want, place, false).await?;
+        let rows = self.take(kept, want, place, false).await?;
         Ok(Claims {
             next: Place::after(&rows, want)?,
             is_suspect_ready: rows
@@ -123,15 +122,22 @@ impl Claimant {
     }
 
     /// Take one suspect, or, if there is none any more, one other job.
-    pub async fn claim_suspect(&self) -> sqlx::Result<Vec<Claimed>> {
+    pub async fn claim_suspect(&self, kept: &mut Kept) -> sqlx::Result<Vec<Claimed>> {
         let asked_at = Clock::instant();
-        let rows = self.take(1, &Place::FIRST, true).await?;
+        let rows = self.take(kept, 1, &Place::FIRST, true).await?;
         self.claimed(&rows, asked_at)
     }
 
-    async fn take(&self, want: usize, place: &Place, suspect: bool) -> sqlx::Result<Vec<PgRow>> {
+    async fn take(
+        &self,
+        kept: &mut Kept,
+        want: usize,
+        place: &Place,
+        suspect: bool,
+    ) -> sqlx::Result<Vec<PgRow>> {
+        let mut conn = kept.take().await?;
         // Claims of a lane take turns: two at once would both see the same room below a cap.
-        let mut tx = db::begin_with(&self.pool, turn_of(self.lane)).await?;
+        let mut tx = conn.begin_with(turn_of(self.lane)).await?;
         let rows = sqlx::query(include_str!("claim.sql"))
             .bind(self.lane.as_str())
             .bind(want as i64)
@@ -144,9 +150,11 @@ impl Claimant {
             .bind(&*self.worker)
             .bind(&*self.kinds)
             .bind(suspect)
+            .bind(Uuid::new_v4())
             .fetch_all(&mut *tx)
             .await?;
         tx.commit().await?;
+        kept.keep(conn);
         Ok(rows)
     }
 

@@ -1,5 +1,6 @@
 -- $1 lane, $2 how many, $3 account to begin with and $4, $5, $6 behind which of its jobs, $7 most of one account at
--- once, $8 lease, $9 worker, $10 known kinds, $11 whether a suspect is to be the first
+-- once, $8 lease, $9 worker, $10 known kinds, $11 whether a suspect is to be the first,
+-- $12 the token of this claim
 with recursive
 -- The known kinds that are neither paused nor full, and the room each has left (null: no cap).
 open_kinds as materialized (
@@ -97,7 +98,7 @@ chosen as (
 claimed as (
     -- A suspect's start is written at its gate: only who passed it is charged with the next crash.
     update queue.jobs
-    set state = 'running', attempt = attempt + 1, lease_token = gen_random_uuid(),
+    set state = 'running', attempt = attempt + 1, lease_token = $12,
         lease_until = now() + $8, worker = $9, claimed_at = now(),
         started_at = case when crashes = 0 then now() end, again = false
     where id = any(array(select id from chosen))

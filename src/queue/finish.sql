@@ -1,17 +1,15 @@
 -- $1 ids, $2 attempts, $3 tokens, $4 outcomes, $5 notes, $6 run again at, $7 run again in
-with told as (
-    select t.*
+with told as materialized (
+    select *
     from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::interval[])
-        as t (id, attempt, token, outcome, note, later_at, later_in)
-    cross join lateral (select kind, key from queue.jobs where id = t.id offset 0) job
-    -- As an enqueue locks them: two that meet never lock each other out.
-    order by job.kind, job.key
+        with ordinality as t (id, attempt, token, outcome, note, later_at, later_in, place)
 ),
 -- Only runs that still hold their job. Whoever is missing here has lost it, and changes nothing. One by one
--- through the primary key: a join's plan could be one that was good while the table was empty.
+-- through the primary key: a join's plan could be one that was good while the table was empty. A row that an
+-- open transaction has locked is passed over, and asked for again: no end waits for another, in any order.
 held as materialized (
-    select job.*, told.outcome, told.note as why, coalesce(told.later_at, now() + told.later_in) as later_at,
-           told.later_at is not null as is_by_choice,
+    select job.*, told.place, told.outcome, told.note as why,
+           coalesce(told.later_at, now() + told.later_in) as later_at,
            case when told.outcome = 'retry' then job.failures + 1 else job.failures end as failed,
            told.outcome in ('done', 'skipped') and not job.again as is_finished,
            -- Asked for again while it ran: whatever the run ended in, the newer wish is carried out.
@@ -23,7 +21,7 @@ held as materialized (
     cross join lateral (
         select * from queue.jobs
         where id = told.id and attempt = told.attempt and lease_token = told.token
-        for update
+        for update skip locked
     ) job
 ),
 remembered as (
@@ -42,24 +40,27 @@ history as (
            worker, coalesce(started_at, claimed_at), version, payload, why, created_at, now()
     from held where is_finished
 ),
-once_more as (
+kept as (
     update queue.jobs job
-    set state = 'ready', run_at = now(), again = false, failures = 0, crashes = 0, note = held.why,
-        lease_token = null, lease_until = null
-    from held
-    where job.id = held.id and job.id = any(array(select id from held where is_once_more))
-),
-postponed as (
-    update queue.jobs job
-    set state = case when held.outcome = 'stop' or held.outcome = 'retry' and held.failed >= held.attempts_max
+    set state = case when is_once_more then 'ready'
+                     when held.outcome = 'stop' or held.outcome = 'retry' and held.failed >= held.attempts_max
                      then 'dead' else 'waiting' end,
-        run_at = coalesce(held.later_at, held.run_at),
-        failures = held.failed,
+        run_at = case when is_once_more then now() else coalesce(held.later_at, held.run_at) end,
+        failures = case when is_once_more then 0 else held.failed end,
         -- A run that ended of itself: its worker survived it.
         crashes = 0,
         again = false, note = held.why, lease_token = null, lease_until = null
     from held
-    where job.id = held.id
-      and job.id = any(array(select id from held where not is_finished and not is_once_more))
+    where job.id = held.id and not held.is_finished and job.id = any(array(select id from held where not is_finished))
 )
-select lease_token from held
+select place, true as is_written from held
+union all
+-- Nothing more is asked when all were held.
+select told.place, false
+from told
+cross join lateral (
+    select from queue.jobs
+    where id = told.id and attempt = told.attempt and lease_token = told.token
+    offset 0
+) in_use
+where (select count(*) from held) < (select count(*) from told) and told.place <> all (array(select place from held))

@@ -20,7 +20,14 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// panics or is given up stops holding its job.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
-    runs: Arc<Mutex<HashMap<Uuid, Run>>>,
+    runs: Arc<Mutex<HashMap<RunId, Run>>>,
+}
+
+/// Job and token: a process may run a job anew while the run that lost it is still being stopped.
+type RunId = (Uuid, Uuid);
+
+fn id_of(lease: &Lease) -> RunId {
+    (lease.job_id, lease.token)
 }
 
 #[derive(Debug)]
@@ -33,13 +40,13 @@ struct Run {
 /// Leaves on drop.
 pub(super) struct Entry {
     held: Held,
-    token: Uuid,
+    run: RunId,
 }
 
 impl Entry {
     /// From now on a renewal that finds the job gone may have come just after the run's own end.
     pub fn ends(&self) {
-        if let Some(run) = self.held.lock().get_mut(&self.token) {
+        if let Some(run) = self.held.lock().get_mut(&self.run) {
             run.is_ending = true;
         }
     }
@@ -47,7 +54,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.held.lock().remove(&self.token);
+        self.held.lock().remove(&self.run);
     }
 }
 
@@ -57,10 +64,10 @@ impl Held {
             lease: lease.clone(),
             is_ending: false,
         };
-        self.lock().insert(lease.token, run);
+        self.lock().insert(id_of(lease), run);
         Entry {
             held: self.clone(),
-            token: lease.token,
+            run: id_of(lease),
         }
     }
 
@@ -72,11 +79,13 @@ impl Held {
         self.lock().is_empty()
     }
 
-    fn is_at_work(&self, token: Uuid) -> bool {
-        self.lock().get(&token).is_some_and(|run| !run.is_ending)
+    fn is_at_work(&self, lease: &Lease) -> bool {
+        self.lock()
+            .get(&id_of(lease))
+            .is_some_and(|run| !run.is_ending)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Run>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Run>> {
         self.runs
             .lock()
             .expect("the lock is never held across a panic")
@@ -117,32 +126,35 @@ impl Held {
     /// A row that somebody else has locked is passed over: an open transaction that asks for one job
     /// again must not hold up the leases of all the others. Nobody can take that job away meanwhile.
     async fn renew(&self, pool: &PgPool, lease: Duration) -> sqlx::Result<usize> {
-        let batch: Vec<(Lease, ())> = self.all().into_iter().map(|lease| (lease, ())).collect();
-        if batch.is_empty() {
+        let leases = self.all();
+        if leases.is_empty() {
             return Ok(0);
         }
         let asked_at = Clock::instant();
-        let (ids, attempts, tokens) = fences(&batch);
-        let ours: Vec<(Uuid, bool)> = sqlx::query_as(
+        let (ids, attempts, tokens) = fences(leases.iter());
+        let ours: Vec<(i64, bool)> = sqlx::query_as(
             "with ours as materialized (
-                 select job.id, job.lease_token
-                 from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
+                 select a.*
+                 from unnest($1::uuid[], $2::integer[], $3::uuid[]) with ordinality as a (id, attempt, token, place)
                  cross join lateral (
-                     select id, lease_token from queue.jobs
+                     select from queue.jobs
                      where id = a.id and attempt = a.attempt and lease_token = a.token offset 0
                  ) job
              ),
              -- The weakest lock that does: a run in the middle of a transaction of its own is no hindrance.
-             free as (
-                 select id from queue.jobs
-                 where id = any(array(select id from ours)) and lease_token = any(array(select lease_token from ours))
-                 order by id for no key update skip locked
+             free as materialized (
+                 select ours.id, ours.place
+                 from ours
+                 cross join lateral (
+                     select from queue.jobs
+                     where id = ours.id and attempt = ours.attempt and lease_token = ours.token
+                     for no key update skip locked
+                 ) job
              ),
              renewed as (
-                 update queue.jobs set lease_until = now() + $4
-                 where id = any(array(select id from free)) returning id
+                 update queue.jobs set lease_until = now() + $4 where id = any(array(select id from free))
              )
-             select ours.lease_token, renewed.id is not null from ours left join renewed using (id)",
+             select place, place = any(array(select place from free)) from ours",
         )
         .bind(ids)
         .bind(attempts)
@@ -150,14 +162,14 @@ impl Held {
         .bind(interval(lease))
         .fetch_all(pool)
         .await?;
-        let ours: HashMap<Uuid, bool> = ours.into_iter().collect();
+        let ours: HashMap<i64, bool> = ours.into_iter().collect();
         let mut passed_over = 0;
-        for (lease_held, ()) in &batch {
-            match ours.get(&lease_held.token) {
+        for (lease_held, place) in leases.iter().zip(1..) {
+            match ours.get(&place) {
                 Some(true) => lease_held.renewed_until(asked_at + lease),
                 Some(false) => passed_over += 1,
                 // Still running here, and no longer ours: stop it before its next effect.
-                None if self.is_at_work(lease_held.token) => lease_held.refused("renew"),
+                None if self.is_at_work(lease_held) => lease_held.refused("renew"),
                 None => {}
             }
         }

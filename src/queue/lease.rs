@@ -22,6 +22,7 @@ pub struct Lease {
     pub job_id: Uuid,
     /// Counts the claims of the job; with `token` it tells this run from every other.
     pub attempt: i32,
+    /// Of the claim: all jobs that were taken together have the same.
     pub token: Uuid,
     /// Cancelled when the lease is lost.
     pub lost: CancellationToken,

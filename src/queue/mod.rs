@@ -11,6 +11,7 @@ mod enqueue;
 mod gauges;
 mod held;
 pub mod history;
+mod kept;
 mod lease;
 pub mod look;
 pub mod operate;
@@ -21,7 +22,7 @@ pub mod upkeep;
 mod verdict;
 mod wake;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tollkeeper_jobs::{Lane, RetryPolicy};
@@ -41,6 +42,9 @@ use claim::Claimant;
 use held::Held;
 use runs::Runs;
 use suspects::Suspects;
+
+/// For this part of its lease a claim needs no second look.
+const FRESH_PART: u32 = 20;
 
 /// The queue as one worker process uses it.
 pub struct Queue {
@@ -116,7 +120,6 @@ impl Queue {
     pub fn lane(&self, lane: Lane, slots: usize) -> LaneQueue {
         let settings = &self.ctx.config.worker;
         let claimant = Claimant {
-            pool: self.ctx.pools.queue.clone(),
             lane,
             worker: self.worker.clone(),
             lease: settings.lease,
@@ -124,6 +127,7 @@ impl Queue {
             kinds: self.kinds.clone(),
         };
         let fetcher = Fetcher {
+            pool: self.ctx.pools.queue.clone(),
             claimant,
             slots,
             suspects: self.suspects.clone(),
@@ -138,6 +142,7 @@ impl Queue {
     pub fn gate(&self) -> Gate {
         Gate {
             runs: self.runs.clone(),
+            fresh_for: self.ctx.config.worker.lease / FRESH_PART,
         }
     }
 
@@ -166,15 +171,21 @@ impl Queue {
 #[derive(Clone)]
 pub struct Gate {
     runs: Runs,
+    fresh_for: Duration,
 }
 
 impl Gate {
     /// The first thing a run does, before any effect.
-    pub async fn pass(&self, lease: &Lease) -> Result<(), LeaseLost> {
-        if self.runs.start(lease).await {
+    ///
+    /// A claim that was asked for this very moment is answer enough: what takes the job away after it could do
+    /// so right behind the gate as well. A run that waited for its turn, or whose process was stopped in
+    /// between, asks whether its claim still stands; and the start of a suspect is always written.
+    pub async fn pass(&self, claimed: &Claimed) -> Result<(), LeaseLost> {
+        let is_fresh = claimed.claimed_at.elapsed() < self.fresh_for;
+        if is_fresh && !claimed.is_suspect || self.runs.start(&claimed.lease).await {
             Ok(())
         } else {
-            Err(LeaseLost(lease.job_id))
+            Err(LeaseLost(claimed.lease.job_id))
         }
     }
 }

@@ -3,17 +3,18 @@
 //! A run waits for its own answer, so nothing is acknowledged before it is durable. While Postgres
 //! is away the writes are tried again until it is back; the fence makes that harmless.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{claim::interval, lease::Lease};
+use super::{claim::interval, kept::Kept, lease::Lease};
 
 const BATCH_MAX: usize = 500;
+/// How long an end waits for whoever has its job's row locked, before it asks again.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How a run ended, as it is stored.
 #[derive(Debug)]
@@ -25,36 +26,55 @@ pub(super) struct Ending {
     pub later_in: Option<Duration>,
 }
 
-struct Asked<T> {
+/// That a run begins.
+#[derive(Debug)]
+struct Start;
+
+/// What is written of a run, in one statement with others of its sort.
+trait Write: Sized + Send + Sync + 'static {
+    /// In logs and metrics.
+    const NAME: &'static str;
+
+    /// Write a batch, and answer what became of each, in the same order.
+    fn write(
+        conn: &mut PgConnection,
+        batch: &[Asked<Self>],
+    ) -> impl Future<Output = sqlx::Result<Vec<Fate>>> + Send;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Written,
+    /// The job is no longer this run's.
+    Refused,
+    /// An open transaction has the job's row locked.
+    InUse,
+}
+
+struct Asked<W> {
     lease: Lease,
-    what: T,
+    what: W,
     answer: oneshot::Sender<bool>,
 }
 
 /// The writers of one process; dropped, they end.
 #[derive(Clone)]
 pub(super) struct Runs {
-    starts: mpsc::Sender<Asked<()>>,
+    starts: mpsc::Sender<Asked<Start>>,
     endings: mpsc::Sender<Asked<Ending>>,
 }
 
 impl Runs {
     pub fn spawn(pool: PgPool) -> Runs {
-        let (starts, start_requests) = mpsc::channel(BATCH_MAX);
-        let (endings, end_requests) = mpsc::channel(BATCH_MAX);
-        let gate = pool.clone();
-        tokio::spawn(serve(start_requests, "start", move |batch| {
-            Box::pin(start_all(gate.clone(), batch))
-        }));
-        tokio::spawn(serve(end_requests, "end", move |batch| {
-            Box::pin(end_all(pool.clone(), batch))
-        }));
-        Runs { starts, endings }
+        Runs {
+            starts: writer(pool.clone()),
+            endings: writer(pool),
+        }
     }
 
     /// The start gate: whether this run may begin.
     pub async fn start(&self, lease: &Lease) -> bool {
-        ask(&self.starts, lease, ()).await
+        ask(&self.starts, lease, Start).await
     }
 
     /// Write how the run ended. False: the job was no longer this run's, nothing was written.
@@ -63,7 +83,7 @@ impl Runs {
     }
 }
 
-async fn ask<T>(to: &mpsc::Sender<Asked<T>>, lease: &Lease, what: T) -> bool {
+async fn ask<W>(to: &mpsc::Sender<Asked<W>>, lease: &Lease, what: W) -> bool {
     let (answer, answered) = oneshot::channel();
     let asked = Asked {
         lease: lease.clone(),
@@ -74,45 +94,52 @@ async fn ask<T>(to: &mpsc::Sender<Asked<T>>, lease: &Lease, what: T) -> bool {
     to.send(asked).await.is_ok() && answered.await.unwrap_or(false)
 }
 
-type Written = BoxFuture<'static, sqlx::Result<HashSet<Uuid>>>;
+fn writer<W: Write>(pool: PgPool) -> mpsc::Sender<Asked<W>> {
+    let (asking, requests) = mpsc::channel(BATCH_MAX);
+    tokio::spawn(serve(Kept::new(pool), requests, asking.downgrade()));
+    asking
+}
 
 /// Take what has come in, write it as one batch, answer everybody.
-async fn serve<T>(
-    mut requests: mpsc::Receiver<Asked<T>>,
-    write: &'static str,
-    run: impl Fn(Arc<Vec<(Lease, T)>>) -> Written,
+async fn serve<W: Write>(
+    mut kept: Kept,
+    mut requests: mpsc::Receiver<Asked<W>>,
+    again: mpsc::WeakSender<Asked<W>>,
 ) {
-    let mut asked = Vec::new();
-    while requests.recv_many(&mut asked, BATCH_MAX).await > 0 {
-        let (batch, answers): (Vec<_>, Vec<_>) = asked
-            .drain(..)
-            .map(|a| ((a.lease, a.what), a.answer))
-            .unzip();
-        let batch = Arc::new(batch);
-        let held = until_written(&batch, write, &run).await;
-        for ((lease, _), answer) in batch.iter().zip(answers) {
-            // By the token: two runs of one job may ask in one batch, and one of them holds it.
-            let is_held = held.contains(&lease.token);
-            if !is_held {
-                lease.refused(write);
+    let mut batch = Vec::new();
+    while requests.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let fates = until_written(&mut kept, &batch).await;
+        for (asked, fate) in batch.drain(..).zip(fates) {
+            match fate {
+                Fate::InUse => {
+                    ask_again(asked, again.clone());
+                    continue;
+                }
+                Fate::Refused => asked.lease.refused(W::NAME),
+                Fate::Written => {}
             }
             // Nobody waits any more: the run was aborted, and its job is written all the same.
-            let _ = answer.send(is_held);
+            let _ = asked.answer.send(fate == Fate::Written);
+        }
+        if requests.is_empty() {
+            kept.give_back();
         }
     }
 }
 
-async fn until_written<T>(
-    batch: &Arc<Vec<(Lease, T)>>,
-    write: &'static str,
-    run: &impl Fn(Arc<Vec<(Lease, T)>>) -> Written,
-) -> HashSet<Uuid> {
+async fn until_written<W: Write>(kept: &mut Kept, batch: &[Asked<W>]) -> Vec<Fate> {
     let mut pause = Duration::from_millis(20);
     loop {
-        match run(batch.clone()).await {
-            Ok(held) => return held,
+        let written = async {
+            let mut conn = kept.take().await?;
+            let fates = W::write(&mut conn, batch).await?;
+            kept.keep(conn);
+            Ok::<_, sqlx::Error>(fates)
+        };
+        match written.await {
+            Ok(fates) => return fates,
             Err(error) => {
-                tracing::warn!(%error, write, runs = batch.len(), "cannot write to the queue; trying again");
+                tracing::warn!(%error, write = W::NAME, runs = batch.len(), "cannot write to the queue; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
@@ -120,59 +147,95 @@ async fn until_written<T>(
     }
 }
 
-/// Most runs began with their claim, and only whether it still stands is asked; what a suspect does
-/// next is charged to it, so its start is written.
-async fn start_all(pool: PgPool, batch: Arc<Vec<(Lease, ())>>) -> sqlx::Result<HashSet<Uuid>> {
-    let (ids, attempts, tokens) = fences(&batch);
-    let held: Vec<Uuid> = sqlx::query_scalar(
-        "with asked as materialized (
-             select job.id, job.lease_token, job.started_at
-             from unnest($1::uuid[], $2::integer[], $3::uuid[]) as a (id, attempt, token)
-             cross join lateral (
-                 select id, lease_token, started_at from queue.jobs
-                 where id = a.id and attempt = a.attempt and lease_token = a.token and lease_until > now()
-                 offset 0
-             ) job
-         ),
-         begun as (
-             update queue.jobs set started_at = now()
-             where id = any(array(select id from asked where started_at is null)) and lease_token = any($3)
-             returning lease_token
-         )
-         select lease_token from asked where started_at is not null union all select lease_token from begun",
-    )
-    .bind(ids)
-    .bind(attempts)
-    .bind(tokens)
-    .fetch_all(&pool)
-    .await?;
-    Ok(held.into_iter().collect())
+/// In a later batch: the others do not wait for this one.
+fn ask_again<W: Write>(asked: Asked<W>, to: mpsc::WeakSender<Asked<W>>) {
+    tokio::spawn(async move {
+        tokio::time::sleep(AGAIN_AFTER).await;
+        if let Some(to) = to.upgrade() {
+            let _ = to.send(asked).await;
+        }
+    });
 }
 
-async fn end_all(pool: PgPool, batch: Arc<Vec<(Lease, Ending)>>) -> sqlx::Result<HashSet<Uuid>> {
-    let (ids, attempts, tokens) = fences(&batch);
-    let endings = || batch.iter().map(|(_, ending)| ending);
-    let held: Vec<Uuid> = sqlx::query_scalar(include_str!("finish.sql"))
+impl Write for Start {
+    const NAME: &'static str = "start";
+
+    /// Most runs began with their claim, and only whether it still stands is asked; what a suspect does
+    /// next is charged to it, so its start is written.
+    async fn write(conn: &mut PgConnection, batch: &[Asked<Start>]) -> sqlx::Result<Vec<Fate>> {
+        let (ids, attempts, tokens) = fences(batch.iter().map(|asked| &asked.lease));
+        let held: Vec<i64> = sqlx::query_scalar(
+            "with asked as materialized (
+                 select a.*, job.started_at
+                 from unnest($1::uuid[], $2::integer[], $3::uuid[]) with ordinality as a (id, attempt, token, place)
+                 cross join lateral (
+                     select started_at from queue.jobs
+                     where id = a.id and attempt = a.attempt and lease_token = a.token and lease_until > now()
+                     offset 0
+                 ) job
+             ),
+             begun as (
+                 update queue.jobs job set started_at = now()
+                 from asked
+                 where job.id = asked.id and job.attempt = asked.attempt and job.lease_token = asked.token
+                   and asked.started_at is null
+                   and job.id = any(array(select id from asked where started_at is null))
+                 returning asked.place
+             )
+             select place from asked where started_at is not null union all select place from begun",
+        )
         .bind(ids)
         .bind(attempts)
         .bind(tokens)
-        .bind(endings().map(|e| e.outcome).collect::<Vec<_>>())
-        .bind(endings().map(|e| e.note.as_deref()).collect::<Vec<_>>())
-        .bind(endings().map(|e| e.later_at).collect::<Vec<_>>())
-        .bind(
-            endings()
-                .map(|e| e.later_in.map(interval))
-                .collect::<Vec<_>>(),
-        )
-        .fetch_all(&pool)
+        .fetch_all(conn)
         .await?;
-    Ok(held.into_iter().collect())
+        let held: HashSet<i64> = held.into_iter().collect();
+        let fate = |place| match held.contains(&place) {
+            true => Fate::Written,
+            false => Fate::Refused,
+        };
+        Ok((1..=batch.len() as i64).map(fate).collect())
+    }
+}
+
+impl Write for Ending {
+    const NAME: &'static str = "end";
+
+    async fn write(conn: &mut PgConnection, batch: &[Asked<Ending>]) -> sqlx::Result<Vec<Fate>> {
+        let (ids, attempts, tokens) = fences(batch.iter().map(|asked| &asked.lease));
+        let endings = || batch.iter().map(|asked| &asked.what);
+        let rows = sqlx::query(include_str!("finish.sql"))
+            .bind(ids)
+            .bind(attempts)
+            .bind(tokens)
+            .bind(endings().map(|e| e.outcome).collect::<Vec<_>>())
+            .bind(endings().map(|e| e.note.as_deref()).collect::<Vec<_>>())
+            .bind(endings().map(|e| e.later_at).collect::<Vec<_>>())
+            .bind(
+                endings()
+                    .map(|e| e.later_in.map(interval))
+                    .collect::<Vec<_>>(),
+            )
+            .fetch_all(conn)
+            .await?;
+        let mut fates = vec![Fate::Refused; batch.len()];
+        for row in rows {
+            let place: i64 = row.try_get("place")?;
+            fates[place as usize - 1] = match row.try_get("is_written")? {
+                true => Fate::Written,
+                false => Fate::InUse,
+            };
+        }
+        Ok(fates)
+    }
 }
 
 /// What every write of a run names: job, attempt, token.
-pub(super) fn fences<T>(batch: &[(Lease, T)]) -> (Vec<Uuid>, Vec<i32>, Vec<Uuid>) {
+pub(super) fn fences<'a>(
+    leases: impl Iterator<Item = &'a Lease>,
+) -> (Vec<Uuid>, Vec<i32>, Vec<Uuid>) {
     let mut fences = (Vec::new(), Vec::new(), Vec::new());
-    for (lease, _) in batch {
+    for lease in leases {
         fences.0.push(lease.job_id);
         fences.1.push(lease.attempt);
         fences.2.push(lease.token);

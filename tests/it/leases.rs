@@ -49,7 +49,7 @@ async fn loses_its_job(taken_over: &'static str) {
 
 #[tokio::test]
 async fn the_start_gate_stays_shut_for_a_claim_that_was_lost() {
-    let service = Service::new().await;
+    let service = Service::with_slow_claims(|_| {}).await;
     let test = Uuid::now_v7();
     service.enqueue(&Probe::new(test, "a", Does::Nothing)).await;
     // The claim's answer names a token that is already another's when the run starts.

@@ -88,7 +88,7 @@ async fn a_wish_that_is_not_committed_keeps_no_other_jobs_lease_from_being_renew
 
 #[tokio::test]
 async fn of_two_runs_of_a_job_that_ask_at_once_only_the_one_that_holds_it_starts() {
-    let service = Service::with(|config| config.worker.default = 40).await;
+    let service = Service::with_slow_claims(|config| config.worker.default = 40).await;
     let test = Uuid::now_v7();
     let names: Vec<String> = (0..7).map(|n| format!("twice {n}")).collect();
     service
@@ -283,48 +283,62 @@ async fn retrying_all_that_match_goes_on_beside_a_new_request_for_one_of_them() 
 #[tokio::test]
 async fn the_end_of_many_runs_and_a_wish_for_some_of_them_do_not_lock_each_other_out() {
     let service = Service::new().await;
-    let (test, first) = (Uuid::now_v7(), Uuid::now_v7());
-    // The order of their ids is not the order of their keys.
-    let (b, a) = (
-        Probe::new(test, "b", Does::Block),
-        Probe::new(test, "a", Does::Block),
-    );
-    let jobs = [&b, &a, &Probe::new(first, "first", Does::Block)];
-    for job in jobs {
+    let test = Uuid::now_v7();
+    let names = ["a", "b", "c", "d"];
+    let jobs = names.map(|name| Probe::new(test, name, Does::Block));
+    for job in &jobs {
         service.enqueue(job).await;
     }
     let worker = service.work(probes());
-    until("all run", async || {
-        probe::now(test) + probe::now(first) == 3
+    until("all run", async || probe::now(test) == 4).await;
+
+    // Whoever asks for two of them again takes its time, and more than a server takes to see a deadlock.
+    let mut wish = service.db.begin().await.unwrap();
+    queue::enqueue(&mut wish, &jobs[2]).await.unwrap();
+    probe::let_go(test, 4);
+    until("the ends of the others are written", async || {
+        let ended: i64 = service
+            .value("select count(*) from queue.finished_jobs")
+            .await;
+        ended == 3
     })
     .await;
-
-    // One end waits, so that the two behind it are written together.
-    let mut gate = service.db.begin().await.unwrap();
-    sqlx::query("select from queue.jobs where key = 'first' for update")
-        .execute(&mut *gate)
-        .await
-        .unwrap();
-    probe::let_go(first, 1);
-    until_blocked(&service, 1).await;
-    probe::let_go(test, 4);
-    until("both have ended", async || probe::ended(test) == 2).await;
-    // Shorter than the server takes to see a deadlock, which it would end at the cost of either.
-    let wish = service
-        .db
-        .begin_with("begin; set local lock_timeout = '700ms'");
-    let mut wish = wish.await.unwrap();
-    queue::enqueue(&mut wish, &a).await.unwrap();
-    gate.commit().await.unwrap();
-    until_blocked(&service, 1).await;
-    queue::enqueue(&mut wish, &b).await.unwrap();
+    queue::enqueue(&mut wish, &jobs[1]).await.unwrap();
+    let waiting: i64 = service
+        .value("select count(*) from queue.jobs where state = 'running'")
+        .await;
+    assert_eq!(waiting, 1, "the end of the one that was asked for");
     wish.commit().await.unwrap();
+    probe::let_go(test, 2);
     service.drain().await;
     worker.stop().await;
 
     assert_eq!(
         probe::started(test).len(),
-        4,
-        "each once more, as was wished"
+        6,
+        "two of them once more, as was wished"
     );
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_is_written_though_the_wish_it_waited_for_is_taken_back() {
+    let service = Service::new().await;
+    let test = Uuid::now_v7();
+    let job = Probe::new(test, "a", Does::Block);
+    service.enqueue(&job).await;
+    let worker = service.work(probes());
+    until("it runs", async || probe::now(test) == 1).await;
+    let mut wish = service.db.begin().await.unwrap();
+    queue::enqueue(&mut wish, &job).await.unwrap();
+    probe::let_go(test, 1);
+    until("it has ended", async || probe::ended(test) == 1).await;
+    wish.rollback().await.unwrap();
+    service.drain().await;
+    worker.stop().await;
+
+    assert_eq!(probe::started(test).len(), 1);
+    let told: String = service
+        .value("select string_agg(state || ' ' || attempt, ', ') from queue.finished_jobs")
+        .await;
+    assert_eq!(told, "done 1");
 }

@@ -50,6 +50,22 @@ impl Service {
         Service::of(pools, own, change)
     }
 
+    /// With claims that take so long that every run asks at its start gate whether its claim still stands.
+    pub async fn with_slow_claims(change: impl FnOnce(&mut Config)) -> Service {
+        let lease = Duration::from_secs(4);
+        let service = Service::with(|config| {
+            config.worker.lease = lease;
+            change(config);
+        })
+        .await;
+        let triggers = "create function slow_claim() returns trigger language plpgsql as $$
+             begin perform pg_sleep_until(now() + interval '210 ms'); return new; end $$;
+             create trigger slow_claim before update on queue.jobs for each row
+             when (old.state = 'ready' and new.state = 'running') execute function slow_claim()";
+        sqlx::raw_sql(triggers).execute(&service.db).await.unwrap();
+        service
+    }
+
     /// Over a pool of the test's own, whatever the service uses it for.
     pub fn over(db: PgPool, change: impl FnOnce(&mut Config)) -> Service {
         let pools = Pools {

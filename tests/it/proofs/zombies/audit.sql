@@ -1,7 +1,7 @@
 -- Watches every write of the processes whose application_name begins with 'zombie': who made it, and
 -- whether that process held the job at that moment. What was not its to write is a fault.
 create schema audit;
-create table audit.claims (token uuid primary key, job_id uuid not null, attempt integer not null, process text not null);
+create table audit.claims (token uuid, job_id uuid, attempt integer not null, process text not null, primary key (token, job_id));
 create table audit.faults (what text not null);
 
 create function audit.me() returns text language sql stable as $$
@@ -29,9 +29,10 @@ begin
             insert into audit.claims values (new.lease_token, new.id, new.attempt, audit.me());
         end if;
     elsif not is_mark and not is_sweep
-          and not exists (select from audit.claims where token = old.lease_token and process = audit.me()) then
+          and not exists (select from audit.claims
+                          where token = old.lease_token and job_id = old.id and process = audit.me()) then
         perform audit.fault(tg_op || ' of a running ' || old.kind || ' held by '
-            || (select process from audit.claims where token = old.lease_token));
+            || (select process from audit.claims where token = old.lease_token and job_id = old.id));
     end if;
     return null;
 end $$;
@@ -45,7 +46,7 @@ declare
     running record;
 begin
     for running in
-        select job.xmax as locked_by from queue.jobs job join audit.claims on token = lease_token
+        select job.xmax as locked_by from queue.jobs job join audit.claims on token = lease_token and job_id = job.id
         where state = 'running' and process = audit.me()
     loop
         if running.locked_by = me then

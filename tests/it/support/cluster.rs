@@ -81,6 +81,10 @@ pub async fn make_database(superuser: &PgConnectOptions, name: &str) -> PgConnec
     let database = superuser.clone().database(name).username(OWNER);
     let mut conn = PgConnection::connect_with(&database).await.unwrap();
     tollkeeper::db::migrate(&mut conn).await.unwrap();
+    // What every statement of the queue must keep to, and no server should pay for (migration 0010).
+    let lease_rule = "alter table queue.jobs add constraint jobs_lease check (
+        (state = 'running') = (lease_token is not null) and (lease_token is null) = (lease_until is null))";
+    sqlx::raw_sql(lease_rule).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
     database
 }

@@ -72,6 +72,7 @@ async fn median_claim(conn: &mut PgConnection) -> sqlx::Result<Duration> {
             .bind("bench")
             .bind(vec!["noop".to_owned()])
             .bind(true)
+            .bind(uuid::Uuid::new_v4())
             .fetch_all(&mut *tx)
             .await?;
         times.push(begun.elapsed());

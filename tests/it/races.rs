@@ -292,7 +292,7 @@ async fn the_end_of_many_runs_and_a_wish_for_some_of_them_do_not_lock_each_other
     let worker = service.work(probes());
     until("all run", async || probe::now(test) == 4).await;
 
-    // Whoever asks for two of them again takes its time, and more than a server takes to see a deadlock.
+    // Whoever asks for two of them again has asked for one, and takes its time.
     let mut wish = service.db.begin().await.unwrap();
     queue::enqueue(&mut wish, &jobs[2]).await.unwrap();
     probe::let_go(test, 4);

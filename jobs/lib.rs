@@ -22,6 +22,7 @@ pub mod sweep_provider_resources;
 pub mod sync_subscription;
 pub mod telephony;
 pub mod timetable;
+pub mod usage;
 
 pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};

@@ -14,9 +14,21 @@ pub const BUILT_IN: &str = include_str!("plans.toml");
 pub struct Catalogue {
     /// ISO 4217, lower case; of every amount in it.
     pub currency: String,
+    features: Vec<Feature>,
     tiers: Vec<Tier>,
     /// Price id to position in `tiers`.
     by_price: BTreeMap<String, usize>,
+}
+
+/// Something that is counted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    pub id: String,
+    /// One of it, as a person calls it.
+    pub unit: String,
+    /// How many decimal places a quantity of it may have, six at most.
+    pub decimals: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -77,12 +89,23 @@ pub struct Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
-    /// A UTC day.
+    /// A day where the account is; in UTC where nothing is said.
     Day,
     /// A UTC month.
     Month,
-    /// The billing period; the UTC month for who has none.
+    /// The billing period, a month of it where it is a year; the UTC month for who has none.
     Cycle,
+}
+
+impl Window {
+    /// As stored, and as apps are told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Window::Day => "day",
+            Window::Month => "month",
+            Window::Cycle => "cycle",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +129,7 @@ impl<'de> Deserialize<'de> for Quantity {
 #[serde(deny_unknown_fields)]
 struct Document {
     currency: String,
+    feature: Vec<Feature>,
     tier: Vec<Tier>,
 }
 
@@ -138,14 +162,35 @@ impl Catalogue {
             }
         }
         check_tiers(&tiers, &mut faults);
+        check_features(&document.feature, &tiers, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
         Ok(Catalogue {
             currency: document.currency,
+            features: document.feature,
             tiers,
             by_price,
         })
+    }
+
+    /// Everything that is counted, in the order of the file.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// The feature with this id.
+    pub fn feature(&self, id: &str) -> Option<&Feature> {
+        self.features.iter().find(|feature| feature.id == id)
+    }
+
+    /// The tier of a product that costs nothing: what an account has that pays for none.
+    pub fn free_tier(&self, product: &str) -> &Tier {
+        self.tiers
+            .iter()
+            .filter(|tier| tier.product == product)
+            .min_by_key(|tier| tier.rank)
+            .unwrap_or(&self.tiers[0])
     }
 
     /// Every tier, in the order of the file.
@@ -196,6 +241,26 @@ impl Catalogue {
                     .find(|tier| tier.product == product && tier.aliases.contains(&name))
             })
             .or_else(|| self.tier(&name))
+    }
+}
+
+/// What a tier limits or includes is something that is counted.
+fn check_features(features: &[Feature], tiers: &[Tier], faults: &mut Vec<String>) {
+    if tiers.is_empty() {
+        faults.push("the catalogue has no tier".to_owned());
+    }
+    for feature in features {
+        if feature.decimals > 6 {
+            faults.push(format!("feature {}: at most six decimals", feature.id));
+        }
+    }
+    let is_known = |id: &String| features.iter().any(|feature| feature.id == *id);
+    for tier in tiers {
+        for named in tier.limits.keys().chain(tier.included.keys()) {
+            if !is_known(named) {
+                faults.push(format!("tier {}: there is no feature {named}", tier.id));
+            }
+        }
     }
 }
 
@@ -336,12 +401,14 @@ mod tests {
     fn all_faults_are_told_at_once() {
         let broken = BUILT_IN
             .replace("id = \"repx2\"", "id = \"repx1\"")
-            .replace("sms = 7500", "sms = -1");
+            .replace("sms = 7500", "sms = -1")
+            .replace("limits.calls = { max = 800", "limits.cals = { max = 800");
         let faults = Catalogue::load(&broken, |_| Some("price_one".into())).unwrap_err();
         for fault in [
             "id is used twice",
             "rate of sms is negative",
             "already sold",
+            "there is no feature cals",
         ] {
             assert!(
                 faults.iter().any(|text| text.contains(fault)),

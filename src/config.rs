@@ -31,6 +31,8 @@ pub struct Config {
     /// The key of the service whose rows are imported, 64 hex.
     pub legacy_encryption_key: Option<SecretString>,
     pub jwt: JwtConfig,
+    /// What older callers of `clear-cache` send; unset: nobody is let in.
+    pub admin_key: Option<SecretString>,
     pub pools: PoolConfig,
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,

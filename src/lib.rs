@@ -7,6 +7,7 @@ pub mod config;
 pub mod context;
 pub mod crash;
 pub mod db;
+pub mod grouped;
 pub mod http;
 pub mod journal;
 pub mod postgres;
@@ -16,6 +17,7 @@ pub mod scheduler;
 pub mod sealed;
 pub mod signature;
 pub mod telemetry;
+pub mod usage;
 pub mod work;
 pub mod worker;
 

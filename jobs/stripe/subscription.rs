@@ -18,6 +18,9 @@ pub struct Subscription {
     pub cancel_at_period_end: bool,
     #[serde(default, with = "ts_seconds_option")]
     pub created: Option<DateTime<Utc>>,
+    /// Where its months are counted from.
+    #[serde(default, with = "ts_seconds_option")]
+    pub billing_cycle_anchor: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub trial_end: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]

@@ -126,6 +126,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         encryption_keys: encryption_keys(reader),
         legacy_encryption_key: legacy_encryption_key(reader),
         jwt: jwt(reader),
+        admin_key: reader.optional("ADMIN_KEY").map(Into::into),
         pools: pools(reader),
         worker: worker(reader),
         telephony: telephony(reader),

@@ -31,6 +31,28 @@ pub async fn lock(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<boo
     Ok(found.is_some())
 }
 
+/// Who is known by this e-mail address, whatever its letters' case; two at most, which is too many.
+pub async fn by_email(conn: &mut PgConnection, email: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar("select account_id from accounts where lower(email) = lower($1) limit 2")
+        .bind(email)
+        .fetch_all(conn)
+        .await
+}
+
+/// Where the account's days begin, by an IANA name.
+pub async fn set_time_zone(
+    conn: &mut PgConnection,
+    account_id: &str,
+    time_zone: &str,
+) -> sqlx::Result<()> {
+    sqlx::query("update accounts set time_zone = $2, updated_at = now() where account_id = $1")
+        .bind(account_id)
+        .bind(time_zone)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Remember whose customer this is. False: it was somebody's already, and stays theirs.
 pub async fn map_customer(
     conn: &mut PgConnection,

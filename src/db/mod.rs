@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod databases;
 pub mod findings;
+mod kept;
 pub mod overview;
 pub mod phone_numbers;
 pub mod provider_calls;
@@ -17,7 +18,10 @@ pub mod subaccounts;
 pub mod subscriptions;
 pub mod telephony;
 pub mod telephony_orders;
+pub mod usage;
 pub mod webhooks;
+
+pub use kept::Kept;
 
 use std::time::Duration;
 

@@ -13,6 +13,8 @@ pub struct Subscription {
     pub price_ref: Option<String>,
     pub period_starts_at: Option<DateTime<Utc>>,
     pub period_ends_at: Option<DateTime<Utc>>,
+    /// Where its months are counted from.
+    pub anchor_at: Option<DateTime<Utc>>,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub cancel_at_period_end: bool,
     pub canceled_at: Option<DateTime<Utc>>,
@@ -59,15 +61,16 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
         "insert into subscriptions
              (subscription_ref, account_id, customer_ref, status, tier, price_ref, period_starts_at,
               period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, ended_at,
-              past_due_since, created_at, synced_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+              past_due_since, created_at, synced_at, anchor_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          on conflict (subscription_ref) do update set
              customer_ref = excluded.customer_ref, status = excluded.status, tier = excluded.tier,
              price_ref = excluded.price_ref, period_starts_at = excluded.period_starts_at,
              period_ends_at = excluded.period_ends_at, trial_ends_at = excluded.trial_ends_at,
              cancel_at_period_end = excluded.cancel_at_period_end,
              canceled_at = excluded.canceled_at, ended_at = excluded.ended_at,
-             past_due_since = excluded.past_due_since, synced_at = excluded.synced_at",
+             past_due_since = excluded.past_due_since, synced_at = excluded.synced_at,
+             anchor_at = excluded.anchor_at",
     )
     .bind(&subscription.subscription_ref)
     .bind(&subscription.account_id)
@@ -84,6 +87,7 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
     .bind(subscription.past_due_since)
     .bind(subscription.created_at)
     .bind(subscription.synced_at)
+    .bind(subscription.anchor_at)
     .execute(conn)
     .await?;
     Ok(())

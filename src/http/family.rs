@@ -12,15 +12,21 @@ pub enum Family {
 }
 
 /// What stands where `GET /api/subscription/:userId` has the user: never a user's id.
-pub const SUBSCRIPTION_WORDS: [&str; 10] = [
+pub const SUBSCRIPTION_WORDS: [&str; 16] = [
     "billing-history",
     "check-limits",
     "clear-cache",
     "provision-twilio",
+    "release",
+    "renew",
+    "reserve",
+    "settle",
     "status",
+    "time-zone",
     "track-usage",
     "twilio-config",
     "usage",
+    "usage-corrections",
     "usage-stats",
     "validate-access",
 ];

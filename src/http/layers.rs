@@ -16,6 +16,8 @@ use crate::{clock::Clock, context::Context};
 
 /// In bytes, for everything that is not Stripe's.
 const BODY_MAX: usize = 64 * 1024;
+/// The same for a thousand uses in one report.
+const REPORT_MAX: usize = 1024 * 1024;
 
 /// The routes as the world sees them. The order matters: the last one named is the first one passed.
 pub fn around<Routes>(
@@ -50,10 +52,10 @@ async fn with_whole_body<E: Endpoint>(
     deadline: Duration,
     places: Arc<Places>,
 ) -> Result<Response> {
-    let limit = if receiver::is_stripe(request.uri().path()) {
-        receiver::STRIPE_BODY_MAX
-    } else {
-        BODY_MAX
+    let limit = match request.uri().path() {
+        path if receiver::is_stripe(path) => receiver::STRIPE_BODY_MAX,
+        "/api/subscription/track-usage" => REPORT_MAX,
+        _ => BODY_MAX,
     };
     // What says itself that it is too large is not waited for.
     if declared(&request).is_some_and(|length| length > limit as u64) {

@@ -25,11 +25,10 @@ use tokio_util::{
 use super::{
     ack::AckLayer,
     claim::{Claimant, Claimed, Place},
-    kept::Kept,
     suspects::{Alone, Suspects},
     wake::Wake,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, db::Kept};
 
 const BATCH_MAX: usize = 500;
 const POLL_MIN: Duration = Duration::from_millis(20);

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::Lane;
 use uuid::Uuid;
 
-use super::{kept::Kept, lease::Lease};
+use super::lease::Lease;
 use crate::clock::Clock;
+use crate::db::Kept;
 
 /// A job this process may now run.
 #[derive(Debug, Clone)]

@@ -11,7 +11,6 @@ mod enqueue;
 mod gauges;
 mod held;
 pub mod history;
-mod kept;
 mod lease;
 pub mod look;
 pub mod operate;

@@ -328,7 +328,8 @@ async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<String, OperateError> {
     }
 }
 
-async fn record(
+/// Write down what somebody did and why, in the transaction that does it; `affected` is how many things.
+pub async fn record(
     tx: &mut PgConnection,
     action: &str,
     by: By<'_>,

@@ -10,7 +10,8 @@ use sqlx::{PgConnection, PgPool, Row};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{claim::interval, kept::Kept, lease::Lease};
+use super::{claim::interval, lease::Lease};
+use crate::db::Kept;
 
 const BATCH_MAX: usize = 500;
 /// How long an end waits for whoever has its job's row locked, before it asks again.

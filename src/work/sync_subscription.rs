@@ -56,6 +56,7 @@ impl Work for SyncSubscription {
             price_ref,
             period_starts_at: period.map(|(starts_at, _)| starts_at),
             period_ends_at: period.map(|(_, ends_at)| ends_at),
+            anchor_at: said.billing_cycle_anchor,
             trial_ends_at: said.trial_end,
             cancel_at_period_end: said.cancel_at_period_end,
             canceled_at: said.canceled_at,

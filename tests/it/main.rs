@@ -34,4 +34,5 @@ mod slow_clients;
 mod story;
 mod support;
 mod timetable;
+mod usage;
 mod voipms;

@@ -56,7 +56,7 @@ async fn every_operation_asks_for_a_credential_and_refuses_as_it_says() {
             }
         }
     }
-    assert_eq!(operations, 6);
+    assert_eq!(operations, 16);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod provision_twilio;
 mod subaccounts;
 mod subscription_view;
 mod subscriptions;
+mod usage;
 mod user_id;
 
 use std::{sync::Arc, time::Duration};
@@ -19,11 +20,12 @@ use std::{sync::Arc, time::Duration};
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Endpoint, EndpointExt, Response, Route, http::header, middleware::SetHeader};
 use poem_openapi::{OpenApiService, Tags};
+use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Semaphore;
-use tollkeeper_jobs::plans::Catalogue;
+use tollkeeper_jobs::plans::{Catalogue, Tier};
 
-use self::{subaccounts::Subaccounts, subscriptions::Subscriptions};
+use self::{subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations};
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
     health::{self, Providers},
@@ -33,6 +35,7 @@ use crate::{
     context::Context,
     db::{self, subscriptions::Subscription},
     queue::Wake,
+    usage::{Account, Desk, Rules},
 };
 
 /// So many requests may wait for their order to be carried out; the others are told to come back.
@@ -56,6 +59,9 @@ struct Shared {
     public_base_url: String,
     provision_wait: Duration,
     waiting: Semaphore,
+    rules: Rules,
+    desk: Desk,
+    admin_key: Option<SecretString>,
 }
 
 impl Shared {
@@ -64,19 +70,16 @@ impl Shared {
         db::as_account(&self.pool, account.as_str()).await
     }
 
-    /// The subscription that counts for this account.
+    /// The subscription that counts for this account, and the tier whose rights it has.
     async fn subscription(
         &self,
         conn: &mut PgConnection,
         account: &AccountId,
-    ) -> sqlx::Result<Option<Subscription>> {
+    ) -> sqlx::Result<(Option<Subscription>, &Tier)> {
         let mut all = db::subscriptions::of_account(conn, account.as_str()).await?;
-        let told: Vec<_> = all
-            .iter()
-            .map(|one| (one.status.as_str(), one.tier.as_deref()))
-            .collect();
-        let counting = self.catalogue.counting(&told);
-        Ok(counting.map(|at| all.swap_remove(at)))
+        let entitlement = self.rules.entitlement(&Account::of(&all));
+        let counting = entitlement.counting.map(|at| all.swap_remove(at));
+        Ok((counting, entitlement.tier))
     }
 }
 
@@ -84,6 +87,8 @@ impl Shared {
 enum Tag {
     /// What a user pays for and gets.
     Subscription,
+    /// May they, and it was done.
+    Usage,
     /// Subaccounts and numbers at Twilio.
     Telephony,
 }
@@ -92,6 +97,7 @@ enum Tag {
 /// it also answers for paths that nobody knows.
 pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Response> + use<> {
     let health = health::routes(ctx, options.providers, options.metrics);
+    let rules = Rules::of(ctx);
     let shared = Arc::new(Shared {
         pool: ctx.pools.api.clone(),
         clock: ctx.clock.clone(),
@@ -100,8 +106,15 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         public_base_url: ctx.config.public_base_url.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),
+        desk: Desk::start(&ctx.pools.api, &rules, ctx.config.http.store_deadline),
+        rules,
+        admin_key: ctx.config.admin_key.clone(),
     });
-    let operations = (Subscriptions(shared.clone()), Subaccounts(shared));
+    let operations = (
+        Subscriptions(shared.clone()),
+        UsageOperations(shared.clone()),
+        Subaccounts(shared),
+    );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description("Subscriptions, phone numbers and usage: what apps ask about their users.")
         .url_prefix("/api");

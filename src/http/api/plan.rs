@@ -8,12 +8,6 @@ pub const FREE: &str = "free";
 /// The product whose aliases these paths speak.
 pub const PRODUCT: &str = "repx";
 
-/// Whether a subscription in this state entitles to its tier at all. Past due still does: its grace
-/// time ends with a change of state.
-pub fn is_entitled(status: &str) -> bool {
-    matches!(status, "active" | "trialing" | "past_due")
-}
-
 /// Whether telephony may be bought for a subscription: its tier comes with a number, and it is
 /// paid for or on trial. Nothing new is bought for one that is past due.
 pub fn is_eligible(tier: &Tier, status: &str) -> bool {

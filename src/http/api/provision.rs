@@ -9,10 +9,7 @@ use sqlx::PgConnection;
 use tokio::time::sleep;
 use tollkeeper_jobs::{NewJob, ProvisionSubaccount, ReactivateTelephony, mask::mask};
 
-use super::{
-    Shared,
-    plan::{FREE, PRODUCT, is_eligible, is_entitled},
-};
+use super::{Shared, plan::is_eligible};
 use crate::{
     clock::Clock,
     db::{
@@ -84,27 +81,17 @@ impl Shared {
         conn: &mut PgConnection,
         account: &AccountId,
     ) -> sqlx::Result<Result<(), Ineligible>> {
-        let Some(subscription) = self.subscription(conn, account).await? else {
-            return Ok(Err(Ineligible {
-                tier: FREE.to_owned(),
-                status: None,
-            }));
-        };
-        let status = subscription.status;
-        let tier = subscription
-            .tier
-            .filter(|_| is_entitled(&status))
-            .unwrap_or_else(|| FREE.to_owned());
-        let is_eligible = self
-            .catalogue
-            .tier_named(PRODUCT, &tier)
-            .is_some_and(|tier| is_eligible(tier, &status));
+        let (subscription, tier) = self.subscription(conn, account).await?;
+        let status = subscription.map(|subscription| subscription.status);
+        let is_eligible = status
+            .as_deref()
+            .is_some_and(|status| is_eligible(tier, status));
         Ok(if is_eligible {
             Ok(())
         } else {
             Err(Ineligible {
-                tier,
-                status: Some(status),
+                tier: tier.id.clone(),
+                status,
             })
         })
     }

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, types::Any};
 use serde_json::{Value, json};
-use tollkeeper_jobs::plans::{Catalogue, Interval, Quantity, Tier};
+use tollkeeper_jobs::{
+    plans::{Interval, Quantity, Tier},
+    usage::MicroUnits,
+};
 
-use super::plan::{FREE, PRODUCT, is_entitled};
+use super::plan::FREE;
 use crate::{
     db::subscriptions::Subscription,
     http::{auth::AccountId, problem::timestamp},
+    usage::Verdict,
 };
 
 #[derive(Debug, Object)]
@@ -20,8 +24,8 @@ pub struct SubscriptionView {
     subscription: SubscriptionRow,
     /// The plan that is in effect: an ended subscription falls back to the free one.
     plan: PlanView,
-    /// Units used in the current period, by product type.
-    usage: BTreeMap<String, i64>,
+    /// Units used in the window that runs, by feature.
+    usage: BTreeMap<String, Any<Value>>,
     /// The same as the features of the plan.
     limits: Any<Value>,
 }
@@ -60,23 +64,19 @@ struct PlanView {
 pub fn of(
     account: &AccountId,
     subscription: Option<Subscription>,
-    catalogue: &Catalogue,
+    tier: &Tier,
+    usage: &[Verdict],
 ) -> SubscriptionView {
-    let tier = subscription
-        .as_ref()
-        .filter(|subscription| is_entitled(&subscription.status))
-        .and_then(|subscription| subscription.tier.as_deref())
-        .unwrap_or(FREE);
-    let plan = plan_view(
-        catalogue
-            .tier_named(PRODUCT, tier)
-            .or_else(|| catalogue.tier(FREE)),
-    );
+    let plan = plan_view(tier);
     SubscriptionView {
         success: true,
         limits: Any(plan.features.0.clone()),
         plan,
-        usage: BTreeMap::new(),
+        usage: usage
+            .iter()
+            .filter(|one| one.counted != MicroUnits::ZERO)
+            .map(|one| (one.feature.clone(), Any(one.counted.to_json())))
+            .collect(),
         subscription: match subscription {
             Some(subscription) => row(account, subscription),
             None => free_row(account),
@@ -84,15 +84,7 @@ pub fn of(
     }
 }
 
-fn plan_view(tier: Option<&Tier>) -> PlanView {
-    let Some(tier) = tier else {
-        return PlanView {
-            id: FREE.to_owned(),
-            name: "Free".to_owned(),
-            price: Some(0.0),
-            features: Any(json!({})),
-        };
-    };
+fn plan_view(tier: &Tier) -> PlanView {
     let features: BTreeMap<&str, Value> = tier
         .limits
         .iter()

@@ -8,6 +8,8 @@ use poem_openapi::{
     payload::Json,
 };
 
+use tollkeeper_jobs::usage::MicroUnits;
+
 use super::{
     Shared, Tag,
     envelope::{Envelope, EnvelopedProblem, FlatProblem, Refused},
@@ -24,6 +26,7 @@ use crate::{
         family::SUBSCRIPTION_WORDS,
         problem::{Problem, timestamp},
     },
+    usage::Question,
 };
 
 pub struct Subscriptions(pub(super) Arc<Shared>);
@@ -146,10 +149,17 @@ impl Subscriptions {
         let account = caller.account(Scope::SubscriptionRead, Some(&user_id), missing)?;
 
         let mut tx = shared.begin(&account).await?;
-        let subscription = shared.subscription(&mut tx, &account).await?;
+        let (subscription, tier) = shared.subscription(&mut tx, &account).await?;
         drop(tx);
+        let questions = tier.limits.keys().chain(tier.included.keys());
+        let questions = questions.map(|feature| Question {
+            account_id: account.as_str().to_owned(),
+            feature: feature.clone(),
+            requested: MicroUnits::ZERO,
+        });
+        let usage = shared.desk.judge(questions.collect()).await?;
 
-        let view = subscription_view::of(&account, subscription, &shared.catalogue);
+        let view = subscription_view::of(&account, subscription, tier, &usage);
         Ok(Json(view))
     }
 }

@@ -62,6 +62,11 @@ impl Caller {
         }
     }
 
+    /// Whether the `X-User-Id` header names a user.
+    pub fn is_named_by_header(&self) -> bool {
+        self.named_by_header.is_some()
+    }
+
     /// Whether it is an app that asks: what it says about its users is believed.
     pub fn is_service(&self) -> bool {
         matches!(self.principal, Principal::Service { .. })

@@ -40,12 +40,15 @@ impl Scope {
         self == Scope::All || self == asked
     }
 
-    /// Whether a user may do this for themselves. Usage is reported and corrected by apps only: a
-    /// user who could would set their own bill.
+    /// Whether a user may do this for themselves. They may report what they used, as their apps do with their
+    /// token: it makes their own bill longer, never shorter. What makes it shorter is for apps alone.
     pub fn is_open_to_users(self) -> bool {
         matches!(
             self,
-            Scope::SubscriptionRead | Scope::TelephonyRead | Scope::TelephonyWrite
+            Scope::SubscriptionRead
+                | Scope::TelephonyRead
+                | Scope::TelephonyWrite
+                | Scope::UsageWrite
         )
     }
 }

@@ -162,6 +162,7 @@ fn config() -> Config {
         ],
         legacy_encryption_key: None,
         jwt: JwtConfig::default(),
+        admin_key: None,
         pools: PoolConfig {
             ingest: 10,
             api: 5,

@@ -12,7 +12,7 @@ const KEPT_FOR: Duration = Duration::from_millis(100);
 
 /// Given back and taken again, a connection costs a round trip each time, and the next statement goes to
 /// another session of the server, which has none of the pages at hand.
-pub(super) struct Kept {
+pub struct Kept {
     pool: PgPool,
     connection: Option<PoolConnection<Postgres>>,
     since: Instant,

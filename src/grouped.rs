@@ -1,0 +1,214 @@
+//! Asking the database in groups: one look, or one commit, for all that came while the one before was under way.
+//!
+//! Who comes alone waits for nobody. What comes meanwhile goes together, so groups grow with the load and a
+//! flush of the disk is shared. A group that the database refuses is tried one by one: what cannot be done
+//! fails alone.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::timeout,
+};
+use tollkeeper_jobs::mask::mask;
+
+use crate::db::Kept;
+
+/// How many may wait for their turn. More are told to come back: memory stays bounded.
+const WAITING_MAX: usize = 4096;
+/// While one group waits for the disk others are carried out.
+const GROUPS_AT_ONCE: usize = 2;
+/// So many are worth a group of their own while another one is under way.
+const COMPANY: usize = 12;
+/// What one group takes; one that is asked for may weigh as much as the thousand uses it reports.
+const WEIGHT_MAX: usize = 1000;
+
+/// It is not known to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    #[error("too many requests are waiting")]
+    Busy,
+    #[error("the database took too long")]
+    TooSlow,
+    #[error("the database did not do it")]
+    Refused,
+}
+
+/// What is done for a group.
+pub trait Together: Send + Sync + 'static {
+    type Asked: Send + Sync + 'static;
+    type Answer: Send + 'static;
+
+    /// In a log, what is done.
+    const NAME: &'static str;
+
+    /// How much of a group it takes.
+    fn weight(asked: &Self::Asked) -> usize;
+
+    /// The answers, in the order of what was asked, after the commit.
+    fn answer(
+        &self,
+        conn: &mut PgConnection,
+        group: &[&Self::Asked],
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Answer>>> + Send;
+}
+
+/// The way in, for any number of callers.
+pub struct Grouped<T: Together> {
+    waiting: mpsc::Sender<Arrival<T>>,
+    deadline: Duration,
+}
+
+impl<T: Together> Clone for Grouped<T> {
+    fn clone(&self) -> Self {
+        Grouped {
+            waiting: self.waiting.clone(),
+            deadline: self.deadline,
+        }
+    }
+}
+
+struct Waiting<Asked, Answer> {
+    asked: Asked,
+    answer: oneshot::Sender<Result<Answer, Failed>>,
+}
+
+impl<T: Together> Grouped<T> {
+    /// Start the task behind it, which ends when every copy of this is dropped and everything is answered. An
+    /// answer that takes longer than `deadline` is given up on.
+    pub fn start(work: T, pool: PgPool, deadline: Duration) -> Grouped<T> {
+        let (waiting, arrivals) = mpsc::channel(WAITING_MAX);
+        let clerk = Arc::new(Clerk {
+            work,
+            pool,
+            deadline,
+        });
+        tokio::spawn(clerk.run(arrivals));
+        Grouped { waiting, deadline }
+    }
+
+    /// The answer, once what it takes is done. An error leaves open whether it was.
+    pub async fn ask(&self, asked: T::Asked) -> Result<T::Answer, Failed> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting
+            .try_send(Waiting { asked, answer })
+            .map_err(|_| Failed::Busy)?;
+        match timeout(self.deadline, answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Failed::Refused),
+            Err(_) => Err(Failed::TooSlow),
+        }
+    }
+}
+
+struct Clerk<T> {
+    work: T,
+    pool: PgPool,
+    deadline: Duration,
+}
+
+type Arrival<T> = Waiting<<T as Together>::Asked, <T as Together>::Answer>;
+
+impl<T: Together> Clerk<T> {
+    async fn run(self: Arc<Self>, mut arrivals: mpsc::Receiver<Arrival<T>>) {
+        let mut under_way: JoinSet<Kept> = JoinSet::new();
+        let mut spare: Vec<Kept> = Vec::new();
+        let mut waiting: Vec<Arrival<T>> = Vec::new();
+        let mut is_open = true;
+        loop {
+            let enough = match under_way.len() {
+                0 => 1,
+                1..GROUPS_AT_ONCE => COMPANY,
+                _ => usize::MAX,
+            };
+            if waiting.len() >= enough {
+                let group = next_group::<T>(&mut waiting);
+                let kept = spare.pop().unwrap_or_else(|| Kept::new(self.pool.clone()));
+                let clerk = self.clone();
+                under_way.spawn(async move { clerk.serve(group, kept).await });
+                continue;
+            }
+            if under_way.is_empty() {
+                // Nothing follows.
+                spare.iter_mut().for_each(Kept::give_back);
+            }
+            tokio::select! {
+                Some(ended) = under_way.join_next() => spare.extend(ended.ok()),
+                arrived = arrivals.recv_many(&mut waiting, WAITING_MAX), if is_open => is_open = arrived > 0,
+                else => return,
+            }
+        }
+    }
+
+    async fn serve(&self, group: Vec<Arrival<T>>, mut kept: Kept) -> Kept {
+        let asked: Vec<&T::Asked> = group.iter().map(|one| &one.asked).collect();
+        let answers = match self.attempt(&asked, &mut kept).await {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(Failed::Refused) => self.one_by_one(&asked, &mut kept).await,
+            Err(failed) => asked.iter().map(|_| Err(failed)).collect(),
+        };
+        for (one, answer) in group.into_iter().zip(answers) {
+            // Who went away has it done all the same.
+            let _ = one.answer.send(answer);
+        }
+        kept
+    }
+
+    async fn one_by_one(
+        &self,
+        asked: &[&T::Asked],
+        kept: &mut Kept,
+    ) -> Vec<Result<T::Answer, Failed>> {
+        let mut answers = Vec::with_capacity(asked.len());
+        for one in asked {
+            let answer = self.attempt(&[*one], kept).await;
+            answers.push(answer.and_then(|mut all| all.pop().ok_or(Failed::Refused)));
+        }
+        answers
+    }
+
+    async fn attempt(
+        &self,
+        asked: &[&T::Asked],
+        kept: &mut Kept,
+    ) -> Result<Vec<T::Answer>, Failed> {
+        let mut conn: PoolConnection<Postgres> = kept.take().await.map_err(|error| {
+            tracing::warn!(%error, asked = T::NAME, "the database cannot be asked");
+            Failed::TooSlow
+        })?;
+        match timeout(self.deadline, self.work.answer(&mut conn, asked)).await {
+            Ok(Ok(answers)) => {
+                kept.keep(conn);
+                Ok(answers)
+            }
+            Ok(Err(sqlx::Error::Database(error))) => {
+                let error = mask(error.message());
+                tracing::warn!(%error, asked = T::NAME, group = asked.len(), "the database refused a group");
+                Err(Failed::Refused)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, asked = T::NAME, "the database cannot be asked");
+                conn.close_on_drop();
+                Err(Failed::TooSlow)
+            }
+            Err(_) => {
+                // Nobody knows where the session stands: it is ended, and with it what it had begun.
+                conn.close_on_drop();
+                Err(Failed::TooSlow)
+            }
+        }
+    }
+}
+
+/// The first ones that are not too much together, one at least.
+fn next_group<T: Together>(waiting: &mut Vec<Arrival<T>>) -> Vec<Arrival<T>> {
+    let mut weight = 0;
+    let fits = waiting.iter().take_while(|one| {
+        weight += T::weight(&one.asked).max(1);
+        weight <= WEIGHT_MAX
+    });
+    let size = fits.count().max(1);
+    waiting.drain(..size).collect()
+}

@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod callbacks;
 mod cli;
+mod conditional_gets;
 mod config;
 mod demo;
 mod embedded;

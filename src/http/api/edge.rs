@@ -1,10 +1,14 @@
 //! What surrounds every API request: CORS, error bodies, metrics.
 
+use std::sync::Arc;
+
 use poem::{
     Endpoint, EndpointExt, PathPattern, Request, Response,
     http::{Method, header},
     middleware::Cors,
 };
+
+use super::caching;
 
 use crate::{
     clock::Clock,
@@ -23,6 +27,7 @@ pub fn wrap<E: Endpoint + 'static>(
         .around(move |routes, request| render(routes, request, inner_clock.clone()))
         // Without an allow-list no answer carries CORS headers, and browsers keep other origins out.
         .with_if(!config.http.cors_origins.is_empty(), cors(config))
+        .around(caching::varying)
         .around(move |routes, request| render(routes, request, clock.clone()))
         .around(measure)
 }
@@ -42,16 +47,21 @@ fn cors(config: &Config) -> Cors {
             "authorization",
             "content-type",
             "idempotency-key",
+            "if-none-match",
             "x-request-id",
             "x-user-id",
         ])
-        .expose_headers([header::RETRY_AFTER.as_str(), "x-request-id"])
+        .expose_headers([
+            header::ETAG.as_str(),
+            header::RETRY_AFTER.as_str(),
+            "x-request-id",
+        ])
         .allow_credentials(!is_open)
 }
 
 /// Counts and times requests by route; the route is the pattern, so no user's id becomes a label.
 async fn measure<E: Endpoint<Output = Response>>(
-    routes: std::sync::Arc<E>,
+    routes: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {
     let method = access_log::method(request.method());

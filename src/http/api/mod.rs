@@ -2,6 +2,7 @@
 //!
 //! Every operation authenticates first, and reads and writes as the one account it is about.
 
+mod caching;
 mod edge;
 mod envelope;
 mod links;
@@ -17,7 +18,7 @@ mod user_id;
 use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use poem::{Endpoint, EndpointExt, Response, Route, http::header, middleware::SetHeader};
+use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Semaphore;
@@ -105,13 +106,14 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description("Subscriptions, phone numbers and usage: what apps ask about their users.")
         .url_prefix("/api");
-    // What a user has is for who asked, and for now.
-    let never_cached = SetHeader::new().overriding(header::CACHE_CONTROL, "no-store");
     let authenticator = Arc::new(Authenticator::new(ctx, options.jwks_refresh));
     let routes = Route::new()
         .nest("/", health)
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
-        .nest("/api", service.data(authenticator).with(never_cached));
+        .nest(
+            "/api",
+            service.data(authenticator).around(caching::answered),
+        );
     edge::wrap(routes, &ctx.config, ctx.clock.clone())
 }

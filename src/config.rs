@@ -37,6 +37,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,
     pub http: HttpConfig,
+    pub rate_limits: RateLimitConfig,
     pub log_format: LogFormat,
     /// `RUST_LOG`, in the form of tracing's filters.
     pub log_filter: String,
@@ -152,6 +153,16 @@ pub struct HttpConfig {
     pub group_max: usize,
     pub store_deadline: Duration,
     pub cors_origins: Vec<String>,
+}
+
+/// How much each caller may ask of the API. 0 requests switch a limit off.
+#[derive(Debug, Clone)]
+pub struct RateLimitConfig {
+    pub window: Duration,
+    /// Of any kind, per window.
+    pub requests_max: u32,
+    /// Orders of telephony.
+    pub phone_per_hour_max: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

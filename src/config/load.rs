@@ -131,6 +131,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         worker: worker(reader),
         telephony: telephony(reader),
         http: http(reader),
+        rate_limits: rate_limits(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),
@@ -347,6 +348,26 @@ fn http(reader: &mut Reader<'_>) -> HttpConfig {
             .into_iter()
             .map(str::to_owned)
             .collect(),
+    }
+}
+
+/// The window is in bare milliseconds: its name and its unit are those of the services whose place
+/// this one takes.
+fn rate_limits(reader: &mut Reader<'_>) -> RateLimitConfig {
+    let window = reader.value(
+        "RATE_LIMIT_WINDOW",
+        60_000,
+        "a number of milliseconds from 1000 to 86400000",
+        |window| (1_000..=86_400_000).contains(window),
+    );
+    let mut requests = |name, default| {
+        let wanted = "a number from 0 (no limit) to 1000000";
+        reader.value(name, default, wanted, |max| *max <= 1_000_000)
+    };
+    RateLimitConfig {
+        window: Duration::from_millis(window),
+        requests_max: requests("RATE_LIMIT_MAX_REQUESTS", 300),
+        phone_per_hour_max: requests("RATE_LIMIT_PHONE_PER_HOUR", 10),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod health;
 mod layers;
 pub mod listener;
 mod problem;
+mod rate_limits;
 pub mod receiver;
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};

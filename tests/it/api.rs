@@ -47,7 +47,7 @@ async fn a_configuration_shows_the_number_and_never_the_token() {
         })
     );
     assert!(!answer.text.contains("sealed"), "{}", answer.text);
-    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["cache-control"], "private, no-cache");
 }
 
 #[tokio::test]

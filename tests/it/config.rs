@@ -103,6 +103,27 @@ fn all_faults_are_told_at_once_with_their_variables() {
 }
 
 #[test]
+fn a_limit_of_the_api_is_switched_off_with_nothing_and_a_window_is_in_milliseconds() {
+    let off = config(&[
+        ("RATE_LIMIT_WINDOW", "1500"),
+        ("RATE_LIMIT_MAX_REQUESTS", "0"),
+    ]);
+    let off = off.unwrap().rate_limits;
+    assert_eq!((off.window.as_millis(), off.requests_max), (1500, 0));
+    assert_eq!(off.phone_per_hour_max, 10);
+
+    for (name, value) in [
+        ("RATE_LIMIT_WINDOW", "1m"),
+        ("RATE_LIMIT_WINDOW", "999"),
+        ("RATE_LIMIT_MAX_REQUESTS", "-1"),
+        ("RATE_LIMIT_PHONE_PER_HOUR", "1000001"),
+    ] {
+        let faults = config(&[(name, value)]).unwrap_err().faults;
+        assert!(faults[0].starts_with(&format!("{name}: ")), "{faults:?}");
+    }
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let hidden = "5ec4e7".repeat(11);
     let key = &hidden[..64];

@@ -1,4 +1,6 @@
-//! What surrounds every API request: CORS, error bodies, metrics.
+//! What surrounds every API request: budgets, CORS, error bodies, metrics.
+
+use std::sync::Arc;
 
 use poem::{
     Endpoint, EndpointExt, PathPattern, Request, Response,
@@ -6,10 +8,16 @@ use poem::{
     middleware::Cors,
 };
 
+use super::caching;
+
 use crate::{
     clock::Clock,
     config::Config,
-    http::{access_log, layers::render},
+    http::{
+        access_log,
+        layers::render,
+        rate_limits::{RateLimits, counted},
+    },
 };
 
 /// The routes as they are served.
@@ -19,10 +27,13 @@ pub fn wrap<E: Endpoint + 'static>(
     clock: Clock,
 ) -> impl Endpoint<Output = Response> + use<E> {
     let inner_clock = clock.clone();
+    let limits = Arc::new(RateLimits::new(&config.rate_limits));
     routes
         .around(move |routes, request| render(routes, request, inner_clock.clone()))
+        .around(move |routes, request| counted(routes, request, limits.clone()))
         // Without an allow-list no answer carries CORS headers, and browsers keep other origins out.
         .with_if(!config.http.cors_origins.is_empty(), cors(config))
+        .around(caching::varying)
         .around(move |routes, request| render(routes, request, clock.clone()))
         .around(measure)
 }
@@ -42,16 +53,23 @@ fn cors(config: &Config) -> Cors {
             "authorization",
             "content-type",
             "idempotency-key",
+            "if-none-match",
             "x-request-id",
             "x-user-id",
         ])
-        .expose_headers([header::RETRY_AFTER.as_str(), "x-request-id"])
+        .expose_headers([
+            header::ETAG.as_str(),
+            header::RETRY_AFTER.as_str(),
+            "ratelimit",
+            "ratelimit-policy",
+            "x-request-id",
+        ])
         .allow_credentials(!is_open)
 }
 
 /// Counts and times requests by route; the route is the pattern, so no user's id becomes a label.
 async fn measure<E: Endpoint<Output = Response>>(
-    routes: std::sync::Arc<E>,
+    routes: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {
     let method = access_log::method(request.method());

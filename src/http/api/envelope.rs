@@ -94,6 +94,18 @@ impl<B: Type + ParseFromJSON + ToJSON> ApiResponse for Refused<B> {
             (401, "No credential, or one that is not good."),
             (403, "The credential does not allow this."),
             (404, "There is no such thing."),
+            (
+                409,
+                "It does not go with what is there, or the same `Idempotency-Key` came with another request.",
+            ),
+            (
+                422,
+                "It is well formed, and means nothing we can carry out.",
+            ),
+            (
+                429,
+                "The caller has asked too often; nothing was done, and `Retry-After` says when to come back.",
+            ),
             (500, "It was tried and failed."),
             (
                 503,

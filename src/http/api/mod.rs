@@ -2,6 +2,7 @@
 //!
 //! Every operation authenticates first, and reads and writes as the one account it is about.
 
+mod caching;
 mod edge;
 mod envelope;
 mod links;
@@ -18,7 +19,7 @@ mod user_id;
 use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use poem::{Endpoint, EndpointExt, Response, Route, http::header, middleware::SetHeader};
+use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -40,6 +41,14 @@ use crate::{
 
 /// So many requests may wait for their order to be carried out; the others are told to come back.
 const WAITING_MAX: usize = 64;
+
+const DESCRIPTION: &str = "\
+Subscriptions, phone numbers and usage: what apps ask about their users.
+
+`RateLimit-Policy` and `RateLimit` say how often a user may ask, or an app for each user it names, and \
+how much of that is left. Whoever asks more often is answered 429, with `Retry-After`.
+
+What a GET answers has an `ETag`: sent back in `If-None-Match`, it is answered 304 while nothing has changed.";
 
 /// What the API is told besides the context.
 pub struct Options {
@@ -116,15 +125,16 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         Subaccounts(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
-        .description("Subscriptions, phone numbers and usage: what apps ask about their users.")
+        .description(DESCRIPTION)
         .url_prefix("/api");
-    // What a user has is for who asked, and for now.
-    let never_cached = SetHeader::new().overriding(header::CACHE_CONTROL, "no-store");
     let authenticator = Arc::new(Authenticator::new(ctx, options.jwks_refresh));
     let routes = Route::new()
         .nest("/", health)
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
-        .nest("/api", service.data(authenticator).with(never_cached));
+        .nest(
+            "/api",
+            service.data(authenticator).around(caching::answered),
+        );
     edge::wrap(routes, &ctx.config, ctx.clock.clone())
 }

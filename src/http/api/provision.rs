@@ -43,6 +43,23 @@ pub struct Ineligible {
 }
 
 impl Standing {
+    /// Whether asking again buys nothing: what is under way or there already stays as it is.
+    pub fn is_ordered(&self) -> bool {
+        let is_over = |status: &str| ["failed", "released"].contains(&status);
+        self.telephony
+            .as_ref()
+            .is_some_and(|telephony| !is_over(&telephony.status))
+    }
+
+    /// An order that may buy something takes from the caller's budget. Clients that repeat it until it
+    /// is done only ask.
+    pub fn count_order(&self, caller: &Caller, account: &AccountId) -> Result<(), Problem> {
+        match self.is_ordered() {
+            true => Ok(()),
+            false => caller.count_order(account),
+        }
+    }
+
     /// The number, once it takes calls.
     pub fn active_number(&self) -> Option<&str> {
         let telephony = self.telephony.as_ref()?;

@@ -97,12 +97,8 @@ impl Subaccounts {
         if !overview::has_account(&mut tx, account.as_str()).await? {
             return Err(Problem::not_found("User not found").into());
         }
-        if shared
-            .standing(&mut tx, &account)
-            .await?
-            .subaccount
-            .is_some()
-        {
+        let standing = shared.standing(&mut tx, &account).await?;
+        if standing.subaccount.is_some() {
             let message = "User already has a Twilio subaccount";
             return Err(Problem::bad_request("SUBACCOUNT_EXISTS", message).into());
         }
@@ -110,6 +106,7 @@ impl Subaccounts {
             .eligibility(&mut tx, &account)
             .await?
             .map_err(invalid_tier)?;
+        standing.count_order(&caller, &account)?;
         shared
             .order_telephony(&mut tx, &account, None, None)
             .await?;

@@ -85,6 +85,7 @@ impl Subscriptions {
             .eligibility(&mut tx, &account)
             .await?
             .map_err(invalid_tier)?;
+        standing.count_order(&caller, &account)?;
         // What a user says about their own address is not known to be theirs.
         let email = wish.email.as_deref().filter(|_| caller.is_service());
         shared

@@ -9,7 +9,10 @@ use poem_openapi::{
 };
 
 use super::{AccountId, Authenticator, Principal, Scope};
-use crate::http::problem::Problem;
+use crate::http::{
+    problem::Problem,
+    rate_limits::{Class, Tally},
+};
 
 const SCHEME: &str = "key_or_token";
 const USER_HEADER: &str = "x-user-id";
@@ -22,14 +25,15 @@ pub struct Caller {
     /// One header or parameter twice, with two users: whoever reads the first and whoever reads the
     /// last would not mean the same one.
     is_ambiguous: bool,
+    tally: Arc<Tally>,
 }
 
 impl Caller {
     /// The account this request is about. It is the user's own, or the one an app names (in
     /// `named`, from the path, the query or the body, or in `X-User-Id`).
     ///
-    /// 403 without the scope or for another user's account; 400 with `missing` when an app names
-    /// nobody.
+    /// 403 without the scope or for another user's account; 429 when the caller has used up what
+    /// they may ask about it; 400 with `missing` when an app names nobody.
     pub fn account(
         &self,
         scope: Scope,
@@ -47,19 +51,29 @@ impl Caller {
             ));
         }
         let named = named.or(by_header);
-        match &self.principal {
-            Principal::Service { .. } => {
-                let named = named.ok_or_else(missing)?;
+        let account = match &self.principal {
+            Principal::Service { .. } => named.ok_or_else(missing).and_then(|named| {
                 AccountId::parse(named).map_err(|why| Problem::bad_request("INVALID_USER_ID", why))
-            }
+            }),
             Principal::User { account_id } if named.is_none_or(|id| id == account_id.as_str()) => {
                 Ok(account_id.clone())
             }
-            Principal::User { .. } => Err(Problem::forbidden(
-                "FORBIDDEN",
-                "A user may only ask about their own account",
-            )),
-        }
+            Principal::User { .. } => {
+                return Err(Problem::forbidden(
+                    "FORBIDDEN",
+                    "A user may only ask about their own account",
+                ));
+            }
+        };
+        // A request that names nobody counts against the asker alone.
+        self.count(account.as_ref().ok(), Class::Api)?;
+        account
+    }
+
+    /// Count an order that may buy telephony: 429 when the caller has used up theirs. To be asked
+    /// before anything is written.
+    pub fn count_order(&self, account: &AccountId) -> Result<(), Problem> {
+        self.count(Some(account), Class::Phone)
     }
 
     /// Whether the `X-User-Id` header names a user.
@@ -74,6 +88,10 @@ impl Caller {
 
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    fn count(&self, account: Option<&AccountId>, class: Class) -> Result<(), Problem> {
+        self.tally.count(&self.principal, account, class)
     }
 
     fn require(&self, scope: Scope) -> Result<(), Problem> {
@@ -129,11 +147,15 @@ impl<'a> ApiExtractor<'a> for Caller {
         let authenticator = request
             .data::<Arc<Authenticator>>()
             .expect("the API's routes carry their authenticator");
+        let tally = request
+            .data::<Arc<Tally>>()
+            .expect("the API's requests carry their tally");
         let principal = authenticator.authenticate(request.headers()).await?;
         Ok(Caller {
             principal,
             named_by_header: user_header(request)?,
             is_ambiguous: names_two_users(request),
+            tally: tally.clone(),
         })
     }
 }
@@ -182,6 +204,7 @@ mod tests {
             principal,
             named_by_header,
             is_ambiguous: false,
+            tally: Arc::default(),
         };
         let missing = || Problem::bad_request("MISSING_PARAMETER", "userId is required");
 

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tollkeeper::{
     cli::keys,
-    config::JwtConfig,
+    config::{JwtConfig, RateLimitConfig},
     context::Context,
     http::{
         self,
@@ -59,6 +59,8 @@ pub struct Setup {
     pub refresh: RefreshRule,
     pub cors_origins: Vec<String>,
     pub provision_wait: Duration,
+    /// None: no limit.
+    pub rate_limits: Option<RateLimitConfig>,
 }
 
 impl Default for Setup {
@@ -71,6 +73,7 @@ impl Default for Setup {
             refresh: RefreshRule::default(),
             cors_origins: Vec::new(),
             provision_wait: Duration::from_secs(8),
+            rate_limits: None,
         }
     }
 }
@@ -90,6 +93,7 @@ impl Api {
             config.public_base_url = "https://toll.example".to_owned();
             config.jwt = setup.jwt;
             config.http.cors_origins = setup.cors_origins;
+            config.rate_limits = setup.rate_limits.unwrap_or(config.rate_limits.clone());
         });
         let options = Options {
             provision_wait: setup.provision_wait,

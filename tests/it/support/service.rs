@@ -201,6 +201,12 @@ fn config() -> Config {
             store_deadline: Duration::from_secs(2),
             cors_origins: vec![],
         },
+        // Off: a test that asks often is about something else.
+        rate_limits: RateLimitConfig {
+            window: Duration::from_secs(60),
+            requests_max: 0,
+            phone_per_hour_max: 0,
+        },
         log_format: LogFormat::Text,
         log_filter: "warn".into(),
         price_ids: Default::default(),

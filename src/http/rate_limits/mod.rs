@@ -1,0 +1,143 @@
+//! How much each caller may ask of the API.
+//!
+//! There is a budget for each asker and each account asked about: a user has one, a key of an app has
+//! one for every user it names, so that an app's whole traffic is not squeezed into one user's. The
+//! budgets are in this process' memory: N processes together let N times as much through, and a
+//! restart fills every budget. They keep one caller from taking the service away from the others;
+//! they are no bill.
+//!
+//! Webhooks, health checks and the documentation have no caller and are not counted.
+
+mod budget;
+mod tally;
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use poem::{Endpoint, Request, Response, Result};
+
+use self::budget::Budgets;
+pub use self::tally::Tally;
+use super::auth::{AccountId, Principal};
+use crate::config::RateLimitConfig;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A kind of request with a budget of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Every request.
+    Api,
+    /// What orders telephony, besides.
+    Phone,
+}
+
+impl Class {
+    pub const ALL: [Class; 2] = [Class::Api, Class::Phone];
+
+    /// As headers and figures name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Api => "api",
+            Class::Phone => "phone",
+        }
+    }
+}
+
+/// Every budget of this process. By default there is no limit.
+#[derive(Default)]
+pub struct RateLimits {
+    api: Option<Budgets>,
+    phone: Option<Budgets>,
+    hasher: RandomState,
+}
+
+impl RateLimits {
+    pub fn new(config: &RateLimitConfig) -> RateLimits {
+        RateLimits {
+            api: Budgets::new(config.requests_max, config.window),
+            phone: Budgets::new(config.phone_per_hour_max, HOUR),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn of(&self, class: Class) -> Option<&Budgets> {
+        match class {
+            Class::Api => self.api.as_ref(),
+            Class::Phone => self.phone.as_ref(),
+        }
+    }
+
+    /// Whose budget it is: a hash with a secret of this process, so that a budget takes a few bytes
+    /// however long the ids are. Nobody can aim at another's, and among a million budgets the chance
+    /// that any two are one is 1 in 30 million.
+    fn key(&self, principal: &Principal, account: Option<&AccountId>) -> u64 {
+        match principal {
+            Principal::User { account_id } => self.hasher.hash_one((0_u8, account_id.as_str())),
+            Principal::Service { key_id, .. } => {
+                let account = account.map(AccountId::as_str);
+                self.hasher.hash_one((1_u8, key_id.as_bytes(), account))
+            }
+        }
+    }
+}
+
+/// Let each request carry its tally, and tell in its answer what came of it.
+pub async fn counted<E: Endpoint<Output = Response>>(
+    routes: Arc<E>,
+    mut request: Request,
+    limits: Arc<RateLimits>,
+) -> Result<Response> {
+    let tally = Arc::new(Tally::of(limits));
+    request.set_data(tally.clone());
+    let mut response = routes.call(request).await?;
+    tally.tell(response.headers_mut());
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn account(id: &str) -> AccountId {
+        AccountId::parse(id).unwrap()
+    }
+
+    fn user(id: &str) -> Principal {
+        let account_id = account(id);
+        Principal::User { account_id }
+    }
+
+    fn app(number: u128) -> Principal {
+        Principal::Service {
+            key_id: Uuid::from_u128(number),
+            scopes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_user_has_one_budget_and_an_app_one_for_each_account() {
+        let limits = RateLimits::default();
+        let key =
+            |principal, about: Option<&str>| limits.key(&principal, about.map(account).as_ref());
+
+        assert_eq!(key(user("a"), None), key(user("a"), Some("a")));
+        let all = [
+            key(user("a"), None),
+            key(user("b"), None),
+            key(app(1), None),
+            key(app(1), Some("a")),
+            key(app(1), Some("b")),
+            key(app(2), None),
+            key(app(2), Some("a")),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[at + 1..].contains(one), "{at}");
+        }
+    }
+}

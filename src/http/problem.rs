@@ -66,6 +66,11 @@ impl Problem {
         Problem::new(StatusCode::FORBIDDEN, code, message)
     }
 
+    /// 403: a user asks for another user.
+    pub fn not_your_own() -> Problem {
+        Problem::forbidden("FORBIDDEN", "A user may only ask about their own account")
+    }
+
     /// 404.
     pub fn not_found(message: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)

@@ -137,7 +137,7 @@ async fn words_of_the_api_are_never_taken_for_users() {
         .get("/api/subscription/twilio-config?userId=ann", &key)
         .await;
     assert_eq!(config.body["data"], json!({ "configured": false }));
-    for word in ["usage-stats", "status", "usage", "billing-history"] {
+    for word in ["status", "usage", "billing-history"] {
         let answer = api.get(&format!("/api/subscription/{word}"), &key).await;
         assert_enveloped(&answer, 404, "NOT_FOUND", "There is nothing at this path");
     }

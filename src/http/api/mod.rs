@@ -24,7 +24,7 @@ use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Semaphore;
-use tollkeeper_jobs::plans::{Catalogue, Tier};
+use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations};
 use super::{
@@ -79,16 +79,16 @@ impl Shared {
         db::as_account(&self.pool, account.as_str()).await
     }
 
-    /// The subscription that counts for this account, and the tier whose rights it has.
+    /// The subscription that counts for this account, and the rights it gives.
     async fn subscription(
         &self,
         conn: &mut PgConnection,
         account: &AccountId,
-    ) -> sqlx::Result<(Option<Subscription>, &Tier)> {
+    ) -> sqlx::Result<(Option<Subscription>, Entitlement<'_>)> {
         let mut all = db::subscriptions::of_account(conn, account.as_str()).await?;
         let entitlement = self.rules.entitlement(&Account::of(&all));
         let counting = entitlement.counting.map(|at| all.swap_remove(at));
-        Ok((counting, entitlement.tier))
+        Ok((counting, entitlement))
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::time::sleep;
-use tollkeeper_jobs::{NewJob, ProvisionSubaccount, ReactivateTelephony, mask::mask};
+use tollkeeper_jobs::{
+    NewJob, ProvisionSubaccount, ReactivateTelephony, mask::mask, usage::Entitlement,
+};
 
 use super::{Shared, plan::is_eligible};
 use crate::{
@@ -98,7 +100,11 @@ impl Shared {
         conn: &mut PgConnection,
         account: &AccountId,
     ) -> sqlx::Result<Result<(), Ineligible>> {
-        let (subscription, tier) = self.subscription(conn, account).await?;
+        let (subscription, Entitlement { tier, lost, .. }) =
+            self.subscription(conn, account).await?;
+        // A tier that nobody knows is named as it is stored.
+        let named = subscription.as_ref().and_then(|one| one.tier.clone());
+        let named = named.filter(|_| lost.is_none());
         let status = subscription.map(|subscription| subscription.status);
         let is_eligible = status
             .as_deref()
@@ -107,7 +113,7 @@ impl Shared {
             Ok(())
         } else {
             Err(Ineligible {
-                tier: tier.id.clone(),
+                tier: named.unwrap_or_else(|| tier.id.clone()),
                 status,
             })
         })

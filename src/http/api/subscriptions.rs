@@ -150,8 +150,9 @@ impl Subscriptions {
         let account = caller.account(Scope::SubscriptionRead, Some(&user_id), missing)?;
 
         let mut tx = shared.begin(&account).await?;
-        let (subscription, tier) = shared.subscription(&mut tx, &account).await?;
+        let (subscription, entitlement) = shared.subscription(&mut tx, &account).await?;
         drop(tx);
+        let tier = entitlement.tier;
         let questions = tier.limits.keys().chain(tier.included.keys());
         let questions = questions.map(|feature| Question {
             account_id: account.as_str().to_owned(),

@@ -59,10 +59,7 @@ impl Caller {
                 Ok(account_id.clone())
             }
             Principal::User { .. } => {
-                return Err(Problem::forbidden(
-                    "FORBIDDEN",
-                    "A user may only ask about their own account",
-                ));
+                return Err(Problem::not_your_own());
             }
         };
         // A request that names nobody counts against the asker alone.

@@ -284,6 +284,7 @@ async fn a_user_asks_for_themselves_alone() {
         (json!({ "feature": "calls", "email": "ann@x.test" }), 200),
         (json!({ "feature": "calls", "userId": "bob" }), 403),
         (json!({ "feature": "calls", "email": "bob@x.test" }), 403),
+        (json!({ "feature": "calls", "email": "nobody@x.test" }), 403),
     ] {
         let answer = app.api.post(&path, &token("ann"), body.clone()).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text);

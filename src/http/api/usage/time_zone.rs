@@ -28,6 +28,7 @@ pub struct SetTimeZone {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct TimeZone {
+    user_id: String,
     time_zone: String,
 }
 
@@ -57,6 +58,7 @@ pub async fn set(shared: &Shared, caller: &Caller, body: SetTimeZone) -> Answer<
     operate::record(&mut tx, "time_zone", by, None, target, 1).await?;
     tx.commit().await?;
     let set = TimeZone {
+        user_id: account.as_str().to_owned(),
         time_zone: zone.name().to_owned(),
     };
     shared.answer(set, "Time zone set")

@@ -27,7 +27,7 @@ impl Shared {
     /// The account a request is about.
     ///
     /// An address that nobody is known by has an account of its own: its use is recorded and limited like that
-    /// of any user nobody knows. A user with a token is who they are; somebody else's address is refused.
+    /// of any user nobody knows. A user with a token is who they are: any address but their own is refused.
     pub(super) async fn account(
         &self,
         caller: &Caller,
@@ -43,14 +43,12 @@ impl Shared {
         }
         let found = self.by_email(email).await;
         if let Principal::User { account_id } = caller.principal() {
-            // What is found out about an address is told to apps alone.
-            let is_other = matches!(&found, Ok(Some(other)) if other != account_id.as_str());
-            let named = if is_other {
-                "\u{fffd}"
-            } else {
-                account_id.as_str()
+            // Whose any other address is, and whether it is anybody's, is told to apps alone.
+            let is_own = matches!(found, Ok(Some(own)) if own == account_id.as_str());
+            return match is_own {
+                true => caller.account(scope, None, missing_user),
+                false => Err(Problem::not_your_own()),
             };
-            return caller.account(scope, Some(named), missing_user);
         }
         // The scope comes first: a key without it learns nothing of addresses.
         let unknown = unknown(email);

@@ -39,6 +39,8 @@ fn expected(route: &Route, credential: &Credential, naming: &Naming, own: usize)
         (Opens::Scopes(held), _) if !held.iter().any(|scope| scope.covers(route.needs)) => {
             Expected::Refused(403)
         }
+        // What users may not do for themselves they may not do for anybody.
+        (Opens::Account(_), _) if !route.needs.is_open_to_users() => Expected::Refused(403),
         _ if is_ambiguous(naming) => Expected::Refused(400),
         (_, [_, _, ..]) => Expected::Refused(400),
         (Opens::Scopes(_), []) => Expected::Refused(400),
@@ -145,13 +147,17 @@ async fn answer_fault(
     naming: &Naming,
     own: usize,
 ) -> Option<String> {
-    let mut request = route.request(web, naming, own);
+    let expected = expected(route, credential, naming, own);
+    let about = match expected {
+        Expected::About(about) => about,
+        Expected::Refused(_) => own,
+    };
+    let mut request = route.request(web, naming, own, about);
     if !credential.text.is_empty() {
         request = request.bearer_auth(&credential.text);
     }
     let (status, text) = whole(request.send().await.unwrap()).await;
     let traces = TENANTS.each_ref().map(|tenant| tenant.trace_in(&text));
-    let expected = expected(route, credential, naming, own);
     let is_right = match expected {
         Expected::Refused(refusal) => status == refusal && traces == [None, None],
         Expected::About(about) => {

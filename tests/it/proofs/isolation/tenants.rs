@@ -20,6 +20,11 @@ pub struct Tenant {
     pub id: &'static str,
     pub number: &'static str,
     pub subaccount: &'static str,
+    /// No other tenant's: answers about usage name nobody, and show this.
+    pub tier: &'static str,
+    /// What they hold, and a use of theirs.
+    pub hold: &'static str,
+    pub event: &'static str,
     /// What Twilio signs this subaccount's callbacks with.
     pub token: &'static str,
 }
@@ -29,12 +34,18 @@ pub const TENANTS: [Tenant; 2] = [
         id: "tenant-ann-7f3a",
         number: "+14155550100",
         subaccount: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        tier: "repx3",
+        hold: "0197aaaa-0000-7000-8000-00000000000a",
+        event: "0197aaaa-0000-7000-8000-00000000000e",
         token: "the-token-of-ann",
     },
     Tenant {
         id: "tenant-bob-91c2",
         number: "+16465550101",
         subaccount: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        tier: "repx4",
+        hold: "0197bbbb-0000-7000-8000-00000000000a",
+        event: "0197bbbb-0000-7000-8000-00000000000e",
         token: "the-token-of-bob",
     },
 ];
@@ -45,9 +56,16 @@ pub type Picture = BTreeMap<(String, String), String>;
 impl Tenant {
     /// What of this tenant stands in the text.
     pub fn trace_in(&self, text: &str) -> Option<&'static str> {
-        [self.id, self.number, self.subaccount, self.token]
-            .into_iter()
-            .find(|marker| text.contains(marker))
+        let markers = [
+            self.id,
+            self.number,
+            self.subaccount,
+            self.tier,
+            self.hold,
+            self.event,
+            self.token,
+        ];
+        markers.into_iter().find(|marker| text.contains(marker))
     }
 }
 
@@ -98,7 +116,7 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
         "insert into accounts (account_id, email) values ($1, $1 || '@example.com') on conflict do nothing",
         "insert into stripe_customers (customer_ref, account_id) values ('cus_' || $1, $1) on conflict do nothing",
         "insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, created_at, synced_at)
-         values ('sub_' || $1, $1, 'cus_' || $1, 'active', 'repx1', now(), now()) on conflict do nothing",
+         values ('sub_' || $1, $1, 'cus_' || $1, 'active', $5, now(), now()) on conflict do nothing",
         "insert into findings (id, kind, subject, account_id, detail)
          values (gen_random_uuid(), 'test', $1, $1, '{}') on conflict do nothing",
         "insert into provider_calls (id, provider, kind, subject, account_id, state, request_sha256)
@@ -118,15 +136,32 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
         "insert into queue.job_attempts (job_id, attempt, account_id, started_at, finished_at, outcome)
          select gen_random_uuid(), 1, $1, now(), now(), 'done'
          where not exists (select from queue.job_attempts where account_id = $1)",
+        "delete from usage_keys where account_id = $1",
+        "delete from usage_events where account_id = $1",
+        "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
+                                   per, window_starts_at, day_starts_at, tier)
+         values ($7::uuid, $1, 'calls', 'app', $7, 1000000, now(), now(), 'day', '2026-01-01Z', '2026-01-01Z', $5)",
+        "insert into usage_keys (account_id, source, source_id, feature, event_id, request_sha256, created_at)
+         values ($1, 'app', $1, '', $7::uuid, '', now())",
+        "insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, quantity, events)
+         values ($1, 'day', '2026-01-01Z', 'calls', '2026-01-02Z', '2026-01-01', 1000000, 1) on conflict do nothing",
+        "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, created_at, expires_at)
+         values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', now(), now() + interval '1 hour')
+         on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",
     ];
     for sql in rows {
         // Every parameter is used, so that each statement takes all of them.
-        let sql = format!("with given as (select $1::text, $2::text, $3::text, $4::text) {sql}");
+        let sql = format!(
+            "with given as (select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text) {sql}"
+        );
         sqlx::query(AssertSqlSafe(sql))
             .bind(tenant.id)
             .bind(tenant.subaccount)
             .bind(tenant.number)
             .bind(&token)
+            .bind(tenant.tier)
+            .bind(tenant.hold)
+            .bind(tenant.event)
             .execute(&service.db)
             .await
             .unwrap();
@@ -175,7 +210,7 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Keys apart: that one was used is written down, whoever asked.
+    /// Two tables apart: that a key was used, and who corrected what, is written down, whoever asked.
     pub async fn new(db: &PgPool) -> Camera {
         let owned = tables(db, true).await.into_iter().map(|table| {
             let digest = DIGEST;
@@ -184,7 +219,7 @@ impl Camera {
         let unowned = tables(db, false)
             .await
             .into_iter()
-            .filter(|table| table != "api_keys");
+            .filter(|table| !["api_keys", "queue.operator_actions"].contains(&table.as_str()));
         let unowned = unowned.map(|table| format!("select '{table}', '', {DIGEST} from {table} r"));
         let all: Vec<String> = owned.chain(unowned).collect();
         Camera {

@@ -3,6 +3,7 @@
 //! One file per job: its payload, its promise (kind, key, lane, retries) and its decision. The same
 //! name in the service's `src/work/` does what was decided here.
 
+pub mod close_usage_windows;
 pub mod handle_stripe_event;
 pub mod job;
 pub mod mask;
@@ -13,6 +14,7 @@ pub mod provision_number;
 pub mod provision_subaccount;
 pub mod prune_history;
 pub mod reactivate_telephony;
+pub mod recount_usage;
 pub mod release_number;
 pub mod stripe;
 pub mod stripe_events;
@@ -24,6 +26,7 @@ pub mod telephony;
 pub mod timetable;
 pub mod usage;
 
+pub use close_usage_windows::CloseUsageWindows;
 pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};
 pub use poll_stripe_events::PollStripeEvents;
@@ -31,6 +34,7 @@ pub use provision_number::ProvisionNumber;
 pub use provision_subaccount::ProvisionSubaccount;
 pub use prune_history::PruneHistory;
 pub use reactivate_telephony::ReactivateTelephony;
+pub use recount_usage::RecountUsage;
 pub use release_number::ReleaseNumber;
 pub use suspend_telephony::SuspendTelephony;
 pub use sweep_expired_leases::SweepExpiredLeases;

@@ -2,7 +2,7 @@
 //!
 //! Enqueued by the timetable. Safe to run twice: what is gone is gone. It never touches a live job.
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{Job, Lane};
@@ -27,17 +27,25 @@ const FINISHED_KEPT: Days = Days::new(14);
 /// dispute over one is argued for longer.
 const DEAD_KEPT: TimeDelta = TimeDelta::days(90);
 
+/// How long usage is kept: two years, and a month for who asks about the last one.
+const USAGE_KEPT: Months = Months::new(25);
+
 /// From when on things are kept.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Keep {
     pub finished_from: NaiveDate,
     pub dead_from: DateTime<Utc>,
+    /// The first of a month.
+    pub usage_from: NaiveDate,
 }
 
 pub fn keep(now: DateTime<Utc>) -> Keep {
     Keep {
         finished_from: now.date_naive() - FINISHED_KEPT,
         dead_from: now - DEAD_KEPT,
+        usage_from: (now.date_naive() - USAGE_KEPT)
+            .with_day(1)
+            .unwrap_or_default(),
     }
 }
 
@@ -46,12 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_weeks_of_history_and_a_quarter_of_dead_jobs_are_kept() {
+    fn two_weeks_of_history_a_quarter_of_dead_jobs_and_two_years_of_usage_are_kept() {
         let keep = keep("2026-11-20T10:00:00Z".parse().unwrap());
         assert_eq!(keep.finished_from, "2026-11-06".parse().unwrap());
         assert_eq!(
             keep.dead_from,
             "2026-08-22T10:00:00Z".parse::<DateTime<Utc>>().unwrap()
         );
+        assert_eq!(keep.usage_from, "2024-10-01".parse().unwrap());
     }
 }

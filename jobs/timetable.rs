@@ -7,7 +7,10 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use cron::Schedule;
 
-use crate::{NewJob, PollStripeEvents, PruneHistory, SweepExpiredLeases, SweepProviderResources};
+use crate::{
+    CloseUsageWindows, NewJob, PollStripeEvents, PruneHistory, RecountUsage, SweepExpiredLeases,
+    SweepProviderResources,
+};
 
 /// What becomes of ticks nobody was there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,19 @@ pub const TIMETABLE: &[Entry] = &[
         schedule: "0 17 * * * *",
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&PruneHistory { tick_at }),
+    },
+    // Days end at every hour somewhere.
+    Entry {
+        name: "close_usage_windows",
+        schedule: "0 12 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&CloseUsageWindows { tick_at }),
+    },
+    Entry {
+        name: "recount_usage",
+        schedule: "0 23 3 * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&RecountUsage { tick_at }),
     },
     Entry {
         name: "poll_stripe_events",

@@ -31,6 +31,19 @@ create table usage_events (
 ) partition by range (occurred_at);
 create index usage_events_account on usage_events (account_id, occurred_at);
 create table usage_events_rest partition of usage_events default;
+-- The months that can be reported at first; the job that prunes history makes those ahead.
+do $$
+declare month date;
+begin
+    for ago in -3 .. 2 loop
+        month := date_trunc('month', now() at time zone 'utc') - make_interval(months => ago);
+        execute format('create table %I partition of usage_events for values from (%L) to (%L)',
+                       'usage_events_' || to_char(month, 'YYYYMMDD'),
+                       month::timestamp at time zone 'utc', (month + interval '1 month')::timestamp at time zone 'utc');
+        execute format('alter table %I enable row level security', 'usage_events_' || to_char(month, 'YYYYMMDD'));
+        execute format('alter table %I force row level security', 'usage_events_' || to_char(month, 'YYYYMMDD'));
+    end loop;
+end $$;
 
 -- The natural key of every event that came with one: unique for all time, across the months. With the first
 -- answer, which its copies are given.
@@ -61,8 +74,12 @@ create table usage_counters (
     quantity     bigint      not null,
     events       bigint      not null,
     last_used_at timestamptz,
+    -- When it was counted again after its end, and found right. A late use opens it again.
+    closed_at    timestamptz,
     primary key (account_id, per, starts_at, feature)
 ) with (fillfactor = 70);
+create index usage_counters_open on usage_counters (ends_at) where closed_at is null;
+create index usage_counters_age on usage_counters using brin (starts_at);
 
 -- What is held until it is known how much was used. A hold that is over counts no more, whether or not anybody
 -- has come by to say so.

@@ -10,9 +10,9 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    HandleStripeEvent, Lane, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
-    ReactivateTelephony, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepExpiredLeases,
-    SweepProviderResources, SyncSubscription,
+    CloseUsageWindows, HandleStripeEvent, Lane, PollStripeEvents, ProvisionNumber,
+    ProvisionSubaccount, PruneHistory, ReactivateTelephony, RecountUsage, ReleaseNumber,
+    RetryPolicy, SuspendTelephony, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -53,6 +53,8 @@ impl Register {
             .with::<ProvisionNumber>()
             .with::<ProvisionSubaccount>()
             .with::<PruneHistory>()
+            .with::<CloseUsageWindows>()
+            .with::<RecountUsage>()
             .with::<ReactivateTelephony>()
             .with::<ReleaseNumber>()
             .with::<SuspendTelephony>()

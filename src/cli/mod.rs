@@ -16,6 +16,7 @@ pub mod secrets;
 mod settings;
 mod shutdown;
 mod up;
+mod usage;
 mod web;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ enum Command {
     Jobs(jobs::Jobs),
     Keys(keys::Keys),
     Secrets(secrets::Secrets),
+    Usage(usage::Usage),
     Config(check::Config),
 }
 
@@ -72,6 +74,7 @@ impl Command {
             Command::Jobs(command) => command.run(program).await,
             Command::Keys(command) => command.run(program).await,
             Command::Secrets(command) => command.run(program).await,
+            Command::Usage(command) => command.run(program).await,
             Command::Config(command) => command.run(program),
         }
     }
@@ -102,7 +105,7 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Demo(_) => Settings::demo()?,
         // The one command that makes up what is missing.
         Command::Up(_) => Settings::made_up(line.sandbox)?,
-        Command::Jobs(_) | Command::Keys(_) | Command::Secrets(_) => {
+        Command::Jobs(_) | Command::Keys(_) | Command::Secrets(_) | Command::Usage(_) => {
             Settings::of_operator(line.sandbox)?
         }
         _ => Settings::read(line.sandbox)?,

@@ -9,6 +9,7 @@ pub mod databases;
 pub mod findings;
 mod kept;
 pub mod overview;
+pub mod partitions;
 pub mod phone_numbers;
 pub mod provider_calls;
 pub mod readiness;

@@ -11,6 +11,7 @@ mod holds;
 mod judge;
 mod notice;
 mod outcome;
+mod recount;
 mod request;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use desk::Desk;
 pub use holds::{HoldEnded, SettleError, Settled, release, renew, settle};
 pub use judge::{Question, judge};
 pub use outcome::{Effect, Outcome, Receipt, Verdict};
+pub use recount::correct_counters;
 pub use request::{How, Key, Request, SOURCE_APP};
 
 use crate::{clock::Clock, context::Context};

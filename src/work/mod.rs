@@ -1,12 +1,14 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
 mod account;
+mod close_usage_windows;
 mod handle_stripe_event;
 mod poll_stripe_events;
 mod provision_number;
 mod provision_subaccount;
 mod prune_history;
 mod reactivate_telephony;
+mod recount_usage;
 mod release_number;
 mod subaccount_status;
 mod suspend_telephony;

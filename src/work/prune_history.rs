@@ -6,7 +6,7 @@ use super::Work;
 use crate::{
     context::Context,
     crash::{self, Moment},
-    db::retention,
+    db::{retention, usage::retention as usage},
     queue::{Failure, Lease, Outcome, history},
 };
 
@@ -16,18 +16,22 @@ impl Work for PruneHistory {
         let keep = keep(now);
         let mut conn = ctx.pools.work.acquire().await?;
         history::ensure_days(&mut conn, now.date_naive()).await?;
+        usage::ensure_months(&mut conn, now.date_naive()).await?;
         crash::point(Moment::Done, "the days ahead are made");
         let pruned = history::prune(&mut conn, keep.finished_from, keep.dead_from).await?;
         crash::point(Moment::Done, "the old days are dropped");
         let webhooks = retention::forget_webhooks(&mut conn, keep.dead_from).await?;
         crash::point(Moment::Done, "old webhooks are forgotten");
-        if pruned == history::Pruned::default() && webhooks == 0 {
+        let usage = usage::forget(&mut conn, keep.usage_from, keep.dead_from).await?;
+        crash::point(Moment::Done, "old usage is forgotten");
+        if pruned == history::Pruned::default() && webhooks == 0 && usage == 0 {
             return Ok(Outcome::Skipped("nothing is old enough".into()));
         }
         tracing::info!(
             days = pruned.days,
             rows = pruned.rows,
             webhooks,
+            usage,
             "pruned history"
         );
         Ok(Outcome::Done)

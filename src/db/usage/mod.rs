@@ -8,3 +8,5 @@ pub mod events;
 pub mod facts;
 pub mod holds;
 pub mod keys;
+pub mod recount;
+pub mod retention;

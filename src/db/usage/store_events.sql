@@ -32,9 +32,11 @@ counted as (
     group by account_id, per, starts_at, feature
     order by account_id, per, starts_at, feature
     on conflict (account_id, per, starts_at, feature) do update
-    set quantity = c.quantity + excluded.quantity,
+    set ends_at = excluded.ends_at,
+        quantity = c.quantity + excluded.quantity,
         events = c.events + excluded.events,
-        last_used_at = greatest(c.last_used_at, excluded.last_used_at)
+        last_used_at = greatest(c.last_used_at, excluded.last_used_at),
+        closed_at = null
     returning account_id, per, starts_at, feature, quantity
 )
 select input.position, counted.quantity

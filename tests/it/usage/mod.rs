@@ -5,6 +5,8 @@ mod at_once;
 mod corrections;
 mod holds;
 mod limits;
+mod model;
+mod recount;
 mod stats;
 mod tracking;
 

@@ -1,0 +1,60 @@
+//! How long usage is kept: months of events ahead and behind, and what is old enough to be forgotten.
+
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
+use sqlx::PgConnection;
+
+use crate::db::partitions::{self, Table};
+
+const EVENTS: Table = Table {
+    schema: "public",
+    name: "usage_events",
+};
+const MONTHS_AHEAD: u32 = 3;
+const BATCH_MAX: i64 = 10_000;
+
+/// Make the partitions of this month and the months ahead.
+pub async fn ensure_months(conn: &mut PgConnection, today: NaiveDate) -> sqlx::Result<()> {
+    let first = today.with_day(1).unwrap_or(today);
+    for ahead in 0..=MONTHS_AHEAD {
+        let month = first + Months::new(ahead);
+        let next = month + Months::new(1);
+        if let Err(error) = partitions::ensure(conn, EVENTS, month, next).await {
+            tracing::warn!(%error, %month, "cannot make a month's partition; its events go to the rest");
+        }
+    }
+    Ok(())
+}
+
+/// Forget the events of the months before `events_from`, with their keys and counters, and the holds that ended
+/// before `holds_from`. At most a batch of each: the next run takes the rest. Answers how many.
+pub async fn forget(
+    conn: &mut PgConnection,
+    events_from: NaiveDate,
+    holds_from: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let mut forgotten = partitions::drop_before(conn, EVENTS, events_from).await? as u64;
+    for sql in [
+        "delete from usage_events_rest where ctid = any(array(
+             select ctid from usage_events_rest where occurred_at < $1::date limit $2))",
+        "delete from usage_keys where ctid = any(array(
+             select ctid from usage_keys where created_at < $1::date limit $2))",
+        "delete from usage_counters where ctid = any(array(
+             select ctid from usage_counters where starts_at < $1::date - 32 and ends_at < $1::date limit $2))",
+    ] {
+        let done = sqlx::query(sql)
+            .bind(events_from)
+            .bind(BATCH_MAX)
+            .execute(&mut *conn)
+            .await?;
+        forgotten += done.rows_affected();
+    }
+    let holds = sqlx::query(
+        "delete from usage_holds where hold_id in (
+             select hold_id from usage_holds where created_at < $1 and expires_at < $1 limit $2)",
+    )
+    .bind(holds_from)
+    .bind(BATCH_MAX)
+    .execute(conn)
+    .await?;
+    Ok(forgotten + holds.rows_affected())
+}

@@ -1,17 +1,15 @@
 //! Webhooks: signed, verified, stored with their job, acknowledged.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    process::Stdio,
-};
+use std::net::{SocketAddr, TcpListener};
 
-use anyhow::{Context as _, ensure};
-use tokio::{net::TcpStream, process::Command};
+use anyhow::ensure;
+use tokio::net::TcpStream;
 
 use crate::{
     figures::Goal,
-    load::Report,
+    load::{self, Order, Report},
     plain,
+    requests::Kind,
     rows::Rows,
     server::{Database, Server},
 };
@@ -66,19 +64,14 @@ pub async fn serve(database: &Database) -> anyhow::Result<(SocketAddr, tokio::pr
 }
 
 /// Deliveries from another process.
-pub async fn load(to: SocketAddr, events: usize, rate: f64) -> anyhow::Result<Report> {
-    let output = Command::new(std::env::current_exe()?)
-        .args([
-            "load",
-            "--to",
-            &to.to_string(),
-            "--events",
-            &events.to_string(),
-            "--rate",
-            &rate.to_string(),
-        ])
-        .stderr(Stdio::inherit())
-        .output()
-        .await?;
-    serde_json::from_slice(&output.stdout).context("the load failed")
+pub async fn load(to: SocketAddr, requests: usize, rate: f64) -> anyhow::Result<Report> {
+    load::send(&Order {
+        to,
+        kind: Kind::Webhook,
+        key: "",
+        users: 1,
+        requests,
+        rate,
+    })
+    .await
 }

@@ -1,6 +1,6 @@
-//! The sender of webhooks, a process of its own: signed Stripe events over keep-alive connections.
+//! The sender, a process of its own: requests over keep-alive connections.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -8,28 +8,30 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    process::Command,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tollkeeper::{clock::Clock, signature::stripe};
-use uuid::Uuid;
 
-pub const SECRET: &str = "whsec_made_up_for_the_bench";
-/// An event as Stripe sends it, 5 KB.
-pub const EVENT: &str = include_str!(
-    "../tests/it/golden/webhooks/stripe/new/customer.subscription.updated.activated.json"
-);
+use crate::requests::Kind;
 
 #[derive(Debug, Args)]
 pub struct Load {
     #[arg(long)]
     to: SocketAddr,
+    #[arg(long, value_enum)]
+    kind: Kind,
+    /// The key of an app.
+    #[arg(long, default_value = "")]
+    key: String,
+    #[arg(long, default_value_t = 1)]
+    users: usize,
     #[arg(long, default_value_t = 32)]
     connections: usize,
-    /// Deliveries in all.
+    /// In all.
     #[arg(long)]
-    events: usize,
-    /// Deliveries a second whatever the answers (0: each connection sends when it was answered).
+    requests: usize,
+    /// Requests a second whatever the answers (0: each connection sends when it was answered).
     #[arg(long, default_value_t = 0.0)]
     rate: f64,
 }
@@ -37,6 +39,7 @@ pub struct Load {
 /// What came of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
+    /// Answered well.
     pub acknowledged: usize,
     pub seconds: f64,
     /// From the moment it was due to its answer.
@@ -44,18 +47,53 @@ pub struct Report {
     pub p99_ms: f64,
 }
 
+impl Report {
+    /// Requests a second.
+    pub fn rate(&self) -> f64 {
+        self.acknowledged as f64 / self.seconds
+    }
+}
+
+/// What another process is to send.
+pub struct Order<'a> {
+    pub to: SocketAddr,
+    pub kind: Kind,
+    pub key: &'a str,
+    pub users: usize,
+    pub requests: usize,
+    /// A second; 0: as fast as it is answered.
+    pub rate: f64,
+}
+
+/// Have it sent.
+pub async fn send(order: &Order<'_>) -> anyhow::Result<Report> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["load", "--kind", order.kind.as_str(), "--key", order.key]);
+    for (name, value) in [
+        ("--to", order.to.to_string()),
+        ("--users", order.users.to_string()),
+        ("--requests", order.requests.to_string()),
+        ("--rate", order.rate.to_string()),
+    ] {
+        command.args([name, &value]);
+    }
+    let output = command.stderr(Stdio::inherit()).output().await?;
+    serde_json::from_slice(&output.stdout).context("the load failed")
+}
+
 impl Load {
     pub async fn run(self) -> anyhow::Result<()> {
         let mut share = vec![Vec::new(); self.connections];
-        for number in 0..self.events {
-            share[number % self.connections].push((number, delivery()));
+        for number in 0..self.requests {
+            let request = self.kind.request(&self.key, number, self.users);
+            share[number % self.connections].push((number, request));
         }
         let begun = Instant::now();
         let mut senders = JoinSet::new();
         for mine in share {
-            senders.spawn(send(self.to, mine, begun, self.rate));
+            senders.spawn(send_all(self.to, mine, begun, self.rate));
         }
-        let mut waits = Vec::with_capacity(self.events);
+        let mut waits = Vec::with_capacity(self.requests);
         while let Some(sent) = senders.join_next().await {
             waits.append(&mut sent??);
         }
@@ -74,23 +112,7 @@ impl Load {
     }
 }
 
-/// One delivery, an event of its own, signed now.
-fn delivery() -> Vec<u8> {
-    let body = EVENT.replacen(
-        "evt_1SFixture",
-        &format!("evt_{}", Uuid::new_v4().simple()),
-        1,
-    );
-    let signature = stripe::sign(SECRET, body.as_bytes(), Clock::default().now().timestamp());
-    format!(
-        "POST /stripe/webhook HTTP/1.1\r\nhost: bench.test\r\ncontent-type: application/json\r\n\
-         stripe-signature: {signature}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
-
-async fn send(
+async fn send_all(
     to: SocketAddr,
     mine: Vec<(usize, Vec<u8>)>,
     begun: Instant,

@@ -11,9 +11,11 @@ mod machine;
 mod memory;
 mod noop;
 mod plain;
+mod requests;
 mod rows;
 mod server;
 mod snapshot;
+mod usage;
 
 #[path = "../tests/it/support/figures.rs"]
 mod figures;
@@ -41,7 +43,7 @@ enum Part {
     /// A worker that knows the no-op job.
     #[command(hide = true)]
     Worker,
-    /// A sender of webhooks.
+    /// A sender of requests.
     #[command(hide = true)]
     Load(load::Load),
 }
@@ -69,6 +71,9 @@ async fn measure(rounds: usize, only: String) -> anyhow::Result<()> {
     let wanted = |name: &str| name.starts_with(&only);
     if wanted("ingest") {
         ingest::measure(&server, &mut rows).await?;
+    }
+    if wanted("usage") {
+        usage::measure(&server, &mut rows).await?;
     }
     if wanted("enqueue") {
         enqueue::measure(&server, &mut rows).await?;

@@ -1,11 +1,11 @@
 //! What plain Postgres does: pgbench with scripts of our own on the same server.
 
 use anyhow::Context as _;
-use sqlx::Executor;
+use sqlx::{AssertSqlSafe, Executor};
 use tokio::process::Command;
 
 use crate::{
-    load::EVENT,
+    requests::EVENT,
     server::{Database, Server},
 };
 
@@ -56,6 +56,22 @@ pub async fn cycles(server: &Server, database: &Database) -> anyhow::Result<f64>
     let mut conn = database.connect().await?;
     conn.execute("vacuum analyze plain_jobs").await?;
     Ok(pgbench(server, database, CYCLE, 8).await? * 100.0)
+}
+
+/// Selects of one row by its key a second (`pgbench -S`), of 32 clients, from so many rows.
+pub async fn selects(server: &Server, database: &Database, rows: usize) -> anyhow::Result<f64> {
+    let mut conn = database.connect().await?;
+    let table = format!(
+        "create table if not exists plain_accounts (aid integer primary key, balance integer not null, filler text);
+         truncate plain_accounts;
+         insert into plain_accounts select number, 0, repeat(' ', 84) from generate_series(1, {rows}) as number;
+         analyze plain_accounts;"
+    );
+    conn.execute(sqlx::raw_sql(AssertSqlSafe(table))).await?;
+    let script = format!(
+        "\\set aid random(1, {rows})\nselect balance from plain_accounts where aid = :aid;\n"
+    );
+    pgbench(server, database, &script, 32).await
 }
 
 async fn pgbench(

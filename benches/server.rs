@@ -108,7 +108,7 @@ impl Database {
             ("DATABASE_URL", self.url()),
             ("ENCRYPTION_KEY", key),
             ("STRIPE_SECRET_KEY", "sk_test_made_up"),
-            ("STRIPE_WEBHOOK_SECRET", crate::load::SECRET),
+            ("STRIPE_WEBHOOK_SECRET", crate::requests::SECRET),
             ("STRIPE_API_BASE", "http://127.0.0.1:9"),
             ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001"),
             ("TWILIO_AUTH_TOKEN", "00000000000000000000000000000002"),

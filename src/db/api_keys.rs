@@ -1,8 +1,10 @@
 //! Keys of the apps that call the API: known by their digest alone.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 /// A key as its row says; the scopes are in their stored spelling.
@@ -57,21 +59,24 @@ pub async fn insert(
     .await
 }
 
-/// The key with this digest, if it is neither revoked nor expired at `now`.
+/// The keys with these digests that are neither revoked nor expired at `now`, each with its digest.
 pub async fn live(
     conn: &mut PgConnection,
-    sha256: &[u8; 32],
+    digests: &[&[u8; 32]],
     now: DateTime<Utc>,
-) -> sqlx::Result<Option<ApiKey>> {
-    sqlx::query_as(
-        "select id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_at
+) -> sqlx::Result<Vec<(Vec<u8>, ApiKey)>> {
+    let wanted: BTreeSet<&[u8]> = digests.iter().map(|digest| digest.as_slice()).collect();
+    let rows = sqlx::query(
+        "select key_sha256, id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_at
          from api_keys
-         where key_sha256 = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
+         where key_sha256 = any($1) and revoked_at is null and (expires_at is null or expires_at > $2)",
     )
-    .bind(sha256.as_slice())
+    .bind(wanted.into_iter().collect::<Vec<_>>())
     .bind(now)
-    .fetch_optional(conn)
-    .await
+    .fetch_all(conn)
+    .await?;
+    let read = |row: &PgRow| Ok((row.try_get("key_sha256")?, ApiKey::from_row(row)?));
+    rows.iter().map(read).collect()
 }
 
 /// Remember that a key was used; at most once a minute, so that a busy app costs no write per

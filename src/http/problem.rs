@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tollkeeper_jobs::mask::mask;
 
 use super::family::Family;
+use crate::grouped::Failed;
 
 /// A refusal: a status, a code a program may branch on, and a sentence for a person.
 #[derive(Debug, Clone)]
@@ -209,6 +210,13 @@ impl From<Problem> for poem::Error {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Problem {
         tracing::error!(error = %mask(&error.to_string()), "the database failed an API request");
+        Problem::unavailable()
+    }
+}
+
+/// It is not known to be done, and was logged where that was found: the caller is asked to come back.
+impl From<Failed> for Problem {
+    fn from(_: Failed) -> Problem {
         Problem::unavailable()
     }
 }

@@ -3,6 +3,7 @@
 mod account_id;
 mod caller;
 mod jwks;
+mod lookup;
 mod scope;
 mod service_key;
 mod token;
@@ -19,9 +20,12 @@ pub use jwks::RefreshRule;
 pub use scope::Scope;
 pub use service_key::ServiceKey;
 
-use self::token::{TokenError, TokenVerifier};
+use self::{
+    lookup::KeyLookup,
+    token::{TokenError, TokenVerifier},
+};
 use super::problem::Problem;
-use crate::{clock::Clock, context::Context, db::api_keys};
+use crate::{clock::Clock, context::Context, db::api_keys, grouped::Grouped};
 
 /// Whoever a credential stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,7 @@ impl fmt::Display for Principal {
 pub struct Authenticator {
     pool: PgPool,
     clock: Clock,
+    keys: Grouped<KeyLookup>,
     tokens: TokenVerifier,
 }
 
@@ -54,6 +59,11 @@ impl Authenticator {
         Authenticator {
             pool: ctx.pools.api.clone(),
             clock: ctx.clock.clone(),
+            keys: Grouped::start(
+                KeyLookup(ctx.clock.clone()),
+                ctx.pools.api.clone(),
+                ctx.config.http.store_deadline,
+            ),
             tokens: TokenVerifier::new(&ctx.config.jwt, rule),
         }
     }
@@ -74,12 +84,11 @@ impl Authenticator {
 
     async fn service(&self, credential: &str) -> Result<Principal, Problem> {
         let key = ServiceKey::parse(credential).ok_or_else(Problem::invalid_credentials)?;
+        let found = self.keys.ask(key.sha256()).await?;
+        let key = found.ok_or_else(Problem::invalid_credentials)?;
         let now = self.clock.now();
-        let mut conn = self.pool.acquire().await?;
-        let key = api_keys::live(&mut conn, &key.sha256(), now)
-            .await?
-            .ok_or_else(Problem::invalid_credentials)?;
         if key.was_idle_at(now) {
+            let mut conn = self.pool.acquire().await?;
             api_keys::touch(&mut conn, key.id, now).await?;
         }
         // A scope this version does not know allows nothing, and does not make the key useless.

@@ -4,16 +4,20 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{App, BASE};
+use crate::support::api::Api;
 
 #[tokio::test]
 async fn of_64_clients_at_a_limit_of_1000_exactly_1000_are_granted() {
     let app = App::start().await;
     app.api.subscriber("ann", "repx4", "active").await;
-    let client = async |_| {
+    let second = Api::start_over(app.api.db.clone(), Default::default()).await;
+    let client = async |number: usize| {
+        let api = if number % 2 == 0 { &app.api } else { &second };
+        let path = format!("{BASE}/validate-access");
         let mut granted = 0;
         for _ in 0..20 {
             let body = json!({ "userId": "ann", "feature": "ai_queries", "consume": true });
-            let answer = app.post("validate-access", body).await;
+            let answer = api.post(&path, &app.key, body).await;
             assert_eq!(answer.status, 200, "{}", answer.text);
             let data = &answer.body["data"];
             assert_eq!(data["allowed"], data["consumed"]);
@@ -81,7 +85,7 @@ async fn of_copies_at_once_one_counts_and_all_are_answered_alike() {
 #[tokio::test]
 async fn two_processes_count_together() {
     let app = App::start().await;
-    let second = crate::support::api::Api::start_over(app.api.db.clone(), Default::default()).await;
+    let second = Api::start_over(app.api.db.clone(), Default::default()).await;
     let report = async |place: usize| {
         let users = ["a", "b", "c", "d"];
         let body = json!({ "userId": users[place % 4], "feature": "ai_queries", "consume": place % 3 == 0 });

@@ -35,13 +35,7 @@ use super::{
     envelope::{Envelope, EnvelopedProblem, Refused},
     user_id::UserId,
 };
-use crate::{
-    grouped::Failed,
-    http::{
-        auth::{Caller, Scope},
-        problem::Problem,
-    },
-};
+use crate::http::auth::{Caller, Scope};
 
 pub struct UsageOperations(pub(super) Arc<Shared>);
 
@@ -183,12 +177,6 @@ impl UsageOperations {
     #[oai(path = "/clear-cache", method = "post", operation_id = "clearCache")]
     async fn clear_cache(&self, body: Json<ClearCache>) -> Answer<Cleared> {
         clear_cache::clear(&self.0, body.0)
-    }
-}
-
-impl From<Failed> for Problem {
-    fn from(_: Failed) -> Problem {
-        Problem::unavailable()
     }
 }
 

@@ -65,7 +65,15 @@ mod tests {
         for good in ["usage.threshold", "a.b.c", "payment.failed_2"] {
             assert!(is_type(good), "{good}");
         }
-        for bad in ["", ".", "usage", "usage.", "Usage.threshold", "a b.c", "a.*"] {
+        for bad in [
+            "",
+            ".",
+            "usage",
+            "usage.",
+            "Usage.threshold",
+            "a b.c",
+            "a.*",
+        ] {
             assert!(!is_type(bad), "{bad}");
         }
         assert!(is_type(TEST_PING));

@@ -35,6 +35,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,
     pub http: HttpConfig,
+    pub notify: NotifyConfig,
     pub log_format: LogFormat,
     /// `RUST_LOG`, in the form of tracing's filters.
     pub log_filter: String,
@@ -150,6 +151,15 @@ pub struct HttpConfig {
     pub group_max: usize,
     pub store_deadline: Duration,
     pub cors_origins: Vec<String>,
+}
+
+/// How apps are told what happened.
+#[derive(Debug, Clone)]
+pub struct NotifyConfig {
+    /// Endpoints may be at private addresses, and need no https.
+    pub allow_private: bool,
+    /// How long one delivery may take, from the name's look-up to the answer's status.
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod crash;
 pub mod db;
 pub mod http;
 pub mod journal;
+pub mod notify;
 pub mod postgres;
 pub mod queue;
 pub mod sandbox;

@@ -13,6 +13,8 @@ use crate::sealed::Keyring;
 
 const JWT_SECRET_MIN: usize = 32;
 const CALLBACK_TOKEN_MIN: usize = 24;
+/// Shorter than a run may take.
+const NOTIFY_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const GREETING: &str = "Hello! Thank you for calling. Your call will be recorded for quality and training purposes. \
                         Please speak after the beep.";
 const SMS_REPLY: &str = "Thank you for your message. We'll get back to you soon!";
@@ -130,6 +132,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         worker: worker(reader),
         telephony: telephony(reader),
         http: http(reader),
+        notify: notify(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),
@@ -346,6 +349,18 @@ fn http(reader: &mut Reader<'_>) -> HttpConfig {
             .into_iter()
             .map(str::to_owned)
             .collect(),
+    }
+}
+
+fn notify(reader: &mut Reader<'_>) -> NotifyConfig {
+    let timeout = reader.duration("NOTIFY_TIMEOUT", "15s");
+    if timeout > NOTIFY_TIMEOUT_MAX || timeout.is_zero() {
+        let what = format!("is not between 1ms and {}s", NOTIFY_TIMEOUT_MAX.as_secs());
+        reader.fault("NOTIFY_TIMEOUT", what);
+    }
+    NotifyConfig {
+        allow_private: reader.value("NOTIFY_ALLOW_PRIVATE", false, "true or false", |_| true),
+        timeout,
     }
 }
 

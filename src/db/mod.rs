@@ -7,6 +7,8 @@ pub mod accounts;
 pub mod api_keys;
 pub mod databases;
 pub mod findings;
+pub mod notification_endpoints;
+pub mod notifications;
 pub mod overview;
 pub mod phone_numbers;
 pub mod provider_calls;

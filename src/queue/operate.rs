@@ -328,7 +328,8 @@ async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<String, OperateError> {
     }
 }
 
-async fn record(
+/// Keep who did what to what, and why, in the transaction of the deed.
+pub async fn record(
     tx: &mut PgConnection,
     action: &str,
     by: By<'_>,

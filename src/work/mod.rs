@@ -1,6 +1,8 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
 mod account;
+mod announce_notification;
+mod deliver_notification;
 mod handle_stripe_event;
 mod poll_stripe_events;
 mod provision_number;

@@ -21,13 +21,16 @@ impl Work for PruneHistory {
         crash::point(Moment::Done, "the old days are dropped");
         let webhooks = retention::forget_webhooks(&mut conn, keep.dead_from).await?;
         crash::point(Moment::Done, "old webhooks are forgotten");
-        if pruned == history::Pruned::default() && webhooks == 0 {
+        let notifications = retention::forget_notifications(&mut conn, keep.dead_from).await?;
+        crash::point(Moment::Done, "old notifications are forgotten");
+        if pruned == history::Pruned::default() && webhooks == 0 && notifications == 0 {
             return Ok(Outcome::Skipped("nothing is old enough".into()));
         }
         tracing::info!(
             days = pruned.days,
             rows = pruned.rows,
             webhooks,
+            notifications,
             "pruned history"
         );
         Ok(Outcome::Done)

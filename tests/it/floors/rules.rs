@@ -19,7 +19,7 @@ pub const FLOORS: [&[&str]; 5] = [
         "signature",
         "telemetry",
     ],
-    &["journal"],
+    &["journal", "notify"],
     &["work"],
     &["worker", "scheduler"],
     &["cli", "main"],

@@ -200,6 +200,10 @@ fn config() -> Config {
             store_deadline: Duration::from_secs(2),
             cors_origins: vec![],
         },
+        notify: NotifyConfig {
+            allow_private: true,
+            timeout: Duration::from_secs(15),
+        },
         log_format: LogFormat::Text,
         log_filter: "warn".into(),
         price_ids: Default::default(),

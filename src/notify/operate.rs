@@ -213,7 +213,8 @@ pub async fn test(
 }
 
 /// Deliver a notification again, whatever became of it: to this endpoint, or to all that want its type.
-/// A dead delivery stays in the queue beside the new one. Answers how many endpoints are told.
+/// A dead delivery stays in the queue beside the new one, and one that waits to be tried again keeps its
+/// time. Answers how many endpoints are told.
 pub async fn replay(
     conn: &mut PgConnection,
     notification_id: Uuid,

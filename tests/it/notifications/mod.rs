@@ -1,5 +1,6 @@
 //! What happened, told to the apps: announced with the change, delivered to every endpoint that wants it.
 
+mod commands;
 mod delivery;
 mod endpoints;
 mod private_addresses;

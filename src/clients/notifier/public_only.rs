@@ -19,7 +19,7 @@ impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            Ok(public(found?)?)
+            public(found?)
         })
     }
 }

@@ -117,7 +117,7 @@ pub fn allowed(url: &str, allow_private: bool) -> Result<String, &'static str> {
     parse(url, allow_private).map(String::from)
 }
 
-/// A URL without what may be secret of it: whom it names, and where on what server.
+/// A URL without what may be secret of it: its user and its query.
 pub fn shown(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else {
         return "no URL".to_owned();

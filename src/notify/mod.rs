@@ -15,7 +15,7 @@ use crate::{db::notifications, queue};
 /// whose (account, type, occasion) was announced before is left out; the answer is the ids of the others.
 ///
 /// One call with all of them: what is stored in one call is sorted, so that two callers never lock each
-/// other out. Ring `ctx.wake` after the commit; idle workers would else look within a second.
+/// other out. A caller that locks an account does so before. Ring `ctx.wake` after the commit; idle workers would else look within a second.
 pub async fn announce(
     tx: &mut PgConnection,
     notifications: &[NewNotification],

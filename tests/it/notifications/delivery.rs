@@ -166,6 +166,36 @@ async fn an_endpoint_that_asks_for_patience_is_charged_no_attempt() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_does_not_answer_in_time_is_asked_again() {
+    let teller = Teller::with(|config| config.notify.timeout = Duration::from_millis(100)).await;
+    let app = teller.app(&[]).await;
+    app.subscriber.behave(Manner::default());
+    let worker = teller.service.work(Register::all());
+
+    teller.announce(&[threshold(80)]).await;
+    until("it was asked three times", async || {
+        app.subscriber.told().len() >= 3
+    })
+    .await;
+    let note: String = teller
+        .service
+        .value("select note from queue.jobs where kind = 'deliver_notification'")
+        .await;
+    assert_eq!(note, "no answer in time");
+    app.subscriber.behave(answers(200));
+    teller.service.drain().await;
+    worker.stop().await;
+
+    assert_eq!(
+        teller
+            .service
+            .value::<i64>("select count(*) from queue.jobs")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let teller = Teller::new().await;
     let app = teller.app(&[]).await;

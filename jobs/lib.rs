@@ -3,16 +3,20 @@
 //! One file per job: its payload, its promise (kind, key, lane, retries) and its decision. The same
 //! name in the service's `src/work/` does what was decided here.
 
+pub mod announce_notification;
 pub mod close_usage_windows;
+pub mod deliver_notification;
 pub mod handle_stripe_event;
 pub mod job;
 pub mod mask;
+pub mod notification;
 pub mod outside;
 pub mod plans;
 pub mod poll_stripe_events;
 pub mod provision_number;
 pub mod provision_subaccount;
 pub mod prune_history;
+pub mod public_address;
 pub mod reactivate_telephony;
 pub mod recount_usage;
 pub mod release_number;
@@ -26,9 +30,12 @@ pub mod telephony;
 pub mod timetable;
 pub mod usage;
 
+pub use announce_notification::AnnounceNotification;
 pub use close_usage_windows::CloseUsageWindows;
+pub use deliver_notification::DeliverNotification;
 pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};
+pub use notification::NewNotification;
 pub use poll_stripe_events::PollStripeEvents;
 pub use provision_number::ProvisionNumber;
 pub use provision_subaccount::ProvisionSubaccount;

@@ -23,7 +23,7 @@ impl Job for PruneHistory {
 
 /// How long finished jobs and their runs are kept.
 const FINISHED_KEPT: Days = Days::new(14);
-/// How long dead jobs, ticks and raw webhooks are kept: Stripe may resend for 30 days, and a
+/// How long dead jobs, ticks, raw webhooks and notifications are kept: Stripe may resend for 30 days, and a
 /// dispute over one is argued for longer.
 const DEAD_KEPT: TimeDelta = TimeDelta::days(90);
 

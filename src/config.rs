@@ -38,6 +38,7 @@ pub struct Config {
     pub telephony: TelephonyConfig,
     pub http: HttpConfig,
     pub rate_limits: RateLimitConfig,
+    pub notify: NotifyConfig,
     pub log_format: LogFormat,
     /// `RUST_LOG`, in the form of tracing's filters.
     pub log_filter: String,
@@ -163,6 +164,15 @@ pub struct RateLimitConfig {
     pub requests_max: u32,
     /// Orders of telephony.
     pub phone_per_hour_max: u32,
+}
+
+/// How apps are told what happened.
+#[derive(Debug, Clone)]
+pub struct NotifyConfig {
+    /// Endpoints may be at private addresses, and need no https.
+    pub allow_private: bool,
+    /// How long one delivery may take, from the name's look-up to the answer's status.
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

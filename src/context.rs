@@ -7,7 +7,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tollkeeper_jobs::plans::{self, Catalogue};
 
 use crate::{
-    clients::{stripe::Stripe, twilio::Twilio},
+    clients::{notifier::Notifier, stripe::Stripe, twilio::Twilio},
     clock::Clock,
     config::{Config, PoolConfig},
     db,
@@ -23,6 +23,7 @@ pub struct Context {
     pub clock: Clock,
     pub stripe: Stripe,
     pub twilio: Twilio,
+    pub notifier: Notifier,
     pub catalogue: Arc<Catalogue>,
     pub keyring: Arc<Keyring>,
     /// Tells idle workers that something was stored.
@@ -48,6 +49,7 @@ impl Context {
         Ok(Context {
             stripe: Stripe::new(&config.stripe),
             twilio: Twilio::new(&config.twilio),
+            notifier: Notifier::new(&config.notify, config.worker.default),
             config: Arc::new(config),
             pools,
             clock,

@@ -10,6 +10,7 @@ pub mod db;
 pub mod grouped;
 pub mod http;
 pub mod journal;
+pub mod notify;
 pub mod postgres;
 pub mod queue;
 pub mod sandbox;

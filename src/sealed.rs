@@ -35,6 +35,24 @@ impl<'a> Place<'a> {
             row: account_id,
         }
     }
+
+    /// `notification_endpoints.secret_sealed`; an endpoint is no account's.
+    pub fn endpoint_secret(endpoint_id: &'a str) -> Place<'a> {
+        Place {
+            table: "notification_endpoints",
+            column: "secret_sealed",
+            account_id: "",
+            row: endpoint_id,
+        }
+    }
+
+    /// `notification_endpoints.previous_secret_sealed`.
+    pub fn previous_endpoint_secret(endpoint_id: &'a str) -> Place<'a> {
+        Place {
+            column: "previous_secret_sealed",
+            ..Place::endpoint_secret(endpoint_id)
+        }
+    }
 }
 
 /// The encryption keys: the first seals, all of them open. Each seals at most 2^32 values, by far

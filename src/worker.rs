@@ -10,9 +10,10 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    CloseUsageWindows, HandleStripeEvent, Lane, PollStripeEvents, ProvisionNumber,
-    ProvisionSubaccount, PruneHistory, ReactivateTelephony, RecountUsage, ReleaseNumber,
-    RetryPolicy, SuspendTelephony, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
+    AnnounceNotification, CloseUsageWindows, DeliverNotification, HandleStripeEvent, Lane,
+    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, ReactivateTelephony,
+    RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepExpiredLeases,
+    SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -48,6 +49,8 @@ impl Register {
     /// All jobs of the service. A job that is missing here is a job that never runs: a test names it.
     pub fn all() -> Register {
         Register::default()
+            .with::<AnnounceNotification>()
+            .with::<DeliverNotification>()
             .with::<HandleStripeEvent>()
             .with::<PollStripeEvents>()
             .with::<ProvisionNumber>()

@@ -6,10 +6,10 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Database, Program, jobs_text as text};
+use super::{Database, Program, jobs_text as text, signed::Signed};
 use crate::queue::{
     look::{self, Filter},
-    operate::{self, By, Scope},
+    operate::{self, Scope},
 };
 
 /// See the jobs and act on them.
@@ -110,25 +110,6 @@ impl From<Which> for Filter {
             lane: which.lane,
             account_id: which.account,
             note: which.error,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-struct Signed {
-    /// Why; kept with the action.
-    #[arg(long, default_value = "")]
-    why: String,
-    /// Who; the user of this shell when left out.
-    #[arg(long, env = "USER", default_value = "operator")]
-    who: String,
-}
-
-impl Signed {
-    fn by(&self) -> By<'_> {
-        By {
-            who: &self.who,
-            why: &self.why,
         }
     }
 }

@@ -4,17 +4,20 @@ mod check;
 mod database;
 mod demo;
 mod descriptors;
+mod endpoints;
 mod jobs;
 mod jobs_text;
 pub mod keys;
 mod made_up;
 mod migrate;
+mod notifications;
 mod output;
 mod roles;
 mod sandbox;
 pub mod secrets;
 mod settings;
 mod shutdown;
+mod signed;
 mod up;
 mod usage;
 mod web;
@@ -57,6 +60,8 @@ enum Command {
     Migrate(migrate::Migrate),
     Jobs(jobs::Jobs),
     Keys(keys::Keys),
+    Endpoints(endpoints::Endpoints),
+    Notifications(notifications::Notifications),
     Secrets(secrets::Secrets),
     Usage(usage::Usage),
     Config(check::Config),
@@ -73,6 +78,8 @@ impl Command {
             Command::Migrate(command) => command.run(program).await,
             Command::Jobs(command) => command.run(program).await,
             Command::Keys(command) => command.run(program).await,
+            Command::Endpoints(command) => command.run(program).await,
+            Command::Notifications(command) => command.run(program).await,
             Command::Secrets(command) => command.run(program).await,
             Command::Usage(command) => command.run(program).await,
             Command::Config(command) => command.run(program),
@@ -105,9 +112,12 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         Command::Demo(_) => Settings::demo()?,
         // The one command that makes up what is missing.
         Command::Up(_) => Settings::made_up(line.sandbox)?,
-        Command::Jobs(_) | Command::Keys(_) | Command::Secrets(_) | Command::Usage(_) => {
-            Settings::of_operator(line.sandbox)?
-        }
+        Command::Jobs(_)
+        | Command::Keys(_)
+        | Command::Endpoints(_)
+        | Command::Notifications(_)
+        | Command::Secrets(_)
+        | Command::Usage(_) => Settings::of_operator(line.sandbox)?,
         _ => Settings::read(line.sandbox)?,
     };
     let config = &settings.config;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response, redirect::Policy, retry};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect::Policy, retry};
 
 use super::{ClientError, breaker::Breaker};
 use crate::clock::Clock;
@@ -32,18 +32,23 @@ impl Answer {
     }
 }
 
-/// An HTTP client with our limits. The first one installs the process' TLS provider.
+/// An HTTP client with our limits.
 pub(super) fn http() -> Client {
+    builder()
+        .timeout(TIMEOUT)
+        .build()
+        .expect("a client without files or proxies of its own always builds")
+}
+
+/// What every client has in common. The first one installs the process' TLS provider.
+pub(super) fn builder() -> ClientBuilder {
     // Installed already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
-        .timeout(TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(Policy::none())
         .retry(retry::never())
         .user_agent(concat!("tollkeeper/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .expect("a client without files or proxies of its own always builds")
 }
 
 /// Send, and read the whole answer, unless the provider has not answered for a while.

@@ -1,10 +1,11 @@
-//! Thin clients of the providers. The only code that knows reqwest.
+//! Thin clients of the providers, and of the apps' endpoints. The only code that knows reqwest.
 //!
 //! No client retries by itself or follows a redirect: what may be repeated is the journal's matter.
 
 mod breaker;
 mod call;
 pub mod jwks;
+pub mod notifier;
 pub mod stripe;
 pub mod twilio;
 

@@ -8,6 +8,9 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+mod web;
+
+use self::web::{http, notify, rate_limits};
 use super::{reader::Reader, *};
 use crate::sealed::Keyring;
 
@@ -132,6 +135,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         telephony: telephony(reader),
         http: http(reader),
         rate_limits: rate_limits(reader),
+        notify: notify(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),
@@ -332,42 +336,6 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
             off if off == "off" => String::new(),
             reply => reply,
         },
-    }
-}
-
-fn http(reader: &mut Reader<'_>) -> HttpConfig {
-    HttpConfig {
-        header_deadline: reader.duration("HTTP_HEADER_DEADLINE", "5s"),
-        body_deadline: reader.duration("HTTP_BODY_DEADLINE", "10s"),
-        connections_max: reader.count("HTTP_CONNECTIONS_MAX", 1024),
-        connections_per_address_max: reader.count("HTTP_CONNECTIONS_PER_ADDRESS_MAX", 64),
-        group_max: reader.count("INGEST_GROUP_MAX", 64),
-        store_deadline: reader.duration("INGEST_STORE_DEADLINE", "5s"),
-        cors_origins: reader
-            .list("CORS_ORIGINS")
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-    }
-}
-
-/// The window is in bare milliseconds: its name and its unit are those of the services whose place
-/// this one takes.
-fn rate_limits(reader: &mut Reader<'_>) -> RateLimitConfig {
-    let window = reader.value(
-        "RATE_LIMIT_WINDOW",
-        60_000,
-        "a number of milliseconds from 1000 to 86400000",
-        |window| (1_000..=86_400_000).contains(window),
-    );
-    let mut requests = |name, default| {
-        let wanted = "a number from 0 (no limit) to 1000000";
-        reader.value(name, default, wanted, |max| *max <= 1_000_000)
-    };
-    RateLimitConfig {
-        window: Duration::from_millis(window),
-        requests_max: requests("RATE_LIMIT_MAX_REQUESTS", 300),
-        phone_per_hour_max: requests("RATE_LIMIT_PHONE_PER_HOUR", 10),
     }
 }
 

@@ -8,6 +8,8 @@ pub mod api_keys;
 pub mod databases;
 pub mod findings;
 mod kept;
+pub mod notification_endpoints;
+pub mod notifications;
 pub mod overview;
 pub mod partitions;
 pub mod phone_numbers;

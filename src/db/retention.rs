@@ -19,3 +19,20 @@ pub async fn forget_webhooks(conn: &mut PgConnection, before: DateTime<Utc>) -> 
     .await?;
     Ok(forgotten.rows_affected())
 }
+
+/// Forget the notifications announced before `before`, the oldest first and at most a batch. Answers how
+/// many. A delivery that is still under way finds nothing to deliver.
+pub async fn forget_notifications(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let forgotten = sqlx::query(
+        "delete from notifications where notification_id in (
+             select notification_id from notifications where created_at < $1 order by created_at limit $2)",
+    )
+    .bind(before)
+    .bind(BATCH_MAX)
+    .execute(conn)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

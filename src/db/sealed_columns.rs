@@ -1,51 +1,119 @@
 //! Every sealed column: read in batches, written back only if nobody changed it meanwhile.
 //!
-//! A table that gets a sealed column gets its two functions here; a test compares the schema.
+//! A table that gets a sealed column gets its line in each of [`Column`]'s matches; a test compares the schema.
 
 use sqlx::{PgConnection, prelude::FromRow};
 
-/// The sealed columns of the schema, as `table.column`.
-pub const ALL: [&str; 1] = ["twilio_subaccounts.auth_token_sealed"];
+use crate::sealed::Place;
 
+/// A sealed column of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    PreviousEndpointSecret,
+    EndpointSecret,
+    SubaccountToken,
+}
+
+impl Column {
+    /// All there are, in the order of their names.
+    pub const ALL: [Column; 3] = [
+        Column::PreviousEndpointSecret,
+        Column::EndpointSecret,
+        Column::SubaccountToken,
+    ];
+
+    /// As `table.column`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Column::PreviousEndpointSecret => "notification_endpoints.previous_secret_sealed",
+            Column::EndpointSecret => "notification_endpoints.secret_sealed",
+            Column::SubaccountToken => "twilio_subaccounts.auth_token_sealed",
+        }
+    }
+
+    /// Where the value of this row opens.
+    pub fn place(self, row: &str) -> Place<'_> {
+        match self {
+            Column::PreviousEndpointSecret => Place::previous_endpoint_secret(row),
+            Column::EndpointSecret => Place::endpoint_secret(row),
+            Column::SubaccountToken => Place::subaccount_token(row),
+        }
+    }
+
+    /// Whose value it is, for people.
+    pub fn owner(self, row: &str) -> String {
+        match self {
+            Column::SubaccountToken => format!("account {row}"),
+            Column::EndpointSecret | Column::PreviousEndpointSecret => format!("endpoint {row}"),
+        }
+    }
+}
+
+/// A sealed value and the row it stands in.
 #[derive(Debug, FromRow)]
-pub struct SealedToken {
-    pub account_id: String,
+pub struct SealedValue {
+    /// The row's primary key, as text.
+    pub row: String,
     pub sealed: String,
 }
 
-/// The subaccount tokens of the accounts after the given one, in order.
-pub async fn subaccount_tokens(
+/// The values of the rows after the given one, in order.
+pub async fn batch(
     conn: &mut PgConnection,
+    column: Column,
     after: &str,
     rows_max: i64,
-) -> sqlx::Result<Vec<SealedToken>> {
-    sqlx::query_as(
-        "select account_id, auth_token_sealed as sealed from twilio_subaccounts
-         where account_id > $1 and auth_token_sealed is not null
-         order by account_id limit $2",
-    )
-    .bind(after)
-    .bind(rows_max)
-    .fetch_all(conn)
-    .await
+) -> sqlx::Result<Vec<SealedValue>> {
+    let sql = match column {
+        Column::PreviousEndpointSecret => {
+            "select endpoint_id::text as row, previous_secret_sealed as sealed from notification_endpoints
+             where endpoint_id::text > $1 and previous_secret_sealed is not null
+             order by endpoint_id::text limit $2"
+        }
+        Column::EndpointSecret => {
+            "select endpoint_id::text as row, secret_sealed as sealed from notification_endpoints
+             where endpoint_id::text > $1 order by endpoint_id::text limit $2"
+        }
+        Column::SubaccountToken => {
+            "select account_id as row, auth_token_sealed as sealed from twilio_subaccounts
+             where account_id > $1 and auth_token_sealed is not null order by account_id limit $2"
+        }
+    };
+    sqlx::query_as(sql)
+        .bind(after)
+        .bind(rows_max)
+        .fetch_all(conn)
+        .await
 }
 
-/// Write the token sealed anew. False when it was changed since it was read: the change stays.
-pub async fn replace_subaccount_token(
+/// Write the value sealed anew. False when it was changed since it was read: the change stays.
+pub async fn replace(
     conn: &mut PgConnection,
-    account_id: &str,
+    column: Column,
+    row: &str,
     was: &str,
     sealed: &str,
 ) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "update twilio_subaccounts set auth_token_sealed = $3, updated_at = now()
-         where account_id = $1 and auth_token_sealed = $2",
-    )
-    .bind(account_id)
-    .bind(was)
-    .bind(sealed)
-    .execute(conn)
-    .await?;
+    let sql = match column {
+        Column::PreviousEndpointSecret => {
+            "update notification_endpoints set previous_secret_sealed = $3
+             where endpoint_id::text = $1 and previous_secret_sealed = $2"
+        }
+        Column::EndpointSecret => {
+            "update notification_endpoints set secret_sealed = $3
+             where endpoint_id::text = $1 and secret_sealed = $2"
+        }
+        Column::SubaccountToken => {
+            "update twilio_subaccounts set auth_token_sealed = $3, updated_at = now()
+             where account_id = $1 and auth_token_sealed = $2"
+        }
+    };
+    let done = sqlx::query(sql)
+        .bind(row)
+        .bind(was)
+        .bind(sealed)
+        .execute(conn)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -140,6 +140,21 @@ pub async fn list(
     .await
 }
 
+/// The jobs of a kind whose keys begin so, the newest first.
+pub async fn with_keys(
+    conn: &mut PgConnection,
+    kind: &str,
+    begin: &str,
+) -> sqlx::Result<Vec<JobRow>> {
+    sqlx::query_as(all_jobs!(
+        "where kind = $1 and starts_with(key, $2) order by id desc"
+    ))
+    .bind(kind)
+    .bind(begin)
+    .fetch_all(conn)
+    .await
+}
+
 /// One job with every run of it and everything operators did to it. None: there is no such job.
 pub async fn show(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<JobStory>> {
     let Some(job) = sqlx::query_as(all_jobs!("where id = $1"))

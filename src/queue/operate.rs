@@ -328,7 +328,7 @@ async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<String, OperateError> {
     }
 }
 
-/// Write down what somebody did and why, in the transaction that does it; `affected` is how many things.
+/// Keep who did what to how many things, and why, in the transaction of the deed.
 pub async fn record(
     tx: &mut PgConnection,
     action: &str,

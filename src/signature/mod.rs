@@ -1,7 +1,9 @@
 //! Webhook signatures: checked over the raw bytes, in constant time, before anything is parsed.
 //!
-//! There is no switch that turns a check off. Tests and the sandbox sign with the `sign` functions.
+//! There is no switch that turns a check off. Tests and the sandbox sign with the `sign` functions; what we
+//! send ourselves is signed by `standard`.
 
+pub mod standard;
 pub mod stripe;
 pub mod twilio;
 

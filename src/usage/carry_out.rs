@@ -59,7 +59,7 @@ pub async fn carry_out(
     let fresh = claim_keys(tx, &lines, now).await?;
     let verdicts = decide_all(tx, rules, &lines, &fresh).await?;
     let (used, crossings) = store(tx, &lines, &fresh, &verdicts, now).await?;
-    notice::announce(tx, &crossings, now).await?;
+    notice::announce(tx, &crossings).await?;
 
     let mut answers = BTreeMap::new();
     for (place, line) in lines.iter().enumerate() {

@@ -1,7 +1,9 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
 mod account;
+mod announce_notification;
 mod close_usage_windows;
+mod deliver_notification;
 mod handle_stripe_event;
 mod poll_stripe_events;
 mod provision_number;

@@ -24,7 +24,9 @@ impl Work for PruneHistory {
         crash::point(Moment::Done, "old webhooks are forgotten");
         let usage = usage::forget(&mut conn, keep.usage_from, keep.dead_from).await?;
         crash::point(Moment::Done, "old usage is forgotten");
-        if pruned == history::Pruned::default() && webhooks == 0 && usage == 0 {
+        let notifications = retention::forget_notifications(&mut conn, keep.dead_from).await?;
+        crash::point(Moment::Done, "old notifications are forgotten");
+        if pruned == history::Pruned::default() && webhooks + usage + notifications == 0 {
             return Ok(Outcome::Skipped("nothing is old enough".into()));
         }
         tracing::info!(
@@ -32,6 +34,7 @@ impl Work for PruneHistory {
             rows = pruned.rows,
             webhooks,
             usage,
+            notifications,
             "pruned history"
         );
         Ok(Outcome::Done)

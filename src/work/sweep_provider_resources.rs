@@ -24,7 +24,7 @@ use crate::{
     db::{
         findings,
         phone_numbers::{self, PhoneNumber},
-        sealed_columns,
+        sealed_columns::{self, Column},
         subaccounts::{self, Subaccount},
         subscriptions, telephony,
     },
@@ -254,23 +254,19 @@ impl Sweep {
         let mut after = String::new();
         loop {
             let mut conn = ctx.pools.work.acquire().await?;
-            let tokens =
-                sealed_columns::subaccount_tokens(&mut conn, &after, TOKENS_AT_ONCE).await?;
+            let column = Column::SubaccountToken;
+            let tokens = sealed_columns::batch(&mut conn, column, &after, TOKENS_AT_ONCE).await?;
             drop(conn);
             let Some(last) = tokens.last() else {
                 return Ok(());
             };
-            after = last.account_id.clone();
+            after = last.row.clone();
             for token in &tokens {
-                let place = Place::subaccount_token(&token.account_id);
+                let account_id = &token.row;
+                let place = Place::subaccount_token(account_id);
                 if let Err(error) = ctx.keyring.open(&token.sealed, place) {
                     let detail = json!({ "why": error.to_string() });
-                    self.report(
-                        TOKEN_UNREADABLE,
-                        &token.account_id,
-                        &token.account_id,
-                        detail,
-                    );
+                    self.report(TOKEN_UNREADABLE, account_id, account_id, detail);
                 }
             }
         }

@@ -69,6 +69,8 @@ fn all_faults_are_told_at_once_with_their_variables() {
         ("NUMBER_AREA_CODES", "415,12"),
         ("POOL_WORK", "0"),
         ("JOB_LEASE", "soon"),
+        ("NOTIFY_ALLOW_PRIVATE", "perhaps"),
+        ("NOTIFY_TIMEOUT", "2m"),
         ("LOG_FORMAT", "xml"),
     ])
     .unwrap_err();
@@ -86,6 +88,8 @@ fn all_faults_are_told_at_once_with_their_variables() {
         "NUMBER_AREA_CODES",
         "POOL_WORK",
         "JOB_LEASE",
+        "NOTIFY_ALLOW_PRIVATE",
+        "NOTIFY_TIMEOUT",
         "LOG_FORMAT",
     ] {
         assert!(

@@ -16,6 +16,7 @@ mod http_edge;
 mod identity_provider;
 mod journal;
 mod leases;
+mod notifications;
 mod openapi;
 mod operators;
 mod outages;

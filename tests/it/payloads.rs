@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use tollkeeper_jobs::{
-    HandleStripeEvent, Job, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
-    ReactivateTelephony, ReleaseNumber, SuspendTelephony, SweepProviderResources, SyncSubscription,
+    AnnounceNotification, DeliverNotification, HandleStripeEvent, Job, PollStripeEvents,
+    ProvisionNumber, ProvisionSubaccount, ReactivateTelephony, ReleaseNumber, SuspendTelephony,
+    SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -23,6 +24,8 @@ fn check<J: Job>(key: &str) {
 #[test]
 fn every_payload_that_was_ever_stored_parses() {
     let id = "0198c0de-7c3a-7000-8000-000000000001";
+    check::<AnnounceNotification>(id);
+    check::<DeliverNotification>(&format!("{id}:0198c0de-7c3a-7000-8000-000000000002"));
     check::<HandleStripeEvent>(id);
     check::<SyncSubscription>("sub_1SFixture0000000001");
     check::<ProvisionSubaccount>("user_42");

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tollkeeper::{
     cli::secrets::{check, import, parse, require_fitting_keys, rotate},
-    db::sealed_columns,
+    db::sealed_columns::{self, Column, SealedValue},
     sealed::{Keyring, Place},
 };
 
@@ -50,12 +50,12 @@ async fn store(db: &PgPool, keyring: &Keyring, number: usize, token: &str) {
 /// Every token by account, opened with the ring; fails when one does not open.
 async fn tokens(db: &PgPool, keyring: &Keyring) -> Vec<String> {
     let mut conn = db.acquire().await.unwrap();
-    let rows = sealed_columns::subaccount_tokens(&mut conn, "", 10_000)
+    let rows = sealed_columns::batch(&mut conn, Column::SubaccountToken, "", 10_000)
         .await
         .unwrap();
-    let open = |row: &sealed_columns::SealedToken| {
+    let open = |value: &SealedValue| {
         let token = keyring
-            .open(&row.sealed, Place::subaccount_token(&row.account_id))
+            .open(&value.sealed, Place::subaccount_token(&value.row))
             .unwrap();
         token.expose_secret().to_owned()
     };
@@ -72,7 +72,7 @@ async fn every_sealed_column_of_the_schema_is_rotated() {
     .fetch_all(&db)
     .await
     .unwrap();
-    assert_eq!(columns, sealed_columns::ALL);
+    assert_eq!(columns, Column::ALL.map(Column::as_str));
 }
 
 #[tokio::test]
@@ -90,15 +90,15 @@ async fn tokens_are_sealed_anew_while_the_service_changes_them() {
     // What the running service does: it replaces tokens, sealed with the first key of the same ring.
     let service = async {
         let mut conn = db.acquire().await.unwrap();
-        for row in sealed_columns::subaccount_tokens(&mut conn, "", 10_000)
+        for value in sealed_columns::batch(&mut conn, Column::SubaccountToken, "", 10_000)
             .await
             .unwrap()
         {
-            let sealed = both.seal(&"second".into(), Place::subaccount_token(&row.account_id));
+            let sealed = both.seal(&"second".into(), Place::subaccount_token(&value.row));
             sqlx::query(
                 "update twilio_subaccounts set auth_token_sealed = $2 where account_id = $1",
             )
-            .bind(&row.account_id)
+            .bind(&value.row)
             .bind(&sealed)
             .execute(&mut *conn)
             .await
@@ -166,10 +166,10 @@ async fn a_token_copied_to_another_account_does_not_open_and_is_left_alone() {
     let checked = check(&mut conn, &both).await.unwrap();
     let rotated = rotate(&mut conn, &both).await.unwrap();
 
-    assert_eq!(checked.unreadable, ["user-0001"]);
+    assert_eq!(checked.unreadable, ["account user-0001"]);
     assert_eq!(
         (rotated.resealed, rotated.unreadable),
-        (2, vec!["user-0001".to_owned()])
+        (2, vec!["account user-0001".to_owned()])
     );
     assert_eq!(
         check(&mut conn, &both).await.unwrap().tokens_by_key["a"],
@@ -184,9 +184,9 @@ async fn a_token_that_changed_since_it_was_read_is_not_overwritten() {
     store(&db, &ring(&["a"]), 0, "token").await;
     let mut conn = db.acquire().await.unwrap();
 
+    let column = Column::SubaccountToken;
     let is_ours =
-        sealed_columns::replace_subaccount_token(&mut conn, "user-0000", "what was read", "anew")
-            .await;
+        sealed_columns::replace(&mut conn, column, "user-0000", "what was read", "anew").await;
 
     assert!(!is_ours.unwrap());
     assert_eq!(tokens(&db, &ring(&["a"])).await, ["token"]);

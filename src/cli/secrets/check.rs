@@ -7,8 +7,8 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::{
-    db::sealed_columns,
-    sealed::{self, Keyring, Place},
+    db::sealed_columns::{self, Column, SealedValue},
+    sealed::{self, Keyring},
 };
 
 const BATCH: i64 = 200;
@@ -18,7 +18,7 @@ const GLANCE: i64 = 20;
 pub struct CheckReport {
     /// How many tokens each key seals, by its id.
     pub tokens_by_key: BTreeMap<String, u64>,
-    /// The accounts whose token does not open.
+    /// Whose token or secret does not open.
     pub unreadable: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl CheckReport {
         lines.extend(
             self.unreadable
                 .iter()
-                .map(|id| format!("does not open: the token of account {id}")),
+                .map(|owner| format!("does not open: the token of {owner}")),
         );
         lines.join("\n")
     }
@@ -43,22 +43,34 @@ impl CheckReport {
 
 pub async fn check(conn: &mut PgConnection, keyring: &Keyring) -> sqlx::Result<CheckReport> {
     let mut report = CheckReport::default();
+    for column in Column::ALL {
+        check_column(conn, keyring, column, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn check_column(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+    column: Column,
+    report: &mut CheckReport,
+) -> sqlx::Result<()> {
     let mut after = String::new();
     loop {
-        let batch = sealed_columns::subaccount_tokens(conn, &after, BATCH).await?;
+        let batch = sealed_columns::batch(conn, column, &after, BATCH).await?;
         let Some(last) = batch.last() else {
-            return Ok(report);
+            return Ok(());
         };
-        after = last.account_id.clone();
-        for token in batch {
-            if let Some(id) = sealed::key_id(&token.sealed) {
+        after = last.row.clone();
+        for value in batch {
+            if let Some(id) = sealed::key_id(&value.sealed) {
                 *report.tokens_by_key.entry(id.to_owned()).or_default() += 1;
             }
             if keyring
-                .open(&token.sealed, Place::subaccount_token(&token.account_id))
+                .open(&value.sealed, column.place(&value.row))
                 .is_err()
             {
-                report.unreadable.push(token.account_id);
+                report.unreadable.push(column.owner(&value.row));
             }
         }
     }
@@ -70,11 +82,13 @@ pub async fn require_fitting_keys(
     conn: &mut PgConnection,
     keyring: &Keyring,
 ) -> anyhow::Result<()> {
-    let tokens = sealed_columns::subaccount_tokens(conn, "", GLANCE).await?;
-    let open = |token: &sealed_columns::SealedToken| {
-        keyring.open(&token.sealed, Place::subaccount_token(&token.account_id))
-    };
-    let mut refusals = tokens.iter().map(open);
+    let mut opened = Vec::new();
+    for column in Column::ALL {
+        let values = sealed_columns::batch(conn, column, "", GLANCE).await?;
+        let open = |value: &SealedValue| keyring.open(&value.sealed, column.place(&value.row));
+        opened.extend(values.iter().map(open));
+    }
+    let mut refusals = opened.into_iter();
     match refusals.next() {
         Some(Err(error)) if refusals.all(|opened| opened.is_err()) => Err(error)
             .context("ENCRYPTION_KEY does not fit this database: set the key it was used with"),

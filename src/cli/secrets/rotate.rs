@@ -7,8 +7,8 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::{
-    db::sealed_columns,
-    sealed::{Keyring, Place},
+    db::sealed_columns::{self, Column, SealedValue},
+    sealed::Keyring,
 };
 
 const BATCH: i64 = 200;
@@ -19,7 +19,7 @@ pub struct RotateReport {
     pub current: u64,
     /// Changed by the service while we looked; it seals with the first key too.
     pub changed_meanwhile: u64,
-    /// The accounts whose token does not open with any key of the ring. Nothing was done to them.
+    /// Whose token or secret does not open with any key of the ring. Nothing was done to them.
     pub unreadable: Vec<String>,
 }
 
@@ -29,8 +29,8 @@ impl RotateReport {
             "{} tokens sealed with the first key, {} were already, {} were changed meanwhile",
             self.resealed, self.current, self.changed_meanwhile
         );
-        for account_id in &self.unreadable {
-            text += &format!("\ndoes not open: the token of account {account_id}");
+        for owner in &self.unreadable {
+            text += &format!("\ndoes not open: the token of {owner}");
         }
         text
     }
@@ -38,25 +38,31 @@ impl RotateReport {
 
 pub async fn rotate(conn: &mut PgConnection, keyring: &Keyring) -> sqlx::Result<RotateReport> {
     let mut report = RotateReport::default();
+    for column in Column::ALL {
+        rotate_column(conn, keyring, column, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn rotate_column(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+    column: Column,
+    report: &mut RotateReport,
+) -> sqlx::Result<()> {
     let mut after = String::new();
     loop {
-        let batch = sealed_columns::subaccount_tokens(conn, &after, BATCH).await?;
+        let batch = sealed_columns::batch(conn, column, &after, BATCH).await?;
         let Some(last) = batch.last() else {
-            return Ok(report);
+            return Ok(());
         };
-        after = last.account_id.clone();
-        for token in batch {
-            let place = Place::subaccount_token(&token.account_id);
-            match keyring.reseal(&token.sealed, place) {
+        after = last.row.clone();
+        for SealedValue { row, sealed: was } in batch {
+            match keyring.reseal(&was, column.place(&row)) {
                 Ok(None) => report.current += 1,
                 Ok(Some(sealed)) => {
-                    let is_ours = sealed_columns::replace_subaccount_token(
-                        conn,
-                        &token.account_id,
-                        &token.sealed,
-                        &sealed,
-                    )
-                    .await?;
+                    let is_ours =
+                        sealed_columns::replace(conn, column, &row, &was, &sealed).await?;
                     *(if is_ours {
                         &mut report.resealed
                     } else {
@@ -64,8 +70,9 @@ pub async fn rotate(conn: &mut PgConnection, keyring: &Keyring) -> sqlx::Result<
                     }) += 1;
                 }
                 Err(error) => {
-                    tracing::error!(account.id = token.account_id, %error, "a token does not open");
-                    report.unreadable.push(token.account_id);
+                    let owner = column.owner(&row);
+                    tracing::error!(owner, %error, "a token does not open");
+                    report.unreadable.push(owner);
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::source::{Source, has_word};
 
 /// From the ground up. A module names modules of its own floor's group and of the floors below.
-pub const FLOORS: [&[&str]; 5] = [
+pub const FLOORS: [&[&str]; 6] = [
     &[
         "clients",
         "clock",
@@ -20,7 +20,8 @@ pub const FLOORS: [&[&str]; 5] = [
         "signature",
         "telemetry",
     ],
-    &["journal", "usage"],
+    &["journal", "notify"],
+    &["usage"],
     &["work"],
     &["worker", "scheduler"],
     &["cli", "main"],

@@ -4,6 +4,7 @@
 //! what the providers answer. Afterwards they are searched for in every log line, on the pages of
 //! figures and in every column of every table.
 
+mod app;
 mod nest;
 mod senders;
 
@@ -27,7 +28,7 @@ use crate::support::{
 };
 
 /// Where something of it may be, and why.
-const ALLOWED: [(&str, &str, &str); 5] = [
+const ALLOWED: [(&str, &str, &str); 6] = [
     (
         "public.webhooks",
         "body",
@@ -53,6 +54,11 @@ const ALLOWED: [(&str, &str, &str); 5] = [
         "refused",
         "numbers that Twilio would not sell: the next candidate is another",
     ),
+    (
+        "public.notification_endpoints",
+        "url",
+        "where an app listens; it is the fact, not a copy",
+    ),
 ];
 
 const SID: &str = "AC00000000000000000000000000000001";
@@ -75,6 +81,7 @@ fn program(database: &sqlx::postgres::PgConnectOptions, sandbox: &Sandbox, nest:
     .with("ENCRYPTION_KEY", nest.of("the sealing key"))
     .with("JWT_SECRET", nest.of("the secret of tokens"))
     .with("PROVIDER_QUIET_TIME", "100ms")
+    .with("NOTIFY_ALLOW_PRIVATE", "true")
 }
 
 fn planted() -> Nest {
@@ -123,6 +130,7 @@ async fn no_canary_is_found_where_it_does_not_belong() {
         .unwrap();
     drop(conn);
     nest.plant("a service key", key.secret.expose_secret());
+    let app = app::register(&db, &mut nest).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut senders = Senders {
         nest,
@@ -140,6 +148,7 @@ async fn no_canary_is_found_where_it_does_not_belong() {
         let (web, worker) = (program.ready("web").await, program.ready("worker").await);
         provision(&mut senders, &web, number).await;
         senders.send_everything(&web, number).await;
+        app::announce(&db, &app, number).await;
         settled(&db).await;
         seen.look_at(&format!("web, {level}, {format}"), &web).await;
         seen.look_at(&format!("worker, {level}, {format}"), &worker)

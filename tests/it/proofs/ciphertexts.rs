@@ -6,7 +6,7 @@ use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
 use tollkeeper::{
     cli::secrets,
-    db::sealed_columns,
+    db::sealed_columns::Column,
     sandbox::stripe::Status,
     sealed::{Keyring, Place},
 };
@@ -17,9 +17,9 @@ use crate::support::{house::House, proof::all_held, web::Web};
 /// Every combination of a few tables, columns, accounts and rows, the sealed columns of the schema
 /// among them, and some that differ only in where one part ends and the next begins.
 fn places() -> Vec<Place<'static>> {
-    let mut columns: Vec<(&str, &str)> = sealed_columns::ALL
+    let mut columns: Vec<(&str, &str)> = Column::ALL
         .iter()
-        .map(|column| column.split_once('.').unwrap())
+        .map(|column| column.as_str().split_once('.').unwrap())
         .collect();
     let (table, column) = columns[0];
     columns.extend([(table, "another_sealed"), ("another", column)]);

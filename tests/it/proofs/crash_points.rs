@@ -1,6 +1,7 @@
 //! Crash anywhere: whatever place a process dies at, every chapter of a customer's story ends as if
 //! it had not.
 
+mod apps;
 mod story;
 
 use std::{

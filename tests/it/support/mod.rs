@@ -15,6 +15,7 @@ pub mod process;
 pub mod proof;
 pub mod service;
 pub mod source;
+pub mod subscriber;
 pub mod tables;
 pub mod web;
 pub mod works;

@@ -207,6 +207,10 @@ fn config() -> Config {
             requests_max: 0,
             phone_per_hour_max: 0,
         },
+        notify: NotifyConfig {
+            allow_private: true,
+            timeout: Duration::from_secs(15),
+        },
         log_format: LogFormat::Text,
         log_filter: "warn".into(),
         price_ids: Default::default(),

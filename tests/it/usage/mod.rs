@@ -8,6 +8,7 @@ mod limits;
 mod model;
 mod recount;
 mod stats;
+mod thresholds;
 mod tracking;
 
 use serde_json::{Value, json};

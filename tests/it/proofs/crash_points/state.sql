@@ -22,7 +22,12 @@ select line from (
     -- Who asked for a release that was not wanted any more: the real clock may have ticked meanwhile.
     where kind <> 'sweep_provider_resources'
     union all
-    select 9, format('the finding %s about %s is open', kind, case when kind = 'unreadable_event' then '…' else subject end)
+    select 9, format('the finding %s about %s is open', kind,
+                     case when kind in ('unreadable_event', 'notification_endpoint_gone') then '…' else subject end)
     from findings where closed_at is null
+    union all
+    select 10, format('%s was announced: %s', type, occasion) from notifications
+    union all
+    select 11, format('an endpoint is %s', coalesce('disabled: ' || disabled_why, 'enabled')) from notification_endpoints
 ) lines
 order by part, line

@@ -17,6 +17,7 @@ use tollkeeper::{
     signature::stripe,
 };
 
+use super::apps::Apps;
 use crate::support::{
     crashes::Crashes, house::TO_NUMBERS, kept::Kept, web::STRIPE_SECRET, works::Works,
 };
@@ -34,7 +35,8 @@ pub const CHAPTERS: [Chapter; 5] = [
 pub enum Chapter {
     /// Ann signs up and gets a subaccount and a number.
     SignUp,
-    /// The timetable is due, an event was lost, Twilio holds a double, a worker has died.
+    /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. Two apps are told
+    /// something, and one of them is gone.
     Upkeep,
     /// Her subscription ends: all is suspended.
     Cancellation,
@@ -84,13 +86,17 @@ pub struct Story {
     web: Kept,
     crashes: Crashes,
     twilio: Twilio,
+    apps: Apps,
     subscription_ref: String,
 }
 
 impl Story {
     pub async fn begin() -> Story {
         let crashes = Crashes::new();
+        let mut key = String::new();
         let works = Works::with(1, |program| {
+            key = program.setting("ENCRYPTION_KEY").to_owned();
+            let program = program.with("NOTIFY_ALLOW_PRIVATE", "true");
             crashes.heeded_by(program.with("NUMBER_RELEASE_GRACE", "300ms"))
         })
         .await;
@@ -108,6 +114,7 @@ impl Story {
         });
         let story = Story {
             web: works.open_for_events().await,
+            apps: Apps::register(&works.db, &key, BY).await,
             works,
             crashes,
             twilio,
@@ -177,10 +184,14 @@ impl Story {
         self.works.sandbox.clear_mischief();
         self.execute(include_str!("upkeep.sql")).await;
         self.resume("sweep_provider_resources").await;
+        self.apps.announce(&self.works.db).await;
         self.rest(
             "(select status from subscriptions where tier is not null) = 'trialing'
              and (select count(*) from webhooks where received_at < now() - interval '90 days') = 0
              and to_regclass('queue.finished_jobs_20260101') is null
+             and (select count(*) from notifications) = 1
+             and exists (select 1 from queue.finished_jobs where kind = 'deliver_notification' and state = 'done')
+             and exists (select 1 from notification_endpoints where disabled_at is not null)
              and (select count(distinct kind) from queue.finished_jobs
                   where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
                                  'sweep_provider_resources', 'reactivate_telephony')) = 5",
@@ -342,6 +353,7 @@ impl Story {
             sandbox.numbers().len(),
             sandbox.numbers_ever_bought().len()
         ));
+        lines.append(&mut self.apps.state());
         lines.push(format!("stripe: {} events", sandbox.events().len()));
         lines
     }

@@ -126,6 +126,8 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          values ($1, $2, $1, 'active', $4)",
         "insert into phone_numbers (id, account_id, status, phone_number, number_ref, friendly_name, purchased_at)
          values (gen_random_uuid(), $1, 'active', $3, 'PN' || $1, $1, now())",
+        "insert into notifications (notification_id, account_id, type, occasion, data)
+         values (gen_random_uuid(), $1, 'usage.threshold', $1, '{}') on conflict do nothing",
         "insert into queue.jobs (id, kind, key, account_id, lane, state, run_at, attempts_max, version, payload)
          values (gen_random_uuid(), 'release_number', $1, $1, 'money', 'waiting', now() + interval '1 year', 9, 1, '{}')
          on conflict do nothing",

@@ -23,11 +23,15 @@ select line from (
     where kind <> 'sweep_provider_resources'
     union all
     select 9, format('the finding %s about %s is open', kind,
-                     case when kind in ('unreadable_event', 'notification_endpoint_gone') then '…' else subject end)
+                     case when kind in ('unreadable_event', 'notification_endpoint_gone', 'usage_counter_wrong') then '…' else subject end)
     from findings where closed_at is null
     union all
     select 10, format('%s was announced: %s', type, occasion) from notifications
     union all
     select 11, format('an endpoint is %s', coalesce('disabled: ' || disabled_why, 'enabled')) from notification_endpoints
+    union all
+    select 12, format('of %s %s is counted, %s', feature, quantity,
+                      case when closed_at is null then 'which may change' else 'for good' end)
+    from usage_counters
 ) lines
 order by part, line

@@ -1,5 +1,5 @@
--- What upkeep is there for: history, a webhook and a notification that are old enough, a run whose worker is gone, and a
--- timetable that nobody has looked at for an hour.
+-- What upkeep is there for: history, a webhook and a notification that are old enough, a run whose worker is gone, a
+-- day of usage that nobody has closed and one whose counter is wrong, and a timetable that nobody has looked at.
 create table queue.finished_jobs_20260101 partition of queue.finished_jobs
     for values from ('2026-01-01') to ('2026-01-02');
 insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
@@ -11,5 +11,14 @@ insert into queue.jobs
      worker, claimed_at, started_at, version, payload)
 values (gen_random_uuid(), 'reactivate_telephony', 'ann', 'ann', 'money', 50, 'running', now(), 1, gen_random_uuid(),
         now(), 'a worker that is gone', now(), now(), 1, '{"account_id": "ann"}');
+insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at, per,
+                          window_starts_at, day_starts_at, tier)
+select gen_random_uuid(), 'ann', feature, 'app', feature, 1000000, day + interval '1 hour', now(), 'day', day, day, 'repx3'
+from (values ('emails'), ('canvas_scans')) used (feature), (select date_trunc('day', now()) - interval '3 days' as day) days;
+insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, quantity, events, closed_at)
+select 'ann', 'day', day, feature, day + interval '1 day', day::date, 2000000, 1, closed_at
+from (values ('emails', null), ('canvas_scans', now())) used (feature, closed_at),
+     (select date_trunc('day', now()) - interval '3 days' as day) days;
 delete from queue.cron_ticks;
-update queue.schedules set last_tick = last_tick - interval '2 hours';
+update queue.schedules set last_tick = last_tick - case name when 'recount_usage' then interval '1 day'
+                                                             else interval '2 hours' end;

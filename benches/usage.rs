@@ -161,15 +161,16 @@ async fn furnish(database: &Database) -> anyhow::Result<String> {
 /// So many events of the last days, stored beside the service.
 async fn store(database: &Database, events: usize) -> anyhow::Result<()> {
     let mut conn = database.connect().await?;
-    conn.execute(sqlx::raw_sql(AssertSqlSafe(format!(
+    let sql = format!(
         "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
                                    per, window_starts_at, day_starts_at, tier)
          select gen_random_uuid(), 'user-' || (number * 7919 % {ACCOUNTS}), 'ai_queries', 'app', number::text, 1000000,
                 now() - interval '9 days' * number / {events}, now(), 'cycle', now() - interval '10 days',
                 date_trunc('day', now()), 'repx2'
-         from generate_series(1::bigint, {events}) as number;
-         vacuum analyze usage_events; checkpoint;"
-    ))))
-    .await?;
+         from generate_series(1::bigint, {events}) as number"
+    );
+    conn.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    conn.execute("vacuum analyze usage_events").await?;
+    conn.execute("checkpoint").await?;
     Ok(())
 }

@@ -21,7 +21,7 @@ const WAITING_MAX: usize = 4096;
 /// While one group waits for the disk others are carried out.
 const GROUPS_AT_ONCE: usize = 2;
 /// So many are worth a group of their own while another one is under way.
-const COMPANY: usize = 12;
+const COMPANY: usize = 16;
 /// What one group takes; one that is asked for may weigh as much as the thousand uses it reports.
 const WEIGHT_MAX: usize = 1000;
 
@@ -143,6 +143,7 @@ impl<T: Together> Clerk<T> {
     }
 
     async fn serve(&self, group: Vec<Arrival<T>>, mut kept: Kept) -> Kept {
+        metrics::histogram!("tollkeeper_group_size", "of" => T::NAME).record(group.len() as f64);
         let asked: Vec<&T::Asked> = group.iter().map(|one| &one.asked).collect();
         let answers = match self.attempt(&asked, &mut kept).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),

@@ -17,7 +17,7 @@ use crate::{clock::Clock, context::Context};
 /// In bytes, for everything that is not Stripe's.
 const BODY_MAX: usize = 64 * 1024;
 /// The same for a thousand uses in one report.
-const REPORT_MAX: usize = 1024 * 1024;
+const REPORT_MAX: usize = 512 * 1024;
 
 /// The routes as the world sees them. The order matters: the last one named is the first one passed.
 pub fn around<Routes>(

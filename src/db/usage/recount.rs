@@ -91,12 +91,27 @@ pub async fn make_missing(conn: &mut PgConnection, counters: &[Counter]) -> sqlx
 }
 
 /// Count these windows again and keep what is counted; with `closed_at` they are closed. Answers those that
-/// differed before. Nothing is counted beside it: the counters are locked.
+/// differed before.
+///
+/// The counters are locked first, by a statement of its own: what was counted by then the next statement sees, and
+/// nothing more is counted until the transaction ends.
 pub async fn correct(
     conn: &mut PgConnection,
     counters: &[Counter],
     closed_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<Vec<Difference>> {
+    sqlx::query(
+        "select from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) as given (account_id, per, starts_at, feature)
+         join usage_counters c using (account_id, per, starts_at, feature)
+         order by account_id, per, starts_at, feature
+         for update of c",
+    )
+    .bind(column(counters, |c| c.account_id.as_str()))
+    .bind(column(counters, |c| c.per.as_str()))
+    .bind(column(counters, |c| c.starts_at))
+    .bind(column(counters, |c| c.feature.as_str()))
+    .execute(&mut *conn)
+    .await?;
     sqlx::query_as(include_str!("recount_windows.sql"))
         .bind(column(counters, |c| c.account_id.as_str()))
         .bind(column(counters, |c| c.per.as_str()))

@@ -1,10 +1,8 @@
--- Count the given windows again, under their locks, and keep what was counted. Answers those that differed.
+-- Count the given windows again, which are locked, and keep what was counted. Answers those that differed.
 with wanted as (
     select c.account_id, c.per, c.starts_at, c.feature, c.quantity, c.events
     from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) as given (account_id, per, starts_at, feature)
     join usage_counters c using (account_id, per, starts_at, feature)
-    order by account_id, per, starts_at, feature
-    for update of c
 ),
 counted as (
     select wanted.*, coalesce(sum(e.quantity), 0)::bigint as right_quantity,

@@ -59,6 +59,7 @@ pub struct Setup {
     pub refresh: RefreshRule,
     pub cors_origins: Vec<String>,
     pub provision_wait: Duration,
+    pub admin_key: Option<String>,
     /// None: no limit.
     pub rate_limits: Option<RateLimitConfig>,
 }
@@ -73,6 +74,7 @@ impl Default for Setup {
             refresh: RefreshRule::default(),
             cors_origins: Vec::new(),
             provision_wait: Duration::from_secs(8),
+            admin_key: None,
             rate_limits: None,
         }
     }
@@ -92,6 +94,7 @@ impl Api {
         let service = Service::over(db, |config| {
             config.public_base_url = "https://toll.example".to_owned();
             config.jwt = setup.jwt;
+            config.admin_key = setup.admin_key.map(Into::into);
             config.http.cors_origins = setup.cors_origins;
             config.rate_limits = setup.rate_limits.unwrap_or(config.rate_limits.clone());
         });

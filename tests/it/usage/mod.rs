@@ -6,6 +6,7 @@ mod corrections;
 mod holds;
 mod limits;
 mod model;
+mod old_faults;
 mod recount;
 mod stats;
 mod thresholds;

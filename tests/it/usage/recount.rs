@@ -1,8 +1,15 @@
 //! Counters are derived: what is counted again agrees, and what does not is set right and reported.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use serde_json::json;
-use tollkeeper::{db::usage::recount, worker::Register};
+use tollkeeper::{
+    db::usage::recount::{self, Counter},
+    usage,
+    worker::Register,
+};
 use tollkeeper_jobs::{CloseUsageWindows, PruneHistory, RecountUsage};
 
 use super::App;
@@ -50,6 +57,34 @@ async fn a_counter_that_was_changed_is_found_set_right_and_reported() {
     assert_eq!(app.used("ann", "ai_queries").await, 3);
     let findings: i64 = service.value("select count(*) from findings where kind = 'usage_counter_wrong' and account_id = 'ann'").await;
     assert_eq!(findings, 2);
+}
+
+#[tokio::test]
+async fn counting_again_beside_new_uses_loses_none() {
+    let app = App::start().await;
+    app.track("ann", "ai_queries", 1).await;
+    let done = AtomicBool::new(false);
+    let recount = async {
+        while !done.load(Ordering::Relaxed) {
+            let all: Vec<Counter> = sqlx::query_as("select * from usage_counters")
+                .fetch_all(&app.api.db)
+                .await
+                .unwrap();
+            let mut tx = app.api.db.begin().await.unwrap();
+            let wrong = usage::correct_counters(&mut tx, &all, None).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(wrong, []);
+        }
+    };
+    let track = async {
+        for _ in 0..40 {
+            join_all((0..8).map(|_| app.track("ann", "ai_queries", 1))).await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(recount, track);
+    assert_eq!(app.used("ann", "ai_queries").await, 321);
+    assert_eq!(app.differences().await, 0);
 }
 
 #[tokio::test]

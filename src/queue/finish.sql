@@ -12,6 +12,7 @@ held as materialized (
            coalesce(told.later_at, now() + told.later_in) as later_at,
            case when told.outcome = 'retry' then job.failures + 1 else job.failures end as failed,
            told.outcome in ('done', 'skipped') and not job.again as is_finished,
+           told.later_in is not null as is_asked_for,
            -- Asked for again while it ran: whatever the run ended in, the newer wish is carried out.
            job.again and (told.outcome in ('done', 'skipped', 'stop')
                -- It chose its time by what was true before it was asked again. (A provider's wish for patience stands.)
@@ -46,6 +47,7 @@ kept as (
                      when held.outcome = 'stop' or held.outcome = 'retry' and held.failed >= held.attempts_max
                      then 'dead' else 'waiting' end,
         run_at = case when is_once_more then now() else coalesce(held.later_at, held.run_at) end,
+        not_before = case when held.outcome = 'later' and held.is_asked_for and not is_once_more then held.later_at end,
         failures = case when is_once_more then 0 else held.failed end,
         -- A run that ended of itself: its worker survived it.
         crashes = 0,

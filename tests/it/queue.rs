@@ -1,5 +1,7 @@
 //! The promises of the queue, through real workers.
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 use tollkeeper::{
     queue::{self, Enqueued, look},
@@ -279,6 +281,39 @@ async fn a_wish_that_comes_during_a_run_is_not_put_off_by_what_that_run_chose() 
         .value("select count(*) from queue.jobs where state = 'waiting' and run_at > now() + interval '2 days'")
         .await;
     assert_eq!(waiting, 1, "its second run chose again");
+}
+
+#[tokio::test]
+async fn a_second_wish_does_not_cut_a_providers_patience_short() {
+    let service = Service::new().await;
+    let worker = service.work(probes());
+    let hour = Duration::from_secs(3600);
+    let probe = Probe::new(Uuid::now_v7(), "a", Does::WaitFor(hour));
+    service.enqueue(&probe).await;
+    let waits = "select count(*) from queue.jobs
+                 where state = 'waiting' and failures = 0 and run_at > now() + interval '59 minutes'";
+    until("it waits", async || service.value::<i64>(waits).await == 1).await;
+
+    service.enqueue(&probe).await;
+    service
+        .enqueue_all(&[
+            NewJob::of(&probe),
+            NewJob::of(&Probe::new(Uuid::now_v7(), "b", Does::Nothing)),
+        ])
+        .await;
+
+    assert_eq!(service.value::<i64>(waits).await, 1);
+    // Once that is over a wish is as good as any.
+    service
+        .execute("update queue.jobs set not_before = now(), run_at = now() + interval '1 day'")
+        .await;
+    let runs = probe::started(probe.test).len();
+    service.enqueue(&probe).await;
+    until("it runs at once", async || {
+        probe::started(probe.test).len() > runs
+    })
+    .await;
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ pub enum Does {
     Wait {
         times: usize,
     },
+    /// A provider wants to be left alone for so long, each time.
+    WaitFor(Duration),
     /// Ends as a run does whose own clock says that its lease may have run out.
     LoseTrack {
         times: usize,
@@ -182,6 +184,10 @@ impl Probe {
             Does::Panic { times } if runs <= *times => panic!("the probe was told to"),
             Does::Wait { times } if runs <= *times => Err(Failure::Wait {
                 after: Some(Duration::from_millis(1)),
+                why: "asked for patience".into(),
+            }),
+            Does::WaitFor(time) => Err(Failure::Wait {
+                after: Some(*time),
                 why: "asked for patience".into(),
             }),
             Does::LoseTrack { times } if runs <= *times => {

@@ -79,7 +79,8 @@ impl Verb {
 
 fn told(found: &[Difference], from: DateTime<Utc>, is_check: bool) -> String {
     if found.is_empty() {
-        return format!("every counter since {from} is what its events add up to");
+        let from = from.format("%F %T");
+        return format!("every counter since {from} UTC is what its events add up to");
     }
     let line = |one: &Difference| {
         format!(
@@ -87,7 +88,7 @@ fn told(found: &[Difference], from: DateTime<Utc>, is_check: bool) -> String {
             one.account_id,
             one.feature,
             one.per,
-            one.starts_at,
+            one.starts_at.format("%F %T"),
             MicroUnits(one.kept),
             MicroUnits(one.counted)
         )

@@ -28,7 +28,7 @@ use crate::support::{
 };
 
 /// Where something of it may be, and why.
-const ALLOWED: [(&str, &str, &str); 6] = [
+const ALLOWED: [(&str, &str, &str); 7] = [
     (
         "public.webhooks",
         "body",
@@ -53,6 +53,11 @@ const ALLOWED: [(&str, &str, &str); 6] = [
         "public.phone_numbers",
         "refused",
         "numbers that Twilio would not sell: the next candidate is another",
+    ),
+    (
+        "public.usage_events",
+        "metadata",
+        "what an app adds to a use, kept as it is for the app",
     ),
     (
         "public.notification_endpoints",
@@ -80,6 +85,7 @@ fn program(database: &sqlx::postgres::PgConnectOptions, sandbox: &Sandbox, nest:
     .with("VOIPMS_CALLBACK_TOKENS", nest.of("the token of VoIP.ms"))
     .with("ENCRYPTION_KEY", nest.of("the sealing key"))
     .with("JWT_SECRET", nest.of("the secret of tokens"))
+    .with("ADMIN_KEY", nest.of("the administrators' key"))
     .with("PROVIDER_QUIET_TIME", "100ms")
     .with("NOTIFY_ALLOW_PRIVATE", "true")
 }
@@ -98,6 +104,10 @@ fn planted() -> Nest {
         (
             "the sealing key",
             "ca1100000000000000000000000000000000000000000000000000000000ba5e",
+        ),
+        (
+            "the administrators' key",
+            "c4n4ry-of-the-administrators-0001",
         ),
         (
             "the secret of tokens",

@@ -12,7 +12,11 @@ async fn of_64_clients_at_a_limit_of_1000_exactly_1000_are_granted() {
     app.api.subscriber("ann", "repx4", "active").await;
     let second = Api::start_over(app.api.db.clone(), Default::default()).await;
     let client = async |number: usize| {
-        let api = if number % 2 == 0 { &app.api } else { &second };
+        let api = if number.is_multiple_of(2) {
+            &app.api
+        } else {
+            &second
+        };
         let path = format!("{BASE}/validate-access");
         let mut granted = 0;
         for _ in 0..20 {
@@ -88,12 +92,16 @@ async fn two_processes_count_together() {
     let second = Api::start_over(app.api.db.clone(), Default::default()).await;
     let report = async |place: usize| {
         let users = ["a", "b", "c", "d"];
-        let body = json!({ "userId": users[place % 4], "feature": "ai_queries", "consume": place % 3 == 0 });
+        let body = json!({ "userId": users[place % 4], "feature": "ai_queries", "consume": place.is_multiple_of(3) });
         let path = match place % 3 {
             0 => "validate-access",
             _ => "track-usage",
         };
-        let api = if place % 2 == 0 { &app.api } else { &second };
+        let api = if place.is_multiple_of(2) {
+            &app.api
+        } else {
+            &second
+        };
         let answer = api.post(&format!("{BASE}/{path}"), &app.key, body).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         usize::from(answer.body["data"]["allowed"] != false)

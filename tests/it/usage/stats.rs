@@ -1,7 +1,9 @@
 //! `usage-stats`: what was used, by feature and by day.
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use serde_json::json;
+use tollkeeper_jobs::usage::Calendar;
 
 use super::{App, BASE, part};
 
@@ -67,4 +69,44 @@ async fn any_period_can_be_asked_for() {
     );
     let wrong = of("from=2026-13-01".into()).await;
     assert_eq!(wrong.body["error"]["code"], "INVALID_PERIOD");
+}
+
+#[tokio::test]
+async fn a_use_counts_on_its_day_to_the_microsecond_wherever_the_user_is() {
+    let app = App::start().await;
+    let tick = TimeDelta::microseconds(1);
+    for zone in [
+        Tz::UTC,
+        Tz::America__New_York,
+        Tz::Europe__Berlin,
+        Tz::Asia__Kolkata,
+        Tz::Pacific__Auckland,
+    ] {
+        let user = zone.name().replace('/', "-");
+        let body = json!({ "userId": user, "timeZone": zone.name() });
+        assert_eq!(app.post("time-zone", body).await.status, 200);
+        let calendar = Calendar { zone, cycle: None };
+        let (date, day) = calendar.day(app.api.ctx.clock.now() - TimeDelta::days(3));
+
+        for at in [
+            day.starts_at - tick,
+            day.starts_at,
+            day.ends_at - tick,
+            day.ends_at,
+        ] {
+            let body = json!({ "userId": user, "feature": "ai_queries", "occurredAt": at });
+            let answer = app.post("track-usage", body).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+
+        let path = format!("{BASE}/usage-stats?userId={user}&period=last_30_days");
+        let daily = app.api.get(&path, &app.key).await.body["data"]["daily"].clone();
+        let of =
+            |days: i64| daily[(date + TimeDelta::days(days)).to_string()]["ai_queries"].clone();
+        assert_eq!(
+            [of(-1), of(0), of(1)],
+            [json!(1), json!(2), json!(1)],
+            "{zone}: {daily}"
+        );
+    }
 }

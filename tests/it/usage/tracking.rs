@@ -271,3 +271,25 @@ async fn usage_is_reported_by_whoever_may_and_by_nobody_else() {
     }
     assert_eq!(app.used("ann", "ai_queries").await, 0);
 }
+
+#[tokio::test]
+async fn while_postgres_is_away_nothing_is_acknowledged() {
+    let app = App::start().await;
+    let user = token("ann");
+    app.api.db.close().await;
+    for (path, body) in [
+        ("track-usage", json!({ "feature": "calls" })),
+        ("track-usage", json!({ "events": [{ "feature": "calls" }] })),
+        ("validate-access", json!({ "feature": "calls" })),
+        (
+            "validate-access",
+            json!({ "feature": "calls", "consume": true }),
+        ),
+        ("reserve", json!({ "feature": "calls" })),
+        ("check-limits", json!({})),
+    ] {
+        let answer = app.api.post(&format!("{BASE}/{path}"), &user, body).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text);
+        assert!(answer.headers.contains_key("retry-after"), "{path}");
+    }
+}

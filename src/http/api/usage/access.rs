@@ -123,7 +123,6 @@ impl Access {
         }
         match effect {
             Some(Effect::Consumed { event_id }) => {
-                access.consumed = Some(true);
                 access.event_id = Some(event_id.to_string());
             }
             Some(Effect::Reserved {
@@ -235,11 +234,12 @@ pub async fn validate(
         app_name: input::app_name(body.app_name)?,
         metadata: input::metadata(body.metadata.map(|Any(told)| told))?,
     };
-    wish(shared, request, "Access validated").await
+    wish(shared, request).await
 }
 
 /// Ask for something that is granted or not.
-pub async fn wish(shared: &Shared, request: Request, message: &str) -> Answer<Access> {
+pub async fn wish(shared: &Shared, request: Request) -> Answer<Access> {
+    let how = request.how;
     let Answered { outcome, is_replay } = shared
         .desk
         .carry_out(vec![request])
@@ -251,9 +251,14 @@ pub async fn wish(shared: &Shared, request: Request, message: &str) -> Answer<Ac
         return Err(input::key_reused().into());
     };
     let mut access = Access::of(shared, &verdict, effect);
-    if effect.is_none() {
-        access.consumed = Some(false);
-    }
+    let message = match (how, effect) {
+        (How::Reserve(_), Some(_)) => "Usage reserved",
+        (How::Reserve(_), None) => "Nothing is reserved",
+        (How::Consume | How::Track, _) => {
+            access.consumed = Some(effect.is_some());
+            "Access validated"
+        }
+    };
     shared
         .answer(access, message)
         .map(|answer| replayed(answer, is_replay))

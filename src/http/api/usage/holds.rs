@@ -136,7 +136,7 @@ pub async fn reserve(
         app_name: input::app_name(body.app_name)?,
         metadata: input::metadata(body.metadata.map(|Any(told)| told))?,
     };
-    wish(shared, request, "Usage reserved").await
+    wish(shared, request).await
 }
 
 pub async fn renew(shared: &Shared, caller: &Caller, body: Renew) -> Answer<RenewedHold> {

@@ -53,7 +53,7 @@ struct Aggregate {
 }
 
 /// Days, the first and the one behind the last.
-struct Days2 {
+struct WholeDays {
     name: String,
     from: NaiveDate,
     until: NaiveDate,
@@ -61,7 +61,7 @@ struct Days2 {
 
 impl Period {
     /// Which days these are, seen from `today`.
-    fn days(&self, today: NaiveDate) -> Result<Days2, Problem> {
+    fn days(&self, today: NaiveDate) -> Result<WholeDays, Problem> {
         let tomorrow = today + Days::new(1);
         let first = today.with_day(1).unwrap_or(today);
         if self.from.is_some() || self.to.is_some() {
@@ -73,14 +73,14 @@ impl Period {
             "last_30_days" => (tomorrow - Days::new(30), tomorrow),
             _ => (first, tomorrow),
         };
-        Ok(Days2 {
+        Ok(WholeDays {
             name: name.chars().take(64).collect(),
             from,
             until,
         })
     }
 
-    fn own_days(&self, today: NaiveDate) -> Result<Days2, Problem> {
+    fn own_days(&self, today: NaiveDate) -> Result<WholeDays, Problem> {
         let invalid = || {
             Problem::bad_request(
                 "INVALID_PERIOD",
@@ -96,7 +96,7 @@ impl Period {
         let last = day(&self.to)?.unwrap_or(today);
         let is_fit = (0..DAYS_MAX).contains(&(last - from).num_days()) && from.year() > 2000;
         let until = last.succ_opt().filter(|_| is_fit).ok_or_else(invalid)?;
-        Ok(Days2 {
+        Ok(WholeDays {
             name: "custom".to_owned(),
             from,
             until,

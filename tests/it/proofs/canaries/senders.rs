@@ -261,6 +261,53 @@ impl Senders<'_> {
                 .json(&order);
             assert_eq!(request.send().await.unwrap().status(), 200);
         }
+        for (path, body) in [
+            (
+                "validate-access",
+                json!({ "email": person, "feature": "calls" }),
+            ),
+            (
+                "validate-access",
+                json!({ "email": person, "feature": "ai_queries", "consume": true, "appName": "crm" }),
+            ),
+            (
+                "validate-access",
+                json!({ "email": person, "feature": person }),
+            ),
+            ("check-limits", json!({ "email": person })),
+            (
+                "track-usage",
+                json!({ "email": person, "feature": "calls", "metadata": { "with": person } }),
+            ),
+            (
+                "track-usage",
+                json!({ "email": person, "feature": "calls", "occurredAt": person }),
+            ),
+            (
+                "track-usage",
+                json!({ "email": person, "events": [{ "feature": person }] }),
+            ),
+            (
+                "reserve",
+                json!({ "email": person, "feature": "ai_queries", "quantity": person }),
+            ),
+            (
+                "settle",
+                json!({ "email": person, "reservationId": person, "quantity": 1 }),
+            ),
+            (
+                "usage-corrections",
+                json!({ "email": person, "eventId": person, "reason": person }),
+            ),
+            ("time-zone", json!({ "email": person, "timeZone": person })),
+            ("clear-cache", json!({ "adminKey": person })),
+        ] {
+            let request = client
+                .post(format!("{base}/api/subscription/{path}"))
+                .bearer_auth(&key)
+                .json(&body);
+            assert!(request.send().await.unwrap().status() < StatusCode::INTERNAL_SERVER_ERROR);
+        }
         // An app whose user ids are addresses.
         let request = client
             .get(format!("{base}/api/subscription/{person}"))

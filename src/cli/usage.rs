@@ -7,10 +7,11 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tollkeeper_jobs::{recount_usage::since, usage::MicroUnits};
 
-use super::{Database, Program};
+use super::{Database, Program, signed::Signed};
 use crate::{
     clock::Clock,
     db::usage::recount::{self, Counter, Difference},
+    queue::operate,
     usage,
 };
 
@@ -37,6 +38,8 @@ enum Verb {
         /// From this day on (2026-11-01); the last 35 days when left out.
         #[arg(long)]
         since: Option<NaiveDate>,
+        #[command(flatten)]
+        by: Signed,
     },
 }
 
@@ -55,6 +58,7 @@ impl Verb {
             check,
             account,
             since: day,
+            by,
         } = self;
         let now = Clock::default().now();
         let from = day.map_or(since(now), |day| day.and_time(NaiveTime::MIN).and_utc());
@@ -62,7 +66,10 @@ impl Verb {
         if !check && !found.is_empty() {
             let counters: Vec<Counter> = found.iter().map(Counter::from).collect();
             let mut tx = conn.begin().await?;
-            usage::correct_counters(&mut tx, &counters, None).await?;
+            let corrected = usage::correct_counters(&mut tx, &counters, None).await?;
+            let target = json!({ "since": from, "account_id": account });
+            let affected = corrected.len() as i64;
+            operate::record(&mut tx, "usage_recount", by.by(), None, target, affected).await?;
             tx.commit().await?;
         }
         let answer = json!({ "since": from, "differences": found, "corrected": !check });

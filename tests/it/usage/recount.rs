@@ -1,10 +1,14 @@
 //! Counters are derived: what is counted again agrees, and what does not is set right and reported.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::json;
+use sqlx::ConnectOptions;
 use tollkeeper::{
     db::usage::recount::{self, Counter},
     usage,
@@ -57,6 +61,47 @@ async fn a_counter_that_was_changed_is_found_set_right_and_reported() {
     assert_eq!(app.used("ann", "ai_queries").await, 3);
     let findings: i64 = service.value("select count(*) from findings where kind = 'usage_counter_wrong' and account_id = 'ann'").await;
     assert_eq!(findings, 2);
+}
+
+#[tokio::test]
+async fn an_operator_checks_and_corrects_and_leaves_their_name() {
+    let app = App::start().await;
+    app.track("ann", "ai_queries", 3).await;
+    let recount = |arguments: &[&str]| {
+        let url = app.api.db.connect_options().to_url_lossy();
+        let output = Command::new(env!("CARGO_BIN_EXE_tollkeeper"))
+            .args(["usage", "recount"])
+            .args(arguments)
+            .env_clear()
+            .env("DATABASE_URL", url.as_str())
+            .env("USER", "ann")
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    assert_eq!(recount(&["--check"]).0, Some(0));
+    let sql = "update usage_counters set quantity = 0 where per = 'cycle'";
+    sqlx::query(sql).execute(&app.api.db).await.unwrap();
+
+    let (found, told) = recount(&["--check"]);
+    let (corrected, _) = recount(&["--why", "a disk was replaced"]);
+    let (right, _) = recount(&["--check"]);
+
+    assert!(told.contains("counter 0, events 3"), "{told}");
+    assert_eq!(
+        (found, corrected, right),
+        (Some(1), Some(0), Some(0)),
+        "{told}"
+    );
+    let sql =
+        "select who, why, affected from queue.operator_actions where action = 'usage_recount'";
+    let actions: Vec<(String, String, i64)> =
+        sqlx::query_as(sql).fetch_all(&app.api.db).await.unwrap();
+    assert_eq!(
+        actions,
+        [("ann".to_owned(), "a disk was replaced".to_owned(), 1)]
+    );
 }
 
 #[tokio::test]

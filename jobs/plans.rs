@@ -98,6 +98,15 @@ pub enum Window {
 }
 
 impl Window {
+    /// As it is stored; none of those is a cycle.
+    pub fn of_stored(text: &str) -> Window {
+        match text {
+            "day" => Window::Day,
+            "month" => Window::Month,
+            _ => Window::Cycle,
+        }
+    }
+
     /// As stored, and as apps are told.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -22,14 +22,14 @@ create table usage_events (
     per              text        not null check (per in ('day', 'month', 'cycle')),
     window_starts_at timestamptz not null,
     day_starts_at    timestamptz not null,
-    -- What the account had then.
+    -- What the account had when it was reported.
     tier             text        not null,
     app_name         text,
     metadata         jsonb,
     reversal_of      uuid,
     primary key (event_id, occurred_at)
 ) partition by range (occurred_at);
-create index usage_events_account on usage_events (account_id, occurred_at);
+create index usage_events_account on usage_events (account_id, feature, occurred_at);
 create table usage_events_rest partition of usage_events default;
 -- The months that can be reported at first; the job that prunes history makes those ahead.
 do $$
@@ -50,7 +50,7 @@ end $$;
 create table usage_keys (
     account_id     text        not null,
     source         text        not null,
-    source_id      text        not null check (source_id <> '' and length(source_id) <= 255),
+    source_id      text        not null check (source_id <> '' and length(source_id) <= 600),
     -- Empty for an app's key: it stands for one request, whatever feature that names.
     feature        text        not null,
     event_id       uuid        not null,
@@ -90,6 +90,10 @@ create table usage_holds (
     per              text        not null,
     window_starts_at timestamptz not null,
     quantity         bigint      not null check (quantity > 0),
+    -- A user ends what they hold themselves, and nothing an app holds for them.
+    made_by          text        not null check (made_by in ('app', 'user')),
+    app_name         text,
+    metadata         jsonb,
     state            text        not null check (state in ('held', 'settled', 'released')),
     created_at       timestamptz not null,
     expires_at       timestamptz not null,

@@ -10,13 +10,13 @@ use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tollkeeper_jobs::mask::mask;
 
-use crate::db::Kept;
+use crate::{clock::Clock, db::Kept};
 
-/// How many may wait for their turn. More are told to come back: memory stays bounded.
+/// How many may wait for their turn, and as many before them. More are told to come back: memory stays bounded.
 const WAITING_MAX: usize = 4096;
 /// While one group waits for the disk others are carried out.
 const GROUPS_AT_ONCE: usize = 2;
@@ -72,6 +72,8 @@ impl<T: Together> Clone for Grouped<T> {
 
 struct Waiting<Asked, Answer> {
     asked: Asked,
+    /// Who asked waits so long.
+    until: Instant,
     answer: oneshot::Sender<Result<Answer, Failed>>,
 }
 
@@ -80,11 +82,7 @@ impl<T: Together> Grouped<T> {
     /// answer that takes longer than `deadline` is given up on.
     pub fn start(work: T, pool: PgPool, deadline: Duration) -> Grouped<T> {
         let (waiting, arrivals) = mpsc::channel(WAITING_MAX);
-        let clerk = Arc::new(Clerk {
-            work,
-            pool,
-            deadline,
-        });
+        let clerk = Arc::new(Clerk { work, pool });
         tokio::spawn(clerk.run(arrivals));
         Grouped { waiting, deadline }
     }
@@ -92,10 +90,14 @@ impl<T: Together> Grouped<T> {
     /// The answer, once what it takes is done. An error leaves open whether it was.
     pub async fn ask(&self, asked: T::Asked) -> Result<T::Answer, Failed> {
         let (answer, answered) = oneshot::channel();
-        self.waiting
-            .try_send(Waiting { asked, answer })
-            .map_err(|_| Failed::Busy)?;
-        match timeout(self.deadline, answered).await {
+        let until = Instant::from_std(Clock::instant() + self.deadline);
+        let waiting = Waiting {
+            asked,
+            until,
+            answer,
+        };
+        self.waiting.try_send(waiting).map_err(|_| Failed::Busy)?;
+        match timeout_at(until, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Failed::Refused),
             Err(_) => Err(Failed::TooSlow),
@@ -106,7 +108,6 @@ impl<T: Together> Grouped<T> {
 struct Clerk<T> {
     work: T,
     pool: PgPool,
-    deadline: Duration,
 }
 
 type Arrival<T> = Waiting<<T as Together>::Asked, <T as Together>::Answer>;
@@ -123,6 +124,8 @@ impl<T: Together> Clerk<T> {
                 1..GROUPS_AT_ONCE => COMPANY,
                 _ => usize::MAX,
             };
+            // Who was told that it took too long asks again: it is not done for the first time they asked.
+            waiting.retain(|one| !one.answer.is_closed());
             if waiting.len() >= enough {
                 let group = next_group::<T>(&mut waiting);
                 let kept = spare.pop().unwrap_or_else(|| Kept::new(self.pool.clone()));
@@ -136,7 +139,10 @@ impl<T: Together> Clerk<T> {
             }
             tokio::select! {
                 Some(ended) = under_way.join_next() => spare.extend(ended.ok()),
-                arrived = arrivals.recv_many(&mut waiting, WAITING_MAX), if is_open => is_open = arrived > 0,
+                // What is full takes nothing more in: callers behind it are told at once to come back.
+                arrived = arrivals.recv_many(&mut waiting, WAITING_MAX), if is_open && waiting.len() < WAITING_MAX => {
+                    is_open = arrived > 0;
+                }
                 else => return,
             }
         }
@@ -145,9 +151,12 @@ impl<T: Together> Clerk<T> {
     async fn serve(&self, group: Vec<Arrival<T>>, mut kept: Kept) -> Kept {
         metrics::histogram!("tollkeeper_group_size", "of" => T::NAME).record(group.len() as f64);
         let asked: Vec<&T::Asked> = group.iter().map(|one| &one.asked).collect();
-        let answers = match self.attempt(&asked, &mut kept).await {
+        // When the last of them has gone nothing more is begun for them.
+        let until = group.iter().map(|one| one.until).max();
+        let until = until.unwrap_or_else(|| Instant::from_std(Clock::instant()));
+        let answers = match self.attempt(&asked, &mut kept, until).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(Failed::Refused) => self.one_by_one(&asked, &mut kept).await,
+            Err(Failed::Refused) => self.one_by_one(&asked, &mut kept, until).await,
             Err(failed) => asked.iter().map(|_| Err(failed)).collect(),
         };
         for (one, answer) in group.into_iter().zip(answers) {
@@ -161,10 +170,17 @@ impl<T: Together> Clerk<T> {
         &self,
         asked: &[&T::Asked],
         kept: &mut Kept,
+        until: Instant,
     ) -> Vec<Result<T::Answer, Failed>> {
         let mut answers = Vec::with_capacity(asked.len());
+        let mut is_there = true;
         for one in asked {
-            let answer = self.attempt(&[*one], kept).await;
+            if !is_there {
+                answers.push(Err(Failed::TooSlow));
+                continue;
+            }
+            let answer = self.attempt(&[*one], kept, until).await;
+            is_there = !matches!(answer, Err(Failed::TooSlow));
             answers.push(answer.and_then(|mut all| all.pop().ok_or(Failed::Refused)));
         }
         answers
@@ -174,12 +190,13 @@ impl<T: Together> Clerk<T> {
         &self,
         asked: &[&T::Asked],
         kept: &mut Kept,
+        until: Instant,
     ) -> Result<Vec<T::Answer>, Failed> {
         let mut conn: PoolConnection<Postgres> = kept.take().await.map_err(|error| {
             tracing::warn!(%error, asked = T::NAME, "the database cannot be asked");
             Failed::TooSlow
         })?;
-        match timeout(self.deadline, self.work.answer(&mut conn, asked)).await {
+        match timeout_at(until, self.work.answer(&mut conn, asked)).await {
             Ok(Ok(answers)) => {
                 kept.keep(conn);
                 Ok(answers)

@@ -31,9 +31,9 @@ pub async fn lock(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<boo
     Ok(found.is_some())
 }
 
-/// Who is known by this e-mail address, whatever its letters' case; two at most, which is too many.
+/// Who is known by this e-mail address, whatever its letters' case; ten at most, two are too many.
 pub async fn by_email(conn: &mut PgConnection, email: &str) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar("select account_id from accounts where lower(email) = lower($1) limit 2")
+    sqlx::query_scalar("select account_id from accounts where lower(email) = lower($1) limit 10")
         .bind(email)
         .fetch_all(conn)
         .await

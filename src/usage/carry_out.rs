@@ -70,12 +70,15 @@ pub async fn carry_out(
     }
     keep_answers(tx, &lines, &answers).await?;
     let mut earlier = earlier_answers(tx, &lines, &fresh).await?;
-    let answer = |place| match answers.remove(&place) {
+    let answer = |place: usize| match answers.get(&place) {
         Some(outcome) => Ok(Answered {
-            outcome,
+            outcome: outcome.clone(),
             is_replay: false,
         }),
-        None => earlier.remove(&place).unwrap_or(Err(KeyReused)),
+        None => match earlier.remove(&place) {
+            Some(Ok(answered)) => Ok(answered),
+            _ => denied_beside(&lines, place, &answers).ok_or(KeyReused),
+        },
     };
     Ok((0..lines.len()).map(answer).collect())
 }
@@ -117,13 +120,17 @@ async fn decide_all(
         let count = counts.entry(line.counter()).or_default();
         let quantity = line.request.quantity;
         if line.request.how == How::Track {
-            count.counted += quantity.0;
+            count.counted = count.counted.saturating_add(quantity.0);
             continue;
         }
         let verdict = line.judge(*count);
         match line.request.how {
-            How::Consume if verdict.is_allowed => count.counted += quantity.0,
-            How::Reserve(_) if verdict.is_allowed => count.held += quantity.0,
+            How::Consume if verdict.is_allowed => {
+                count.counted = count.counted.saturating_add(quantity.0);
+            }
+            How::Reserve(_) if verdict.is_allowed => {
+                count.held = count.held.saturating_add(quantity.0);
+            }
             _ => {}
         }
         verdicts.insert(place, verdict);
@@ -171,7 +178,7 @@ async fn store(
         let total = totals.entry(counter.clone()).or_default();
         span.entry(counter).or_insert((*place, MicroUnits(*total)));
         used.insert(*place, MicroUnits(*total));
-        *total -= event.quantity;
+        *total = total.saturating_sub(event.quantity);
     }
     let crossings = span
         .into_iter()
@@ -229,6 +236,34 @@ async fn keep_answers(
         .map(|(key, outcome)| (key, outcome.clone()))
         .collect();
     keys::keep_outcomes(tx, &kept).await
+}
+
+/// What a copy in the same group was denied: its key was given back, and the answer is the same for both.
+fn denied_beside(
+    lines: &[Line<'_>],
+    place: usize,
+    answers: &BTreeMap<usize, Outcome>,
+) -> Option<Answered> {
+    let stands_for = |line: &Line<'_>| {
+        let key = line.key()?;
+        Some((
+            key.account_id,
+            key.source,
+            key.source_id,
+            key.feature,
+            key.request_sha256,
+        ))
+    };
+    let wanted = stands_for(&lines[place])?;
+    let mut denied = answers
+        .iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Judged(_, None)));
+    let (_, outcome) =
+        denied.find(|(other, _)| stands_for(&lines[**other]).as_ref() == Some(&wanted))?;
+    Some(Answered {
+        outcome: outcome.clone(),
+        is_replay: false,
+    })
 }
 
 /// What those were answered whose key was claimed before.

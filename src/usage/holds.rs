@@ -1,13 +1,17 @@
 //! What becomes of a hold: it is renewed while it lives, and settled with what was used or released.
 //!
 //! An end that is repeated is answered like the first. A use that happened is counted, also when its hold had
-//! expired: the hold kept a place, it is not the place that is counted.
+//! expired: the hold kept a place, it is not the place that is counted. `by` is who ends it, app or user: a user
+//! ends what they hold themselves, and nothing an app holds for them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use tollkeeper_jobs::usage::MicroUnits;
+use tollkeeper_jobs::{
+    plans::Window,
+    usage::{MicroUnits, Span},
+};
 use uuid::Uuid;
 
 use super::{Answered, How, Key, KeyReused, Outcome, Receipt, Request, Rules, carry_out};
@@ -46,21 +50,18 @@ pub async fn renew(
     rules: &Rules,
     account_id: &str,
     hold_id: Uuid,
+    by: &str,
     lasts: Duration,
 ) -> sqlx::Result<Result<DateTime<Utc>, HoldEnded>> {
-    let now = rules.clock.now();
-    let Some(hold) = holds::lock(tx, account_id, hold_id).await? else {
+    let Some(hold) = holds::lock(tx, account_id, hold_id, by).await? else {
         return Ok(Err(HoldEnded::Unknown));
     };
     if let Some(ended) = ended(&hold) {
         return Ok(Err(ended));
     }
-    if hold.expires_at <= now {
-        return Ok(Err(HoldEnded::Expired(hold.expires_at)));
-    }
-    let expires_at = now + TimeDelta::from_std(lasts).unwrap_or(TimeDelta::MAX);
-    holds::renew(tx, hold_id, expires_at).await?;
-    Ok(Ok(expires_at.max(hold.expires_at)))
+    let lasts = TimeDelta::from_std(lasts).unwrap_or(TimeDelta::MAX);
+    let renewed = holds::renew(tx, &hold, lasts, rules.clock.offset()).await?;
+    Ok(renewed.ok_or(HoldEnded::Expired(hold.expires_at)))
 }
 
 /// Nothing was used: what was held is free again.
@@ -69,8 +70,9 @@ pub async fn release(
     rules: &Rules,
     account_id: &str,
     hold_id: Uuid,
+    by: &str,
 ) -> sqlx::Result<Result<Hold, HoldEnded>> {
-    let Some(hold) = holds::lock(tx, account_id, hold_id).await? else {
+    let Some(hold) = holds::lock(tx, account_id, hold_id, by).await? else {
         return Ok(Err(HoldEnded::Unknown));
     };
     match ended(&hold) {
@@ -89,10 +91,11 @@ pub async fn settle(
     rules: &Rules,
     account_id: &str,
     hold_id: Uuid,
+    by: &str,
     quantity: impl FnOnce(&str) -> Result<MicroUnits, String>,
 ) -> sqlx::Result<Result<Settled, SettleError>> {
     let now = rules.clock.now();
-    let Some(hold) = holds::lock(tx, account_id, hold_id).await? else {
+    let Some(hold) = holds::lock(tx, account_id, hold_id, by).await? else {
         return Ok(Err(HoldEnded::Unknown.into()));
     };
     let quantity = match quantity(&hold.feature) {
@@ -144,7 +147,11 @@ fn ended(hold: &Hold) -> Option<HoldEnded> {
 
 fn use_of(hold: &Hold, quantity: MicroUnits) -> Request {
     let hold_id = hold.hold_id.to_string();
-    let key = Key::of_app(hold_id, &serde_json::json!({ "settled": quantity }));
+    let key = Key::of_request(hold_id, &serde_json::json!({ "settled": quantity }));
+    let span = hold.window_ends_at.map(|ends_at| Span {
+        starts_at: hold.window_starts_at,
+        ends_at,
+    });
     Request {
         account_id: hold.account_id.clone(),
         feature: hold.feature.clone(),
@@ -153,7 +160,8 @@ fn use_of(hold: &Hold, quantity: MicroUnits) -> Request {
         source: SOURCE,
         key: Some(key),
         occurred_at: Some(hold.created_at),
-        app_name: None,
-        metadata: None,
+        window: span.map(|span| (Window::of_stored(&hold.per), span)),
+        app_name: hold.app_name.clone(),
+        metadata: hold.metadata.clone(),
     }
 }

@@ -30,7 +30,7 @@ pub use holds::{HoldEnded, SettleError, Settled, release, renew, settle};
 pub use judge::{Question, judge};
 pub use outcome::{Effect, Outcome, Receipt, Verdict};
 pub use recount::correct_counters;
-pub use request::{How, Key, Request, SOURCE_APP};
+pub use request::{How, Key, Request, SOURCE_APP, SOURCE_USER};
 
 use crate::{clock::Clock, context::Context};
 

@@ -5,10 +5,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tollkeeper_jobs::usage::MicroUnits;
+use tollkeeper_jobs::{
+    plans::Window,
+    usage::{MicroUnits, Span},
+};
 
-/// The source of what an app reports itself.
+/// The source of what an app reports.
 pub const SOURCE_APP: &str = "app";
+/// The source of what users report themselves, with their token.
+pub const SOURCE_USER: &str = "user";
 
 /// One use of one feature, done or wished for.
 #[derive(Debug, Clone)]
@@ -24,6 +29,8 @@ pub struct Request {
     pub key: Option<Key>,
     /// None: now. Only what is tracked may lie in the past.
     pub occurred_at: Option<DateTime<Utc>>,
+    /// The window it counts in, where that was settled before. None: by the account's rights now.
+    pub window: Option<(Window, Span)>,
     pub app_name: Option<String>,
     pub metadata: Option<Value>,
 }
@@ -41,7 +48,7 @@ pub enum How {
 /// The id that the source has for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// At most 255 characters.
+    /// At most 600 characters.
     pub source_id: String,
     /// The same id may stand for a use of several features (a call's minutes, and its transcription).
     pub is_per_feature: bool,
@@ -50,8 +57,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// An app's idempotency key: it stands for this one request.
-    pub fn of_app(source_id: String, request: &Value) -> Key {
+    /// An idempotency key: it stands for this one request of this one asker.
+    pub fn of_request(source_id: String, request: &Value) -> Key {
         Key {
             source_id,
             is_per_feature: false,

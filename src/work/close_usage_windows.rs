@@ -11,9 +11,9 @@ use crate::{
     usage,
 };
 
-const BATCH_MAX: i64 = 1000;
+const BATCH_MAX: i64 = 200;
 /// The next tick takes the rest.
-const BATCHES_MAX: usize = 100;
+const BATCHES_MAX: usize = 500;
 
 impl Work for CloseUsageWindows {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {

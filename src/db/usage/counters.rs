@@ -68,13 +68,15 @@ pub struct Window {
     pub day: Option<NaiveDate>,
 }
 
-/// Lock these counters until the transaction ends, in their order; one that is not there yet is made.
+/// Lock these counters until the transaction ends, in the database's order of them, which is everybody's; one that
+/// is not there yet is made.
 pub async fn lock(conn: &mut PgConnection, windows: &BTreeSet<Window>) -> sqlx::Result<()> {
     let of = |window: &Window| window.key.clone();
     let keys: Vec<CounterKey> = windows.iter().map(of).collect();
     sqlx::query(
         "insert into usage_counters as c (account_id, per, starts_at, feature, ends_at, day, quantity, events)
          select *, 0, 0 from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::date[])
+         order by 1, 2, 3, 4
          on conflict (account_id, per, starts_at, feature) do update set ends_at = c.ends_at",
     )
     .bind(column(&keys, |key| key.account_id.as_str()))

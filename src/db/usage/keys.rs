@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 /// A key that is claimed for an event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone)]
 pub struct NewKey {
     pub account_id: String,
     pub source: &'static str,
@@ -25,11 +25,10 @@ pub async fn claim(
     keys: &[NewKey],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Uuid>> {
-    let mut keys: Vec<&NewKey> = keys.iter().collect();
-    keys.sort();
     sqlx::query_scalar(
         "insert into usage_keys (account_id, source, source_id, feature, event_id, request_sha256, created_at)
          select *, $7 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::bytea[])
+         order by 1, 2, 3, 4
          on conflict do nothing returning event_id",
     )
     .bind(keys.iter().map(|key| key.account_id.as_str()).collect::<Vec<_>>())

@@ -91,7 +91,8 @@ impl Caller {
         self.tally.count(&self.principal, account, class)
     }
 
-    fn require(&self, scope: Scope) -> Result<(), Problem> {
+    /// 403 without the scope.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
         let is_allowed = match &self.principal {
             Principal::Service { scopes, .. } => scopes.iter().any(|held| held.covers(scope)),
             Principal::User { .. } => scope.is_open_to_users(),
@@ -190,6 +191,7 @@ mod tests {
     fn app(scope: Scope) -> Principal {
         Principal::Service {
             key_id: Uuid::nil(),
+            app: "crm".to_owned(),
             scopes: vec![scope],
         }
     }

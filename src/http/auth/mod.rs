@@ -31,7 +31,12 @@ use crate::{clock::Clock, context::Context, db::api_keys, grouped::Grouped};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// An app. It acts for any user it names, as far as its scopes go.
-    Service { key_id: Uuid, scopes: Vec<Scope> },
+    Service {
+        key_id: Uuid,
+        /// The name its key was made under: the keys of one app have one name.
+        app: String,
+        scopes: Vec<Scope>,
+    },
     /// A user: their own account and no other.
     User { account_id: AccountId },
 }
@@ -95,6 +100,7 @@ impl Authenticator {
         let scopes = key.scopes.iter().filter_map(|s| s.parse().ok()).collect();
         Ok(Principal::Service {
             key_id: key.id,
+            app: key.name,
             scopes,
         })
     }

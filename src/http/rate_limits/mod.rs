@@ -115,6 +115,7 @@ mod tests {
 
     fn app(number: u128) -> Principal {
         Principal::Service {
+            app: "crm".to_owned(),
             key_id: Uuid::from_u128(number),
             scopes: Vec::new(),
         }

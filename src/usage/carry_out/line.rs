@@ -46,13 +46,18 @@ impl<'a> Line<'a> {
         let occurred_at = request.occurred_at.unwrap_or(now);
         let (allowance, window) = allowance::of_feature(entitlement.tier, &request.feature);
         let calendar = account.calendar(entitlement.cycle);
-        let (day, day_span) = calendar.day(occurred_at);
+        let found = (window, calendar.span(window, occurred_at));
+        let (window, span) = request.window.unwrap_or(found);
+        let (mut day, mut day_span) = calendar.day(occurred_at);
+        if window == Window::Day {
+            (day, day_span) = (calendar.day(span.starts_at).0, span);
+        }
         Line {
             request,
             id: Uuid::now_v7(),
             allowance,
             window,
-            span: calendar.span(window, occurred_at),
+            span,
             day,
             day_span,
             occurred_at,
@@ -158,6 +163,10 @@ impl<'a> Line<'a> {
             created_at: now,
             expires_at: now + lasts,
             settled_quantity: None,
+            made_by: self.request.source.to_owned(),
+            app_name: self.request.app_name.clone(),
+            metadata: self.request.metadata.clone(),
+            window_ends_at: Some(self.span.ends_at),
         }
     }
 

@@ -117,3 +117,37 @@ async fn two_processes_count_together() {
     .unwrap();
     assert_eq!(total as usize, counted);
 }
+
+#[tokio::test]
+async fn copies_of_a_denied_wish_are_all_denied() {
+    let app = App::start().await;
+    app.track("ann", "ai_queries", 10).await;
+    let body = json!({ "userId": "ann", "feature": "ai_queries", "consume": true });
+    let copies = (0..30).map(|_| app.keyed("validate-access", "k", body.clone()));
+    for answer in join_all(copies).await {
+        assert_eq!(
+            answer.body["data"]["code"], "limit_reached",
+            "{}",
+            answer.text
+        );
+    }
+}
+
+/// Postgres hangs for longer than callers wait: who was told so asks again, and is counted once.
+#[tokio::test]
+async fn what_was_answered_too_late_is_not_counted_later() {
+    let app = App::start().await;
+    let mut held_up = app.api.db.begin().await.unwrap();
+    sqlx::query("lock table usage_counters")
+        .execute(&mut *held_up)
+        .await
+        .unwrap();
+
+    let late = join_all((0..5).map(|_| app.track("ann", "ai_queries", 1))).await;
+    held_up.rollback().await.unwrap();
+    let again = app.track("ann", "ai_queries", 1).await;
+
+    assert!(late.iter().all(|answer| answer.status == 503));
+    assert_eq!(again.status, 200, "{}", again.text);
+    assert_eq!(app.used("ann", "ai_queries").await, 1);
+}

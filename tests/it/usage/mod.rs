@@ -1,6 +1,7 @@
 //! Usage: may they, and it was done. Right at the limit, and counted once.
 
 mod access;
+mod askers;
 mod at_once;
 mod corrections;
 mod holds;

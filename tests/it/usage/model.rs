@@ -108,6 +108,10 @@ impl Model {
 
     fn count(&mut self, id: Value, feature: &'static str, quantity: i64, at: DateTime<Utc>) {
         let (window, day) = self.windows(feature, at);
+        self.count_in(id, window, day, quantity);
+    }
+
+    fn count_in(&mut self, id: Value, window: Window, day: Window, quantity: i64) {
         let mut windows = vec![day];
         if window != day {
             windows.push(window);
@@ -179,7 +183,9 @@ async fn step(app: &App, user: &str, model: &mut Model, rng: &mut StdRng) {
             let quantity = rng.random_range(1..40i64);
             body["quantity"] = json!(quantity);
             let data = data(app, "settle", body).await;
-            model.count(data["id"].clone(), hold.feature, quantity, hold.made_at);
+            // Where its place was held, whatever the plan has become.
+            let (_, day) = model.windows(hold.feature, hold.made_at);
+            model.count_in(data["id"].clone(), hold.window, day, quantity);
         }
         82..88 if !model.events.is_empty() => {
             let (id, windows, quantity) = model

@@ -120,6 +120,7 @@ async fn no_invoice_changes_what_is_counted() {
         source: SOURCE_APP,
         key: None,
         occurred_at: None,
+        window: None,
         app_name: None,
         metadata: None,
     };

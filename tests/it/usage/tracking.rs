@@ -173,6 +173,23 @@ async fn a_thousand_uses_go_in_one_call_each_with_its_result() {
 }
 
 #[tokio::test]
+async fn another_list_under_the_same_key_is_no_copy() {
+    let app = App::start().await;
+    let list = |quantities: &[u64]| {
+        let uses = quantities
+            .iter()
+            .map(|quantity| json!({ "feature": "ai_queries", "quantity": quantity }));
+        json!({ "userId": "ann", "events": uses.collect::<Vec<_>>() })
+    };
+    app.keyed("track-usage", "k", list(&[1, 2, 2])).await;
+    let shorter = app.keyed("track-usage", "k", list(&[2, 2])).await;
+    for result in shorter.body["data"]["results"].as_array().unwrap() {
+        assert_eq!(result["code"], "IDEMPOTENCY_KEY_REUSED", "{}", shorter.text);
+    }
+    assert_eq!(app.used("ann", "ai_queries").await, 5);
+}
+
+#[tokio::test]
 async fn what_cannot_be_counted_is_refused_and_nothing_of_it_is_stored() {
     let app = App::start().await;
     let many: Vec<Value> = (0..1001).map(|_| json!({ "feature": "calls" })).collect();

@@ -14,7 +14,7 @@ use crate::{
         auth::Caller,
         problem::{Problem, timestamp},
     },
-    usage::{Answered, Effect, How, Key, Outcome, Question, Request, SOURCE_APP, Verdict},
+    usage::{Answered, Effect, How, Key, Outcome, Question, Request, Verdict},
 };
 
 /// Most features in one question.
@@ -221,18 +221,23 @@ pub async fn validate(
         let verdict = shared.desk.judge(vec![question]).await?.swap_remove(0);
         return shared.answer(Access::of(shared, &verdict, None), "Access validated");
     }
-    let asked = json!({ "consume": feature.id, "quantity": requested });
+    let app_name = input::app_name(body.app_name)?;
+    let metadata = input::metadata(body.metadata.map(|Any(told)| told))?;
+    let asked = json!({
+        "consume": feature.id, "quantity": requested, "app": app_name, "metadata": metadata,
+    });
     let key = input::idempotency_key(idempotency_key, body.idempotency_key)?;
     let request = Request {
         account_id,
         feature: feature.id.clone(),
         quantity: requested,
         how: How::Consume,
-        source: SOURCE_APP,
-        key: key.map(|key| Key::of_app(key, &asked)),
+        source: input::source(caller),
+        key: key.map(|key| Key::of_request(input::namespaced(caller, &key), &asked)),
         occurred_at: None,
-        app_name: input::app_name(body.app_name)?,
-        metadata: input::metadata(body.metadata.map(|Any(told)| told))?,
+        window: None,
+        app_name,
+        metadata,
     };
     wish(shared, request).await
 }

@@ -19,7 +19,7 @@ use crate::{
         auth::Caller,
         problem::{Problem, timestamp},
     },
-    usage::{self, HoldEnded, How, Key, Request, SOURCE_APP, SettleError},
+    usage::{self, HoldEnded, How, Key, Request, SettleError},
 };
 
 /// How long a reservation lasts where nothing is said.
@@ -124,17 +124,23 @@ pub async fn reserve(
     let quantity = input::quantity(feature, body.quantity.as_ref())?;
     let lasts = lasts(body.ttl_seconds)?;
     let key = input::idempotency_key(idempotency_key, body.idempotency_key)?;
-    let asked = json!({ "reserve": feature.id, "quantity": quantity, "ttl": lasts.as_secs() });
+    let app_name = input::app_name(body.app_name)?;
+    let metadata = input::metadata(body.metadata.map(|Any(told)| told))?;
+    let asked = json!({
+        "reserve": feature.id, "quantity": quantity, "ttl": lasts.as_secs(), "app": app_name,
+        "metadata": metadata,
+    });
     let request = Request {
         account_id: account.as_str().to_owned(),
         feature: feature.id.clone(),
         quantity,
         how: How::Reserve(lasts),
-        source: SOURCE_APP,
-        key: key.map(|key| Key::of_app(key, &asked)),
+        source: input::source(caller),
+        key: key.map(|key| Key::of_request(input::namespaced(caller, &key), &asked)),
         occurred_at: None,
-        app_name: input::app_name(body.app_name)?,
-        metadata: input::metadata(body.metadata.map(|Any(told)| told))?,
+        window: None,
+        app_name,
+        metadata,
     };
     wish(shared, request).await
 }
@@ -148,9 +154,16 @@ pub async fn renew(shared: &Shared, caller: &Caller, body: Renew) -> Answer<Rene
     let hold_id = hold_id(body.reservation_id)?;
     let lasts = lasts(body.ttl_seconds)?;
     let mut tx = db::begin(&shared.pool).await?;
-    let expires_at = usage::renew(&mut tx, &shared.rules, account.as_str(), hold_id, lasts)
-        .await?
-        .map_err(problem)?;
+    let expires_at = usage::renew(
+        &mut tx,
+        &shared.rules,
+        account.as_str(),
+        hold_id,
+        input::source(caller),
+        lasts,
+    )
+    .await?
+    .map_err(problem)?;
     tx.commit().await?;
     let renewed = RenewedHold {
         reservation_id: hold_id.to_string(),
@@ -176,12 +189,19 @@ pub async fn settle(shared: &Shared, caller: &Caller, body: Settle) -> Answer<Se
         input::quantity_or_zero(feature, &told).map_err(|problem| problem.message)
     };
     let mut tx = db::begin(&shared.pool).await?;
-    let settled = usage::settle(&mut tx, &shared.rules, account.as_str(), hold_id, quantity)
-        .await?
-        .map_err(|why| match why {
-            SettleError::Ended(ended) => problem(ended),
-            SettleError::Quantity(why) => Problem::bad_request("INVALID_QUANTITY", why),
-        })?;
+    let settled = usage::settle(
+        &mut tx,
+        &shared.rules,
+        account.as_str(),
+        hold_id,
+        input::source(caller),
+        quantity,
+    )
+    .await?
+    .map_err(|why| match why {
+        SettleError::Ended(ended) => problem(ended),
+        SettleError::Quantity(why) => Problem::bad_request("INVALID_QUANTITY", why),
+    })?;
     tx.commit().await?;
     let receipt = settled.receipt;
     let quantity = receipt
@@ -209,9 +229,15 @@ pub async fn release(shared: &Shared, caller: &Caller, body: Release) -> Answer<
     let account = shared.account(caller, WRITE, &who).await?;
     let hold_id = hold_id(body.reservation_id)?;
     let mut tx = db::begin(&shared.pool).await?;
-    usage::release(&mut tx, &shared.rules, account.as_str(), hold_id)
-        .await?
-        .map_err(problem)?;
+    usage::release(
+        &mut tx,
+        &shared.rules,
+        account.as_str(),
+        hold_id,
+        input::source(caller),
+    )
+    .await?
+    .map_err(problem)?;
     tx.commit().await?;
     let ended = EndedHold {
         reservation_id: hold_id.to_string(),

@@ -11,7 +11,13 @@ use serde_json::{Map, Number, Value};
 use tollkeeper_jobs::{plans::Feature, usage::MicroUnits};
 
 use super::Shared;
-use crate::http::problem::Problem;
+use crate::{
+    http::{
+        auth::{Caller, Principal},
+        problem::Problem,
+    },
+    usage::{SOURCE_APP, SOURCE_USER},
+};
 
 const KEY_LENGTH_MAX: usize = 255;
 const APP_NAME_LENGTH_MAX: usize = 100;
@@ -137,6 +143,23 @@ pub fn idempotency_key(
             "An idempotency key has 1 to 255 printable characters",
         )),
         _ => Ok(key),
+    }
+}
+
+/// Who says so: an app, or the user with their token.
+pub fn source(caller: &Caller) -> &'static str {
+    match caller.is_service() {
+        true => SOURCE_APP,
+        false => SOURCE_USER,
+    }
+}
+
+/// A key among those of its asker: two apps, and the user themselves, may come to use the same one. No key has a
+/// control character of its own.
+pub fn namespaced(caller: &Caller, key: &str) -> String {
+    match caller.principal() {
+        Principal::Service { app, .. } => format!("{app}\u{1f}{key}"),
+        Principal::User { .. } => key.to_owned(),
     }
 }
 

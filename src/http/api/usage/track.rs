@@ -1,7 +1,11 @@
 //! `POST /api/subscription/track-usage`.
 
-use poem_openapi::{Object, types::Any};
+use poem_openapi::{
+    Object,
+    types::{Any, ToJSON},
+};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     super::user_id::UserId,
@@ -14,7 +18,7 @@ use crate::{
         auth::Caller,
         problem::{Problem, timestamp},
     },
-    usage::{Answered, How, Key, KeyReused, Outcome, Receipt, Request, SOURCE_APP},
+    usage::{Answered, How, Key, KeyReused, Outcome, Receipt, Request},
 };
 
 /// Most uses in one call.
@@ -50,7 +54,7 @@ pub struct Use {
     quantity: Option<RawQuantity>,
     app_name: Option<String>,
     metadata: Option<Any<Map<String, Value>>>,
-    /// When left out, and the request has one: that one and the place in the list.
+    /// When left out, and the request has one: that one, the place in the list, and all that the list holds.
     idempotency_key: Option<String>,
     occurred_at: Option<String>,
 }
@@ -114,7 +118,7 @@ pub async fn track(
             )
             .into());
         }
-        let tracked = several(shared, account.as_str(), key, uses).await?;
+        let tracked = several(shared, caller, account.as_str(), key, uses).await?;
         return shared.answer(tracked, "Usage tracked successfully");
     }
     let one = Use {
@@ -125,7 +129,7 @@ pub async fn track(
         idempotency_key: key,
         occurred_at: body.occurred_at,
     };
-    let request = shared.request(account.as_str(), one)?;
+    let request = shared.request(caller, account.as_str(), one, None)?;
     let answered = shared.desk.carry_out(vec![request]).await?.swap_remove(0);
     let (receipt, is_replay) = receipt(answered)?;
     let tracked = Tracked {
@@ -142,27 +146,39 @@ pub async fn track(
 }
 
 impl Shared {
-    fn request(&self, account_id: &str, told: Use) -> Result<Request, Problem> {
+    /// `batch` is the key of the whole request, what that holds, and the place in it.
+    fn request(
+        &self,
+        caller: &Caller,
+        account_id: &str,
+        told: Use,
+        batch: Option<(&str, &str, usize)>,
+    ) -> Result<Request, Problem> {
         let feature = self.feature(told.feature.as_deref())?;
         let quantity = input::quantity(feature, told.quantity.as_ref())?;
         let app_name = input::app_name(told.app_name)?;
         let metadata = input::metadata(told.metadata.map(|Any(told)| told))?;
         let occurred_at = self.occurred_at(told.occurred_at.as_deref())?;
-        let key = input::idempotency_key(None, told.idempotency_key)?.map(|key| {
-            let asked = json!({
-                "track": feature.id, "quantity": quantity, "at": occurred_at,
-                "app": app_name, "metadata": metadata,
-            });
-            Key::of_app(key, &asked)
+        let own = input::idempotency_key(None, told.idempotency_key)?;
+        let (key, whole) = match (own, batch) {
+            // Behind a sign that no key of an app's own has.
+            (None, Some((key, whole, place))) => (Some(format!("{key}\u{1f}{place}")), Some(whole)),
+            (own, _) => (own, None),
+        };
+        let asked = json!({
+            "track": feature.id, "quantity": quantity, "at": occurred_at, "app": app_name,
+            "metadata": metadata, "batch": whole,
         });
+        let key = key.map(|key| Key::of_request(input::namespaced(caller, &key), &asked));
         Ok(Request {
             account_id: account_id.to_owned(),
             feature: feature.id.clone(),
             quantity,
             how: How::Track,
-            source: SOURCE_APP,
+            source: input::source(caller),
             key,
             occurred_at,
+            window: None,
             app_name,
             metadata,
         })
@@ -183,19 +199,20 @@ fn receipt(answered: Result<Answered, KeyReused>) -> Result<(Receipt, bool), Pro
 
 async fn several(
     shared: &Shared,
+    caller: &Caller,
     account_id: &str,
     key: Option<String>,
     uses: Vec<Use>,
 ) -> Result<Tracked, Problem> {
     let mut requests = Vec::with_capacity(uses.len());
     let mut read = Vec::with_capacity(uses.len());
-    for (place, mut one) in uses.into_iter().enumerate() {
-        if let (None, Some(key)) = (&one.idempotency_key, &key) {
-            one.idempotency_key = Some(format!("{key}#{place}"));
-        }
+    // The key stands for this list: in another one under the same key nothing is taken for a copy.
+    let whole = hex::encode(Sha256::digest(Value::from(uses.to_json()).to_string()));
+    for (place, one) in uses.into_iter().enumerate() {
+        let batch = key.as_deref().map(|key| (key, whole.as_str(), place));
         read.push(
             shared
-                .request(account_id, one)
+                .request(caller, account_id, one, batch)
                 .map(|request| requests.push(request)),
         );
     }

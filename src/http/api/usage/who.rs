@@ -41,23 +41,26 @@ impl Shared {
         if !is_by_email {
             return caller.account(scope, named, missing_user);
         }
-        let found = self.by_email(email).await;
+        caller.require(scope)?;
+        let found = self.by_email(email).await?;
         if let Principal::User { account_id } = caller.principal() {
             // Whose any other address is, and whether it is anybody's, is told to apps alone.
-            let is_own = matches!(found, Ok(Some(own)) if own == account_id.as_str());
-            return match is_own {
+            return match found.iter().any(|own| own == account_id.as_str()) {
                 true => caller.account(scope, None, missing_user),
                 false => Err(Problem::not_your_own()),
             };
         }
-        // The scope comes first: a key without it learns nothing of addresses.
-        let unknown = unknown(email);
-        caller.account(scope, Some(&unknown), missing_user)?;
-        let named = found?.unwrap_or(unknown);
-        caller.account(scope, Some(&named), missing_user)
+        match found.as_slice() {
+            [] => caller.account(scope, Some(&unknown(email)), missing_user),
+            [only] => caller.account(scope, Some(only), missing_user),
+            _ => Err(Problem::bad_request(
+                "AMBIGUOUS_EMAIL",
+                "Several users have this address: name the user by userId",
+            )),
+        }
     }
 
-    async fn by_email(&self, email: &str) -> Result<Option<String>, Problem> {
+    async fn by_email(&self, email: &str) -> Result<Vec<String>, Problem> {
         if email.len() > EMAIL_LENGTH_MAX || email.chars().any(char::is_control) {
             return Err(Problem::bad_request(
                 "INVALID_EMAIL",
@@ -65,18 +68,12 @@ impl Shared {
             ));
         }
         let mut conn = self.pool.acquire().await?;
-        let mut found = accounts::by_email(&mut conn, email).await?;
-        match found.len() {
-            0 | 1 => Ok(found.pop()),
-            _ => Err(Problem::bad_request(
-                "AMBIGUOUS_EMAIL",
-                "Several users have this address: name the user by userId",
-            )),
-        }
+        Ok(accounts::by_email(&mut conn, email).await?)
     }
 }
 
-/// The account of an address that nobody is known by. Its digest: an id stands in logs.
+/// The account of an address that nobody is known by. Its digest: an id stands in logs. Once the address is known to
+/// be a user's, it leads to that user, and what was counted for the address alone stays with it.
 fn unknown(email: &str) -> String {
     let digest = Sha256::digest(email.to_lowercase());
     format!("email:{}", hex::encode(&digest[..16]))

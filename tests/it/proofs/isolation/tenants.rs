@@ -147,8 +147,8 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          values ($1, 'app', $1, '', $7::uuid, '', now())",
         "insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, quantity, events)
          values ($1, 'day', '2026-01-01Z', 'calls', '2026-01-02Z', '2026-01-01', 1000000, 1) on conflict do nothing",
-        "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, created_at, expires_at)
-         values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', now(), now() + interval '1 hour')
+        "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, made_by, created_at, expires_at)
+         values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', 'user', now(), now() + interval '1 hour')
          on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",
     ];
     for sql in rows {

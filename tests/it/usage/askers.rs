@@ -81,6 +81,10 @@ async fn a_user_ends_what_they_hold_themselves_and_nothing_of_an_app() {
 async fn what_was_held_is_counted_where_it_was_held_with_what_the_app_said_of_it() {
     let app = App::start().await;
     app.api.subscriber("ann", "repx1", "active").await;
+    // A period that begins with no month.
+    let sql = "update subscriptions set created_at = '2020-01-15T10:00Z', anchor_at = '2020-01-15T10:00Z',
+                      period_starts_at = '2020-01-15T10:00Z', period_ends_at = '2020-02-15T10:00Z'";
+    sqlx::query(sql).execute(&app.api.db).await.unwrap();
     let reserve =
         json!({ "userId": "ann", "feature": "calls", "appName": "crm", "metadata": { "call": 7 } });
     let hold = app.post("reserve", reserve).await.body["data"].clone();
@@ -91,7 +95,7 @@ async fn what_was_held_is_counted_where_it_was_held_with_what_the_app_said_of_it
         .unwrap();
 
     // Cancelled while the call lasts: the free plan counts by months.
-    let sql = "update subscriptions set status = 'canceled', period_starts_at = now() - interval '9 days'";
+    let sql = "update subscriptions set status = 'canceled'";
     sqlx::query(sql).execute(&app.api.db).await.unwrap();
     app.api.ctx.clock.advance(TimeDelta::seconds(30));
     let settle = json!({ "userId": "ann", "reservationId": hold["reservationId"], "quantity": 3 });

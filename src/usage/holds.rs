@@ -111,7 +111,7 @@ pub async fn settle(
     let mut settled = Settled {
         receipt: None,
         held: MicroUnits(hold.quantity),
-        was_live: hold.expires_at > now,
+        was_live: hold.expires_at > hold.ended_at.unwrap_or(now),
         is_replay,
     };
     if quantity > MicroUnits::ZERO {

@@ -20,6 +20,8 @@ pub struct Hold {
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub settled_quantity: Option<i64>,
+    /// When it was settled or released.
+    pub ended_at: Option<DateTime<Utc>>,
     /// app or user.
     pub made_by: String,
     pub app_name: Option<String>,

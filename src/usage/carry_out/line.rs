@@ -163,6 +163,7 @@ impl<'a> Line<'a> {
             created_at: now,
             expires_at: now + lasts,
             settled_quantity: None,
+            ended_at: None,
             made_by: self.request.source.to_owned(),
             app_name: self.request.app_name.clone(),
             metadata: self.request.metadata.clone(),

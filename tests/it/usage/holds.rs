@@ -41,6 +41,8 @@ async fn what_is_held_is_not_there_for_others_until_it_is_settled() {
         json!({ "allowed": true, "currentUsage": 5, "remaining": 5 })
     );
 
+    // Long after it would have expired, too.
+    app.api.ctx.clock.advance(TimeDelta::minutes(10));
     let again = app.post("settle", settle).await;
     assert_eq!(again.body["data"], settled.body["data"]);
     assert_eq!(again.headers["idempotency-replayed"], "true");

@@ -2,7 +2,10 @@
 
 use poem_openapi::{Object, payload::Response, types::Any};
 use serde_json::{Map, Value, json};
-use tollkeeper_jobs::usage::{Allowance, Code, MicroUnits, allowance::warning};
+use tollkeeper_jobs::{
+    plans::Feature,
+    usage::{Allowance, Code, MicroUnits, allowance::warning},
+};
 
 use super::{
     super::user_id::UserId,
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::{
     http::{
-        auth::Caller,
+        auth::{AccountId, Caller},
         problem::{Problem, timestamp},
     },
     usage::{Answered, Effect, How, Key, Outcome, Question, Request, Verdict},
@@ -221,25 +224,58 @@ pub async fn validate(
         let verdict = shared.desk.judge(vec![question]).await?.swap_remove(0);
         return shared.answer(Access::of(shared, &verdict, None), "Access validated");
     }
-    let app_name = input::app_name(body.app_name)?;
-    let metadata = input::metadata(body.metadata.map(|Any(told)| told))?;
-    let asked = json!({
-        "consume": feature.id, "quantity": requested, "app": app_name, "metadata": metadata,
-    });
-    let key = input::idempotency_key(idempotency_key, body.idempotency_key)?;
-    let request = Request {
-        account_id,
-        feature: feature.id.clone(),
-        quantity: requested,
-        how: How::Consume,
-        source: input::source(caller),
-        key: key.map(|key| Key::of_request(input::namespaced(caller, &key), &asked)),
-        occurred_at: None,
-        window: None,
-        app_name,
-        metadata,
+    let told = Told {
+        header_key: idempotency_key,
+        body_key: body.idempotency_key,
+        app_name: body.app_name,
+        metadata: body.metadata,
     };
+    let request = told.wish(caller, &account, feature, requested, How::Consume)?;
     wish(shared, request).await
+}
+
+/// What comes with a wish, as it is told.
+pub struct Told {
+    pub header_key: Option<String>,
+    pub body_key: Option<String>,
+    pub app_name: Option<String>,
+    pub metadata: Option<Any<Map<String, Value>>>,
+}
+
+impl Told {
+    /// The wish, with a key that stands for all of it.
+    pub fn wish(
+        self,
+        caller: &Caller,
+        account: &AccountId,
+        feature: &Feature,
+        quantity: MicroUnits,
+        how: How,
+    ) -> Result<Request, Problem> {
+        let app_name = input::app_name(self.app_name)?;
+        let metadata = input::metadata(self.metadata.map(|Any(told)| told))?;
+        let key = input::idempotency_key(self.header_key, self.body_key)?;
+        let lasts = match how {
+            How::Reserve(lasts) => Some(lasts.as_secs()),
+            How::Track | How::Consume => None,
+        };
+        let asked = json!({
+            "wish": feature.id, "quantity": quantity, "reserved_for": lasts, "app": app_name,
+            "metadata": metadata,
+        });
+        Ok(Request {
+            account_id: account.as_str().to_owned(),
+            feature: feature.id.clone(),
+            quantity,
+            how,
+            source: input::source(caller),
+            key: key.map(|key| Key::of_request(input::namespaced(caller, &key), &asked)),
+            occurred_at: None,
+            window: None,
+            app_name,
+            metadata,
+        })
+    }
 }
 
 /// Ask for something that is granted or not.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use poem::http::StatusCode;
 use poem_openapi::{Object, types::Any};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
     super::user_id::UserId,
     Answer, Shared, WRITE, Who,
-    access::{Access, replayed, wish},
+    access::{Access, Told, replayed, wish},
     input::{self, RawQuantity},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         auth::Caller,
         problem::{Problem, timestamp},
     },
-    usage::{self, HoldEnded, How, Key, Request, SettleError},
+    usage::{self, HoldEnded, How, SettleError},
 };
 
 /// How long a reservation lasts where nothing is said.
@@ -123,25 +123,13 @@ pub async fn reserve(
     let feature = shared.feature(body.feature.as_deref())?;
     let quantity = input::quantity(feature, body.quantity.as_ref())?;
     let lasts = lasts(body.ttl_seconds)?;
-    let key = input::idempotency_key(idempotency_key, body.idempotency_key)?;
-    let app_name = input::app_name(body.app_name)?;
-    let metadata = input::metadata(body.metadata.map(|Any(told)| told))?;
-    let asked = json!({
-        "reserve": feature.id, "quantity": quantity, "ttl": lasts.as_secs(), "app": app_name,
-        "metadata": metadata,
-    });
-    let request = Request {
-        account_id: account.as_str().to_owned(),
-        feature: feature.id.clone(),
-        quantity,
-        how: How::Reserve(lasts),
-        source: input::source(caller),
-        key: key.map(|key| Key::of_request(input::namespaced(caller, &key), &asked)),
-        occurred_at: None,
-        window: None,
-        app_name,
-        metadata,
+    let told = Told {
+        header_key: idempotency_key,
+        body_key: body.idempotency_key,
+        app_name: body.app_name,
+        metadata: body.metadata,
     };
+    let request = told.wish(caller, &account, feature, quantity, How::Reserve(lasts))?;
     wish(shared, request).await
 }
 

@@ -5,10 +5,12 @@
 
 pub mod announce_notification;
 pub mod billing;
+pub mod billing_notices;
 pub mod close_usage_windows;
 pub mod deliver_notification;
 pub mod handle_stripe_event;
 pub mod job;
+pub mod mail;
 pub mod mask;
 pub mod money;
 pub mod notification;

@@ -39,6 +39,8 @@ pub struct Config {
     pub http: HttpConfig,
     pub rate_limits: RateLimitConfig,
     pub notify: NotifyConfig,
+    /// None: customers are told nothing by e-mail.
+    pub mail: Option<MailConfig>,
     pub log_format: LogFormat,
     /// `RUST_LOG`, in the form of tracing's filters.
     pub log_filter: String,
@@ -172,6 +174,18 @@ pub struct NotifyConfig {
     /// Endpoints may be at private addresses, and need no https.
     pub allow_private: bool,
     /// How long one delivery may take, from the name's look-up to the answer's status.
+    pub timeout: Duration,
+}
+
+/// How customers are told by e-mail.
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// `SMTP_URL`, with its user and its password.
+    pub server: SecretString,
+    /// An address, or a name and an address.
+    pub from: String,
+    pub reply_to: Option<String>,
+    /// How long the server may take until it waits for the mail, and again until it has accepted it.
     pub timeout: Duration,
 }
 

@@ -11,9 +11,9 @@ use apalis_core::{
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
     AnnounceNotification, CloseUsageWindows, DeliverNotification, HandleStripeEvent, Lane,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, ReactivateTelephony,
-    RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepExpiredLeases,
-    SweepProviderResources, SyncSubscription,
+    NotifyCustomer, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
+    ReactivateTelephony, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
+    SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -52,6 +52,7 @@ impl Register {
             .with::<AnnounceNotification>()
             .with::<DeliverNotification>()
             .with::<HandleStripeEvent>()
+            .with::<NotifyCustomer>()
             .with::<PollStripeEvents>()
             .with::<ProvisionNumber>()
             .with::<ProvisionSubaccount>()

@@ -8,8 +8,10 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+mod mail;
 mod web;
 
+use self::mail::mail;
 use self::web::{http, notify, rate_limits};
 use super::{reader::Reader, *};
 use crate::sealed::Keyring;
@@ -136,6 +138,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         http: http(reader),
         rate_limits: rate_limits(reader),
         notify: notify(reader),
+        mail: mail(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),

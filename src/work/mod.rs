@@ -5,6 +5,7 @@ mod announce_notification;
 mod close_usage_windows;
 mod deliver_notification;
 mod handle_stripe_event;
+mod notify_customer;
 mod poll_stripe_events;
 mod provision_number;
 mod provision_subaccount;

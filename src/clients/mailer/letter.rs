@@ -29,7 +29,7 @@ pub struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    /// What is sent: the same bytes for the same letter.
+    /// What is sent, without the end of its last line: the same bytes for the same letter.
     pub(super) fn message(
         &self,
         from: &Mailbox,
@@ -56,7 +56,12 @@ impl Letter<'_> {
         let built = built.map_err(|_| MailError::Refused {
             why: "no mail can be made of it".to_owned(),
         })?;
-        Ok(built.formatted())
+        let mut message = built.formatted();
+        // The protocol ends the last line itself.
+        if message.ends_with(b"\r\n") {
+            message.truncate(message.len() - 2);
+        }
+        Ok(message)
     }
 }
 

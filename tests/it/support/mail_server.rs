@@ -64,10 +64,15 @@ impl Received {
         value
     }
 
-    /// With `\n` at the ends of lines.
+    /// As it is read, with `\n` at the ends of lines.
     pub fn body(&self) -> String {
         let (_, body) = self.message.split_once("\r\n\r\n").unwrap();
-        body.replace("\r\n", "\n")
+        let body = body.replace("\r\n", "\n");
+        match self.header("Content-Transfer-Encoding").as_str() {
+            "7bit" => body,
+            "quoted-printable" => unquoted(&body.replace("=\n", "")),
+            other => panic!("the text is encoded as {other}"),
+        }
     }
 }
 
@@ -229,6 +234,18 @@ fn path(line: &str) -> String {
         .split_once('<')
         .and_then(|(_, rest)| rest.split_once('>'));
     path.unwrap_or_default().0.to_owned()
+}
+
+/// `=C2=B9` gives `¹`.
+fn unquoted(text: &str) -> String {
+    let mut parts = text.split('=');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(code, 16).unwrap());
+        bytes.extend(rest.as_bytes());
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn login(line: &str) -> String {

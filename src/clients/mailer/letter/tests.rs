@@ -34,7 +34,7 @@ fn a_mail_is_the_same_to_the_last_byte_whenever_it_is_sent() {
          Reply-To: help@example.org\r\n\
          Content-Transfer-Encoding: 7bit\r\n\
          \r\n\
-         Hello.\r\n\r\nBye.\r\n"
+         Hello.\r\n\r\nBye."
     );
 }
 

@@ -37,10 +37,12 @@ impl Apps {
         apps.gone.behave(answers(410));
         apps.mail.knows_not("ben@example.com");
         let mut conn = db.acquire().await.unwrap();
-        for app in [&apps.well, &apps.gone] {
+        // The one that is gone is told one thing: how many more it were, until it is known, is chance.
+        let one = ["usage.threshold".to_owned()];
+        for (app, types) in [(&apps.well, None), (&apps.gone, Some(&one[..]))] {
             let wish = Wish {
                 url: &app.url,
-                types: None,
+                types,
                 allow_private: true,
             };
             operate::add(&mut conn, &keyring, wish, chrono::Utc::now(), by)

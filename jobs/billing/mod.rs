@@ -1,1 +1,12 @@
-//! What a period costs: all of it decided here, none of it rounded anywhere but in [`crate::money`].
+//! What a period costs. Usage and terms come in, amounts go out; nothing is rounded here but by
+//! [`crate::money`].
+
+pub mod rating;
+pub mod terms;
+pub mod voice;
+
+#[cfg(test)]
+mod arbitrary;
+
+pub use rating::{NUMBER, Rated, Used, rate};
+pub use terms::{Meter, Terms};

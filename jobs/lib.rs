@@ -4,11 +4,13 @@
 //! name in the service's `src/work/` does what was decided here.
 
 pub mod announce_notification;
+pub mod billing;
 pub mod close_usage_windows;
 pub mod deliver_notification;
 pub mod handle_stripe_event;
 pub mod job;
 pub mod mask;
+pub mod money;
 pub mod notification;
 pub mod outside;
 pub mod plans;

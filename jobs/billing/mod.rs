@@ -1,0 +1,20 @@
+//! What a period costs, and what becomes of it. Usage and terms come in, amounts go out; nothing is rounded
+//! here but by [`crate::money`].
+
+pub mod caps;
+pub mod charges;
+pub mod lines;
+pub mod proration;
+pub mod rating;
+pub mod statement;
+pub mod terms;
+pub mod voice;
+pub mod waivers;
+
+#[cfg(test)]
+mod arbitrary;
+
+pub use charges::{Last, Revision, revise};
+pub use rating::{NUMBER, Rated, Used, rate};
+pub use statement::Statement;
+pub use terms::{Meter, Terms};

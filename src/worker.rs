@@ -11,11 +11,11 @@ use apalis_core::{
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
     AnnounceNotification, AttachCharges, CloseDuePeriods, ClosePeriod, CloseUsageWindows,
-    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
-    RaiseUsageInvoice, ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber,
-    RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources,
-    SyncSubscription,
+    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer,
+    OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
+    PruneHistory, RaiseUsageInvoice, ReactivateTelephony, RecordInvoice, RecountUsage,
+    ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases,
+    SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -61,6 +61,7 @@ impl Register {
             .with::<HandleStripeEvent>()
             .with::<OpenPeriod>()
             .with::<PollInvoiceDrafts>()
+            .with::<NotifyCustomer>()
             .with::<PollStripeEvents>()
             .with::<ProvisionNumber>()
             .with::<ProvisionSubaccount>()

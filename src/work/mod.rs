@@ -11,6 +11,7 @@ mod deliver_notification;
 mod finalize_invoice;
 mod handle_stripe_event;
 mod invoicing;
+mod notify_customer;
 mod open_period;
 mod poll_invoice_drafts;
 mod poll_stripe_events;

@@ -16,7 +16,7 @@ pub use charge::Charge;
 pub use checkout::CheckoutSession;
 pub use customer::Customer;
 pub use event::{Event, Object};
-pub use invoice::Invoice;
+pub use invoice::{Invoice, InvoiceItem};
 pub use subscription::{Status, Subscription};
 pub use whose::Whose;
 

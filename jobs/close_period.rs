@@ -74,7 +74,11 @@ mod tests {
                 ends_at: END,
                 synced_at: synced.map(|seconds| END + TimeDelta::seconds(seconds)),
             };
-            assert_eq!(decide(&facts, END + TimeDelta::seconds(now)), plan, "{synced:?} {now}");
+            assert_eq!(
+                decide(&facts, END + TimeDelta::seconds(now)),
+                plan,
+                "{synced:?} {now}"
+            );
         };
         check(Some(0), 599, Plan::WaitUntil(END + SETTLES_FOR));
         check(Some(0), 600, Plan::Rate);

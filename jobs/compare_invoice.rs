@@ -58,11 +58,24 @@ mod tests {
 
     #[test]
     fn surplus_lines_of_a_draft_are_deleted_and_everything_else_is_a_persons() {
-        let surplus = Difference::Foreign { item_ref: "ii_1".into() };
-        let missing = Difference::Missing { charge_id: "a".into() };
+        let surplus = Difference::Foreign {
+            item_ref: "ii_1".into(),
+        };
+        let missing = Difference::Missing {
+            charge_id: "a".into(),
+        };
         assert_eq!(decide(vec![], false), Plan::Matched);
-        assert_eq!(decide(vec![surplus.clone()], true), Plan::Delete(vec!["ii_1".into()]));
-        assert!(matches!(decide(vec![surplus.clone()], false), Plan::Park(_)));
-        assert!(matches!(decide(vec![surplus, missing], true), Plan::Park(_)));
+        assert_eq!(
+            decide(vec![surplus.clone()], true),
+            Plan::Delete(vec!["ii_1".into()])
+        );
+        assert!(matches!(
+            decide(vec![surplus.clone()], false),
+            Plan::Park(_)
+        ));
+        assert!(matches!(
+            decide(vec![surplus, missing], true),
+            Plan::Park(_)
+        ));
     }
 }

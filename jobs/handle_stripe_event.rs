@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Job, RetryPolicy,
-    stripe::{CheckoutSession, Customer, Event, Object},
+    stripe::{CheckoutSession, Customer, Event, Invoice, Object},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,7 @@ pub enum Plan {
     /// Nothing yet: it is kept whole for a part of the service that takes it up later.
     Hold,
     Do(Vec<Step>),
-    /// A thin event: fetch the object, then decide with [`decide_on_invoice`] or
-    /// [`decide_on_checkout`].
-    FetchInvoice(String),
+    /// A thin event: fetch the object, then decide with [`decide_on_checkout`].
     FetchCheckoutSession(String),
 }
 
@@ -52,6 +50,7 @@ pub enum Step {
         email: Option<String>,
     },
     SyncSubscription(String),
+    RecordInvoice(String),
     /// Its subscriptions ended with it: sync every one.
     CustomerDeleted(String),
 }
@@ -69,12 +68,12 @@ pub fn decide(event: &Event) -> Plan {
         Object::Subscription(subscription) => {
             Plan::Do(vec![Step::SyncSubscription(subscription.id.clone())])
         }
-        Object::Invoice(invoice) => decide_on_invoice(invoice.subscription_ref()),
+        Object::Invoice(invoice) => decide_on_invoice(invoice),
         Object::CheckoutSession(session) => decide_on_checkout(session),
         Object::Customer(customer) => decide_on_customer(customer),
         Object::Related { kind, id } => match kind.as_str() {
             "subscription" => Plan::Do(vec![Step::SyncSubscription(id.clone())]),
-            "invoice" => Plan::FetchInvoice(id.clone()),
+            "invoice" => Plan::Do(vec![Step::RecordInvoice(id.clone())]),
             "checkout.session" => Plan::FetchCheckoutSession(id.clone()),
             _ => Plan::Ignore,
         },
@@ -82,13 +81,18 @@ pub fn decide(event: &Event) -> Plan {
     }
 }
 
-/// Of an invoice only its subscription matters here; one written by hand has none.
-pub fn decide_on_invoice(subscription_ref: Option<&str>) -> Plan {
-    match subscription_ref {
-        Some(subscription_ref) => {
-            Plan::Do(vec![Step::SyncSubscription(subscription_ref.to_owned())])
-        }
-        None => Plan::Ignore,
+/// An invoice is recorded, and its subscription looked at. The one that is upcoming has no id; one that was written by
+/// hand has no subscription.
+fn decide_on_invoice(invoice: &Invoice) -> Plan {
+    let sync = invoice.subscription_ref().map(str::to_owned);
+    let steps: Vec<Step> = sync
+        .map(Step::SyncSubscription)
+        .into_iter()
+        .chain(invoice.id.clone().map(Step::RecordInvoice))
+        .collect();
+    match steps.is_empty() {
+        true => Plan::Ignore,
+        false => Plan::Do(steps),
     }
 }
 
@@ -156,10 +160,15 @@ mod tests {
                 "customer.subscription.created",
                 "customer.subscription.deleted.immediately",
                 "customer.subscription.updated.past_due",
+            ] {
+                check(&format!("{shape}/{kind}"), Plan::Do(vec![sync()]));
+            }
+            let record = || Step::RecordInvoice("in_1SFixtureCycle01".into());
+            for kind in [
                 "invoice.paid.subscription_cycle",
                 "invoice.payment_failed.subscription_cycle",
             ] {
-                check(&format!("{shape}/{kind}"), Plan::Do(vec![sync()]));
+                check(&format!("{shape}/{kind}"), Plan::Do(vec![sync(), record()]));
             }
         }
     }
@@ -188,10 +197,10 @@ mod tests {
                 Plan::Do(vec![Step::CustomerDeleted("cus_TFixture000001".into())]),
             );
         }
-        assert_eq!(decide_on_invoice(None), Plan::Ignore);
         check(
             "thin/v1.invoice.created",
-            Plan::FetchInvoice("in_1SFixtureCycle01".into()),
+            Plan::Do(vec![Step::RecordInvoice("in_1SFixtureCycle01".into())]),
         );
+        check("new/invoice.upcoming.no_id", Plan::Do(vec![sync()]));
     }
 }

@@ -107,6 +107,7 @@ create table charges (
         references charges (period_id, meter, subject, revision, rated_minor)
 );
 create index charges_account on charges (account_id, created_at);
+create index invoices_unmatched on invoices (created_at) where matched_at is null;
 create index charges_invoice on charges (invoice_id) where invoice_id is not null;
 create index charges_unplaced on charges (account_id) where invoice_id is null and waiver is null;
 

@@ -9,6 +9,7 @@ mod reader;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+use tollkeeper_jobs::billing::caps::Caps;
 
 pub use load::{environment, is_price_setting};
 
@@ -39,6 +40,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub rate_limits: RateLimitConfig,
     pub notify: NotifyConfig,
+    pub billing: BillingConfig,
     pub log_format: LogFormat,
     /// `RUST_LOG`, in the form of tracing's filters.
     pub log_filter: String,
@@ -173,6 +175,12 @@ pub struct NotifyConfig {
     pub allow_private: bool,
     /// How long one delivery may take, from the name's look-up to the answer's status.
     pub timeout: Duration,
+}
+
+/// What is billed without asking a person.
+#[derive(Debug, Clone)]
+pub struct BillingConfig {
+    pub caps: Caps,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,12 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    AnnounceNotification, CloseUsageWindows, DeliverNotification, HandleStripeEvent, Lane,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, ReactivateTelephony,
-    RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepExpiredLeases,
-    SweepProviderResources, SyncSubscription,
+    AnnounceNotification, AttachCharges, CloseDuePeriods, ClosePeriod, CloseUsageWindows,
+    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, OpenPeriod,
+    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
+    RaiseUsageInvoice, ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber,
+    RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources,
+    SyncSubscription,
 };
 use tracing::Span;
 
@@ -50,8 +52,15 @@ impl Register {
     pub fn all() -> Register {
         Register::default()
             .with::<AnnounceNotification>()
+            .with::<AttachCharges>()
+            .with::<CloseDuePeriods>()
+            .with::<ClosePeriod>()
+            .with::<CompareInvoice>()
             .with::<DeliverNotification>()
+            .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
+            .with::<OpenPeriod>()
+            .with::<PollInvoiceDrafts>()
             .with::<PollStripeEvents>()
             .with::<ProvisionNumber>()
             .with::<ProvisionSubaccount>()
@@ -59,7 +68,10 @@ impl Register {
             .with::<CloseUsageWindows>()
             .with::<RecountUsage>()
             .with::<ReactivateTelephony>()
+            .with::<RaiseUsageInvoice>()
+            .with::<RecordInvoice>()
             .with::<ReleaseNumber>()
+            .with::<SweepCharges>()
             .with::<SuspendTelephony>()
             .with::<SweepExpiredLeases>()
             .with::<SweepProviderResources>()

@@ -17,6 +17,8 @@ pub const INVOICE_KEY: &str = "invoice_id";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub charge_id: String,
+    /// The line that we put there for it.
+    pub item_ref: String,
     pub amount_minor: i64,
     pub currency: String,
 }
@@ -37,7 +39,11 @@ pub enum Difference {
     /// A charge does not stand there.
     Missing { charge_id: String },
     /// It stands there with another amount or currency.
-    Altered { charge_id: String, item_ref: String, amount_minor: i64 },
+    Altered {
+        charge_id: String,
+        item_ref: String,
+        amount_minor: i64,
+    },
     /// It stands there once more.
     Doubled { charge_id: String, item_ref: String },
     /// It says it is ours, and we know of no such charge on this invoice.
@@ -48,14 +54,16 @@ impl Difference {
     /// The line that should not stand there; None for one that should.
     pub fn surplus(&self) -> Option<&str> {
         match self {
-            Difference::Doubled { item_ref, .. } | Difference::Foreign { item_ref } => Some(item_ref),
+            Difference::Doubled { item_ref, .. } | Difference::Foreign { item_ref } => {
+                Some(item_ref)
+            }
             Difference::Missing { .. } | Difference::Altered { .. } => None,
         }
     }
 }
 
-/// Everything that is not as it should be, in a fixed order. Of several lines of one charge the first that is
-/// right stands for it, and the first at all where none is.
+/// Everything that is not as it should be, in a fixed order. Of several lines of one charge ours stands for it; where
+/// that is gone, the first that is right, and the first at all where none is.
 pub fn compare(wanted: &[Wanted], lines: &[Line]) -> Vec<Difference> {
     let mut by_charge: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
     for line in lines {
@@ -63,16 +71,20 @@ pub fn compare(wanted: &[Wanted], lines: &[Line]) -> Vec<Difference> {
     }
     let mut differences = Vec::new();
     for charge in wanted {
-        let mut there = by_charge.remove(charge.charge_id.as_str()).unwrap_or_default();
-        there.sort_by_key(|line| &line.item_ref);
-        let right = there.iter().position(|line| is_right(charge, line));
+        let mut there = by_charge
+            .remove(charge.charge_id.as_str())
+            .unwrap_or_default();
+        there.sort_by_key(|line| {
+            let is_ours = line.item_ref == charge.item_ref;
+            (!is_ours, !is_right(charge, line), &line.item_ref)
+        });
         let charge_id = charge.charge_id.clone();
         if there.is_empty() {
             differences.push(Difference::Missing { charge_id });
             continue;
         }
-        let kept = there.remove(right.unwrap_or(0));
-        if right.is_none() {
+        let kept = there.remove(0);
+        if !is_right(charge, kept) {
             differences.push(Difference::Altered {
                 charge_id: charge_id.clone(),
                 item_ref: kept.item_ref.clone(),
@@ -103,6 +115,7 @@ mod tests {
     fn wanted(charge_id: &str, amount_minor: i64) -> Wanted {
         Wanted {
             charge_id: charge_id.into(),
+            item_ref: format!("ii_of_{charge_id}"),
             amount_minor,
             currency: "usd".into(),
         }
@@ -136,11 +149,24 @@ mod tests {
         let found = compare(&[wanted("a", 10), wanted("b", 20), wanted("c", 30)], &lines);
         let charge_id = |id: &str| id.to_owned();
         let expected = [
-            Difference::Missing { charge_id: charge_id("c") },
-            Difference::Altered { charge_id: charge_id("b"), item_ref: "ii_3".into(), amount_minor: 21 },
-            Difference::Doubled { charge_id: charge_id("a"), item_ref: "ii_2".into() },
-            Difference::Foreign { item_ref: "ii_4".into() },
-            Difference::Foreign { item_ref: "ii_5".into() },
+            Difference::Missing {
+                charge_id: charge_id("c"),
+            },
+            Difference::Altered {
+                charge_id: charge_id("b"),
+                item_ref: "ii_3".into(),
+                amount_minor: 21,
+            },
+            Difference::Doubled {
+                charge_id: charge_id("a"),
+                item_ref: "ii_2".into(),
+            },
+            Difference::Foreign {
+                item_ref: "ii_4".into(),
+            },
+            Difference::Foreign {
+                item_ref: "ii_5".into(),
+            },
         ];
         assert_eq!(found, expected);
         let surplus: Vec<_> = found.iter().filter_map(Difference::surplus).collect();
@@ -148,11 +174,22 @@ mod tests {
     }
 
     #[test]
-    fn of_two_lines_the_right_one_stays() {
+    fn of_two_lines_ours_stays_or_else_the_right_one() {
+        let doubled = |item_ref: &str| Difference::Doubled {
+            charge_id: "a".into(),
+            item_ref: item_ref.into(),
+        };
+        let lines = [line("ii_1", "a", 10), line("ii_of_a", "a", 10)];
+        assert_eq!(compare(&[wanted("a", 10)], &lines), [doubled("ii_1")]);
         let lines = [line("ii_1", "a", 99), line("ii_2", "a", 10)];
-        let found = compare(&[wanted("a", 10)], &lines);
-        assert_eq!(found, [Difference::Doubled { charge_id: "a".into(), item_ref: "ii_1".into() }]);
-        let euro = Line { currency: "eur".into(), ..line("ii_1", "a", 10) };
-        assert!(matches!(&compare(&[wanted("a", 10)], &[euro])[..], [Difference::Altered { .. }]));
+        assert_eq!(compare(&[wanted("a", 10)], &lines), [doubled("ii_1")]);
+        let euro = Line {
+            currency: "eur".into(),
+            ..line("ii_1", "a", 10)
+        };
+        assert!(matches!(
+            &compare(&[wanted("a", 10)], &[euro])[..],
+            [Difference::Altered { .. }]
+        ));
     }
 }

@@ -4,6 +4,9 @@
 pub mod caps;
 pub mod charges;
 pub mod lines;
+pub mod matching;
+pub mod periods;
+pub mod placement;
 pub mod proration;
 pub mod rating;
 pub mod statement;

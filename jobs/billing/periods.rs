@@ -85,10 +85,7 @@ pub fn plan(
                 ends_at: begins_at,
             },
             payer: None,
-            terms: Terms::of(
-                catalogue.free_tier(DEFAULT_PRODUCT),
-                &catalogue.currency,
-            ),
+            terms: Terms::of(catalogue.free_tier(DEFAULT_PRODUCT), &catalogue.currency),
             waiver: None,
         };
         let mut following = vec![prehistory];
@@ -105,7 +102,9 @@ pub fn plan(
         };
     }
     let mut wanted = timeline.from(last.period.span.starts_at, now);
-    let first = wanted.next().map(|first| continued(&last.period, first, now));
+    let first = wanted
+        .next()
+        .map(|first| continued(&last.period, first, now));
     Plan {
         last: first.filter(|first| *first != last.period),
         following: wanted.collect(),
@@ -153,7 +152,9 @@ impl Timeline<'_> {
     fn begin_of_now(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let natural = self.natural(self.governing(now), now).starts_at;
         let turns = self.subscriptions.iter().flat_map(turns);
-        turns.filter(|turn| *turn <= now).fold(natural, DateTime::max)
+        turns
+            .filter(|turn| *turn <= now)
+            .fold(natural, DateTime::max)
     }
 
     fn period_from(&self, starts_at: DateTime<Utc>) -> Period {
@@ -200,16 +201,18 @@ impl Timeline<'_> {
     /// Who pays for an instant: of those who subscribed then, the one whose plan bills usage, the best of
     /// those, and the newest of equals.
     fn governing(&self, at: DateTime<Utc>) -> Option<&Subscribed> {
-        let there = |one: &&Subscribed| {
-            one.began_at <= at && one.ended_at.is_none_or(|ended_at| at < ended_at)
-        };
-        let worth = |one: &&Subscribed| {
-            let tier = one.tier.as_deref().and_then(|id| self.catalogue.tier(id));
-            let bills = tier.is_some_and(|tier| !tier.overage.is_empty() || tier.number_fee_minor > 0);
-            (bills, tier.map(|tier| tier.rank), one.began_at, one.subscription_ref.as_str())
-        };
-        let there = self.subscriptions.iter().filter(there);
-        there.max_by(|a, b| worth(a).cmp(&worth(b)))
+        let there = self
+            .subscriptions
+            .iter()
+            .filter(|one| one.began_at <= at && one.ended_at.is_none_or(|ended_at| at < ended_at));
+        there.max_by(|a, b| self.worth(a).cmp(&self.worth(b)))
+    }
+
+    fn worth<'s>(&self, one: &'s Subscribed) -> (bool, Option<u16>, DateTime<Utc>, &'s str) {
+        let tier = one.tier.as_deref().and_then(|id| self.catalogue.tier(id));
+        let bills = tier.is_some_and(|tier| !tier.overage.is_empty() || tier.number_fee_minor > 0);
+        let rank = tier.map(|tier| tier.rank);
+        (bills, rank, one.began_at, &one.subscription_ref)
     }
 
     fn tier(&self, governing: Option<&Subscribed>) -> &Tier {
@@ -221,7 +224,9 @@ impl Timeline<'_> {
 
 /// The instants at which a subscription begins or ends to be owed for.
 fn turns(one: &Subscribed) -> impl Iterator<Item = DateTime<Utc>> {
-    [Some(one.began_at), one.ended_at, one.paused_since].into_iter().flatten()
+    [Some(one.began_at), one.ended_at, one.paused_since]
+        .into_iter()
+        .flatten()
 }
 
 fn turns_of(one: &Subscribed, at: DateTime<Utc>) -> bool {

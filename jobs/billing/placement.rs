@@ -123,11 +123,29 @@ mod tests {
         assert!(takes_charges(&draft(None), AT).is_ok());
         for other in ["open", "paid", "void"] {
             let status = other;
-            assert!(takes_charges(&Draft { status, ..draft(None) }, AT).is_err());
+            assert!(
+                takes_charges(
+                    &Draft {
+                        status,
+                        ..draft(None)
+                    },
+                    AT
+                )
+                .is_err()
+            );
         }
         for other in ["subscription_create", "subscription_update", "manual"] {
             let billing_reason = other;
-            assert!(takes_charges(&Draft { billing_reason, ..draft(None) }, AT).is_err());
+            assert!(
+                takes_charges(
+                    &Draft {
+                        billing_reason,
+                        ..draft(None)
+                    },
+                    AT
+                )
+                .is_err()
+            );
         }
     }
 
@@ -139,7 +157,10 @@ mod tests {
         assert_eq!(place(&all, &expected, AT), Place::WaitUntil(until));
         assert_eq!(place(&all, &expected, until), Place::Own);
         assert_eq!(place(&all, &Renewal::Told(draft(None)), AT), Place::Renewal);
-        let gone = Renewal::Told(Draft { status: "paid", ..draft(None) });
+        let gone = Renewal::Told(Draft {
+            status: "paid",
+            ..draft(None)
+        });
         assert_eq!(place(&all, &gone, AT), Place::Own);
         assert_eq!(place(&all, &Renewal::None, AT), Place::Own);
     }

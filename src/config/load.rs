@@ -8,9 +8,13 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+mod billing;
 mod web;
 
-use self::web::{http, notify, rate_limits};
+use self::{
+    billing::billing,
+    web::{http, notify, rate_limits},
+};
 use super::{reader::Reader, *};
 use crate::sealed::Keyring;
 
@@ -136,6 +140,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         http: http(reader),
         rate_limits: rate_limits(reader),
         notify: notify(reader),
+        billing: billing(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),

@@ -61,11 +61,7 @@ impl Stripe {
     }
 
     /// Put a line on a draft.
-    pub async fn add_item(
-        &self,
-        new: &NewItem<'_>,
-        key: &str,
-    ) -> Result<InvoiceItem, ClientError> {
+    pub async fn add_item(&self, new: &NewItem<'_>, key: &str) -> Result<InvoiceItem, ClientError> {
         let amount = new.amount_minor.to_string();
         let starts_at = new.period.starts_at.timestamp().to_string();
         let ends_at = new.period.ends_at.timestamp().to_string();
@@ -91,8 +87,10 @@ impl Stripe {
     /// Every line that somebody put on an invoice; those of the subscription itself are not among them.
     pub async fn items_of(&self, invoice: &str) -> Result<Vec<InvoiceItem>, ClientError> {
         let query = [("invoice", invoice)];
-        self.all(&["v1", "invoiceitems"], &query, |item: &InvoiceItem| Some(item.id.clone()))
-            .await
+        self.all(&["v1", "invoiceitems"], &query, |item: &InvoiceItem| {
+            Some(item.id.clone())
+        })
+        .await
     }
 
     /// Delete a line of a draft.
@@ -120,8 +118,10 @@ impl Stripe {
     }
 
     async fn invoices(&self, query: &[(&str, &str)]) -> Result<Vec<Invoice>, ClientError> {
-        self.all(&["v1", "invoices"], query, |invoice: &Invoice| invoice.id.clone())
-            .await
+        self.all(&["v1", "invoices"], query, |invoice: &Invoice| {
+            invoice.id.clone()
+        })
+        .await
     }
 
     /// Finalize a draft, and have it collected.
@@ -159,6 +159,8 @@ impl Stripe {
 }
 
 fn metadata<'a>(pairs: &[(&str, &'a str)]) -> Vec<(String, &'a str)> {
-    let named = pairs.iter().map(|(key, value)| (format!("metadata[{key}]"), *value));
+    let named = pairs
+        .iter()
+        .map(|(key, value)| (format!("metadata[{key}]"), *value));
     named.collect()
 }

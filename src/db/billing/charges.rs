@@ -141,6 +141,29 @@ pub async fn of_invoice(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Resu
     .await
 }
 
+/// A charge of an invoice, and the line that it is at Stripe. None: it does not stand there yet, as far as we know.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct InvoiceLine {
+    pub charge_id: Uuid,
+    pub amount_minor: i64,
+    pub currency: String,
+    pub item_ref: Option<String>,
+}
+
+/// What should stand on an invoice, in a fixed order.
+pub async fn lines_of(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<Vec<InvoiceLine>> {
+    sqlx::query_as(
+        "select c.charge_id, c.amount_minor, c.currency, call.ext_ref as item_ref
+         from charges c
+         left join provider_calls call on call.provider = 'stripe' and call.kind = 'add_invoice_item'
+          and call.subject = c.charge_id || ':' || c.invoice_id and call.state = 'done'
+         where c.invoice_id = $1 order by c.charge_id",
+    )
+    .bind(invoice_id)
+    .fetch_all(conn)
+    .await
+}
+
 /// Put charges that are on no invoice on this one. Answers how many it took.
 pub async fn place(
     conn: &mut PgConnection,
@@ -208,6 +231,16 @@ pub async fn totals_before(
     .bind(before)
     .bind(limit)
     .fetch_all(conn)
+    .await
+}
+
+/// What a period comes to, all revisions together.
+pub async fn total_of(conn: &mut PgConnection, period_id: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select coalesce(sum(amount_minor), 0)::bigint from charges where period_id = $1",
+    )
+    .bind(period_id)
+    .fetch_one(conn)
     .await
 }
 

@@ -88,6 +88,29 @@ pub async fn made(
     Ok(done.rows_affected() == 1)
 }
 
+/// Take back the plan of an invoice on which nothing was put.
+pub async fn forget(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<()> {
+    sqlx::query("delete from invoices where invoice_id = $1 and status = 'planned'")
+        .bind(invoice_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Those of these that nobody told us of.
+pub async fn not_known(
+    conn: &mut PgConnection,
+    stripe_refs: &[String],
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select wanted.stripe_ref from unnest($1::text[]) as wanted (stripe_ref)
+         where not exists (select 1 from invoices i where i.stripe_ref = wanted.stripe_ref)",
+    )
+    .bind(stripe_refs)
+    .fetch_all(conn)
+    .await
+}
+
 /// Store an invoice as Stripe said it is. Which account it is of, and whether it is ours, never changes. Answers
 /// the id it has here.
 pub async fn store(conn: &mut PgConnection, invoice: &Invoice) -> sqlx::Result<Uuid> {
@@ -145,6 +168,47 @@ pub async fn matched(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Stripe knows it no more. Only a draft can be deleted.
+pub async fn deleted(
+    conn: &mut PgConnection,
+    invoice_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update invoices set status = 'deleted', finalizes_at = null, synced_at = $2
+         where invoice_id = $1 and status = 'draft'",
+    )
+    .bind(invoice_id)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// It turned out to be no draft any more; what it is now is still to be asked.
+pub async fn is_no_draft(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<()> {
+    sqlx::query(
+        "update invoices set status = 'open', finalizes_at = null where invoice_id = $1 and status = 'draft'",
+    )
+    .bind(invoice_id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Stripe's own invoices with charges on them that were not seen to be right.
+pub async fn unmatched(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as(
+        "select stripe_ref, account_id from invoices i
+         where matched_at is null and not is_own and stripe_ref is not null and status <> 'deleted'
+           and exists (select 1 from charges c where c.invoice_id = i.invoice_id)
+         order by created_at limit $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await
 }
 
 /// The newest renewal's invoice of a subscription. None: none was told of.

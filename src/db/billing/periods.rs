@@ -57,19 +57,22 @@ impl StoredPeriod {
     }
 }
 
-const COLUMNS: &str = "period_id, account_id, starts_at, ends_at, subscription_ref, customer_ref, terms, waiver,
+const COLUMNS: &str =
+    "period_id, account_id, starts_at, ends_at, subscription_ref, customer_ref, terms, waiver,
                        closed_at, rated_at";
 
-/// The last period of an account. None: it has none yet.
+/// The last period of each of these accounts that has one.
 pub async fn last(
     conn: &mut PgConnection,
-    account_id: &str,
-) -> sqlx::Result<Option<StoredPeriod>> {
+    account_ids: &[&str],
+) -> sqlx::Result<Vec<StoredPeriod>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select {COLUMNS} from billing_periods where account_id = $1 order by ends_at desc limit 1"
+        "select last.* from unnest($1::text[]) as wanted (account_id)
+         cross join lateral (select {COLUMNS} from billing_periods p where p.account_id = wanted.account_id
+                             order by ends_at desc limit 1) as last"
     )))
-    .bind(account_id)
-    .fetch_optional(conn)
+    .bind(account_ids)
+    .fetch_all(conn)
     .await
 }
 
@@ -98,35 +101,51 @@ pub async fn load(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Sto
     .await
 }
 
-/// Add a period to the end of an account's.
+/// A period to add to the end of an account's.
+#[derive(Debug, Clone)]
+pub struct NewPeriod<'a> {
+    pub account_id: &'a str,
+    pub period: &'a Period,
+    /// False for the first one of the account.
+    pub follows_another: bool,
+}
+
+/// Add periods, those of one account in their order.
 pub async fn append(
     conn: &mut PgConnection,
-    account_id: &str,
-    period: &Period,
-    follows_another: bool,
+    new: &[NewPeriod<'_>],
     now: DateTime<Utc>,
-) -> sqlx::Result<Uuid> {
-    let period_id = Uuid::now_v7();
-    let payer = period.payer.as_ref();
+) -> sqlx::Result<()> {
+    fn column<'a, T>(new: &[NewPeriod<'a>], of: impl Fn(&NewPeriod<'a>) -> T) -> Vec<T> {
+        new.iter().map(of).collect()
+    }
+    fn payer<'a>(new: &NewPeriod<'a>) -> Option<&'a Payer> {
+        new.period.payer.as_ref()
+    }
     sqlx::query(
         "insert into billing_periods (period_id, account_id, starts_at, ends_at, follows, subscription_ref,
                                       customer_ref, tier, terms, waiver, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         select period_id, account_id, starts_at, ends_at, case when follows_another then starts_at end,
+                subscription_ref, customer_ref, tier, terms, waiver, $11
+         from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[], $6::text[], $7::text[],
+                     $8::text[], $9::jsonb[], $10::text[])
+             as new (period_id, account_id, starts_at, ends_at, follows_another, subscription_ref, customer_ref, tier,
+                     terms, waiver)",
     )
-    .bind(period_id)
-    .bind(account_id)
-    .bind(period.span.starts_at)
-    .bind(period.span.ends_at)
-    .bind(follows_another.then_some(period.span.starts_at))
-    .bind(payer.map(|payer| &payer.subscription_ref))
-    .bind(payer.map(|payer| &payer.customer_ref))
-    .bind(&period.terms.tier)
-    .bind(Json(&period.terms))
-    .bind(period.waiver.map(Waiver::as_str))
+    .bind(column(new, |_| Uuid::now_v7()))
+    .bind(column(new, |one| one.account_id))
+    .bind(column(new, |one| one.period.span.starts_at))
+    .bind(column(new, |one| one.period.span.ends_at))
+    .bind(column(new, |one| one.follows_another))
+    .bind(column(new, |one| payer(one).map(|payer| payer.subscription_ref.as_str())))
+    .bind(column(new, |one| payer(one).map(|payer| payer.customer_ref.as_str())))
+    .bind(column(new, |one| one.period.terms.tier.as_str()))
+    .bind(column(new, |one| Json(&one.period.terms)))
+    .bind(column(new, |one| one.period.waiver.map(Waiver::as_str)))
     .bind(now)
     .execute(conn)
     .await?;
-    Ok(period_id)
+    Ok(())
 }
 
 /// Change a period that is not closed. False: it is closed.
@@ -211,25 +230,24 @@ pub async fn unclosed_of(
     .await
 }
 
-/// Closed periods in which these spans of these accounts lie, given as three equally long lists: what was used
-/// there meanwhile is still to be rated.
+/// Closed periods that somebody pays for and in which days of these accounts lie, given as two equally long lists of
+/// accounts and of the days' beginnings: what was used there meanwhile is still to be rated. No day is longer than 26
+/// hours; to rate a period too often harms nothing.
 pub async fn closed_around(
     conn: &mut PgConnection,
     account_ids: &[&str],
-    starts: &[DateTime<Utc>],
-    ends: &[DateTime<Utc>],
+    days: &[DateTime<Utc>],
 ) -> sqlx::Result<Vec<(Uuid, String)>> {
     sqlx::query_as(
         "select distinct p.period_id, p.account_id
-         from unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) as used (account_id, starts_at, ends_at)
+         from unnest($1::text[], $2::timestamptz[]) as used (account_id, starts_at)
          join billing_periods p on p.account_id = used.account_id
-          and p.starts_at < used.ends_at and p.ends_at > used.starts_at
+          and p.starts_at < used.starts_at + interval '26 hours' and p.ends_at > used.starts_at
          where p.closed_at is not null and p.subscription_ref is not null
          order by p.account_id, p.period_id",
     )
     .bind(account_ids)
-    .bind(starts)
-    .bind(ends)
+    .bind(days)
     .fetch_all(conn)
     .await
 }

@@ -124,7 +124,8 @@ impl Effect for FinalizeInvoice<'_> {
             return Ok(parked);
         }
         let invoice = invoices::load(tx, self.invoice_id).await?;
-        let is_matched = invoice.is_some_and(|invoice| invoice.is_own && invoice.matched_at.is_some());
+        let is_matched =
+            invoice.is_some_and(|invoice| invoice.is_own && invoice.matched_at.is_some());
         Ok(match is_matched {
             true => Permission::Granted,
             false => Permission::NotWanted("its lines were not seen to be right"),

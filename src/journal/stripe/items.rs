@@ -134,7 +134,9 @@ impl Effect for DeleteItem<'_> {
 
     async fn look(&self, ctx: &Context) -> Result<Option<Found>, ClientError> {
         let item = ctx.stripe.item(self.item_ref).await?;
-        Ok(item.is_none().then(|| nothing_more(self.item_ref.to_owned())))
+        Ok(item
+            .is_none()
+            .then(|| nothing_more(self.item_ref.to_owned())))
     }
 
     async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {

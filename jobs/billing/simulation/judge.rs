@@ -19,6 +19,9 @@ impl History {
         if self.is_doubled {
             return Err("a worker met an effect twice".to_owned());
         }
+        if self.stripe.has_forgotten {
+            return Err("a key was used again after a day".to_owned());
+        }
         if self.book.is_parked {
             return Err("the account is parked, and nobody did anything wrong".to_owned());
         }

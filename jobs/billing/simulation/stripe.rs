@@ -73,6 +73,8 @@ pub struct Stripe {
     pub items: Vec<Item>,
     replies: BTreeMap<(Effect, i32, u32), (DateTime<Utc>, Reply)>,
     late: Vec<(DateTime<Utc>, Key, Request)>,
+    /// A key came again after it had been forgotten.
+    pub has_forgotten: bool,
 }
 
 impl Stripe {
@@ -109,9 +111,11 @@ impl Stripe {
         at: DateTime<Utc>,
         reply: Option<Reply>,
     ) -> Reply {
-        let stored = key.and_then(|key| self.replies.get(&key));
-        if let Some((_, reply)) = stored.filter(|(since, _)| at < *since + KEY_LIVES_FOR) {
-            return *reply;
+        if let Some((since, reply)) = key.and_then(|key| self.replies.get(&key)) {
+            if at < *since + KEY_LIVES_FOR {
+                return *reply;
+            }
+            self.has_forgotten = true;
         }
         let done = self.effect(request, at);
         let reply = match done {

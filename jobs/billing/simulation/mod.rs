@@ -18,7 +18,9 @@ use crate::{dice::Dice, outside::Answer};
 
 mod book;
 mod calls;
+mod closing;
 mod faults;
+mod invoicing;
 mod judge;
 mod oracle;
 mod script;

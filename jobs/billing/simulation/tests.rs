@@ -1,4 +1,4 @@
-use std::{env, thread};
+use std::{env, panic, thread};
 
 use super::*;
 
@@ -17,9 +17,12 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 fn verdict(seed: u64, fault: Option<Fault>) -> Result<(), String> {
-    let mut history = History::new(seed, fault);
-    history.live();
-    history.verdict()
+    let lived = panic::catch_unwind(|| {
+        let mut history = History::new(seed, fault);
+        history.live();
+        history.verdict()
+    });
+    lived.unwrap_or_else(|_| Err("it panics".to_owned()))
 }
 
 /// The first few seeds of bad histories, with what is wrong, and how many there are.
@@ -41,7 +44,7 @@ fn bad(count: u64, fault: Option<Fault>) -> (u64, Vec<String>) {
             .map(|nth| scope.spawn(move || share(nth)))
             .collect();
         let done = running.into_iter().map(|one| one.join());
-        done.map(|share| share.expect("no history panics"))
+        done.map(|share| share.expect("panics are verdicts"))
             .collect()
     });
     let found = shares.iter().map(|(found, _)| found).sum();

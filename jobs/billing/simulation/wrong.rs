@@ -1,6 +1,6 @@
-//! How the faults count and rate.
+//! How two of the faults rate.
 
-use super::{History, book::Book, faults::Fault, script::catalogue};
+use super::{book::Book, script::catalogue};
 use crate::{
     billing::{
         Rated, Terms, Used,
@@ -10,28 +10,8 @@ use crate::{
     },
     money::price,
     plans::Quantity,
-    usage::{MicroUnits, Span},
+    usage::MicroUnits,
 };
-
-impl History {
-    /// What was used in a period, as far as it is known.
-    pub fn used(&self, span: Span) -> Used {
-        let from = self.book.counted_from;
-        let mut used = Used::default();
-        for event in &self.book.usage[from..] {
-            let counts = match self.fault {
-                Some(Fault::CountersResetOnPayment) => true,
-                _ => span.contains(event.occurred_at),
-            };
-            if counts {
-                let sum = used.meters.entry(event.meter.to_owned()).or_default();
-                *sum = *sum + event.quantity;
-            }
-        }
-        used.numbers = self.script.numbers_in(span);
-        used
-    }
-}
 
 /// The plan that is held last is taken for that of the whole period.
 pub fn last_plan_for_all(period: &mut Period, subscribed: &Subscribed) {

@@ -20,6 +20,7 @@ use crate::{
     usage::Span,
 };
 
+const SETTLES_FOR: TimeDelta = TimeDelta::minutes(10);
 /// When `invoice.upcoming` is sent, as many days before a period's end.
 const UPCOMING_BEFORE: TimeDelta = TimeDelta::days(3);
 
@@ -98,6 +99,7 @@ impl History {
             ends_at,
             // Every run asks Stripe first.
             synced_at: Some(self.now),
+            settles_for: SETTLES_FOR,
         };
         close_period::decide(&facts, self.now) == close_period::Plan::Rate
     }

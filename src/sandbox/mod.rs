@@ -31,7 +31,7 @@ pub use self::{
     audit::{Call, Effect},
     deliveries::{Delivery, Mischief, MischiefRule, Retries},
     faults::{Fault, Rule, When},
-    settings::{Settings, WebhookTarget},
+    settings::{Dunning, LastAttempt, Settings, WebhookTarget},
     wire::Provider,
 };
 use self::{

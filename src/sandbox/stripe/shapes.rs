@@ -17,7 +17,7 @@ pub fn whole_customer(customer: &Customer) -> Value {
         "id": customer.id,
         "object": "customer",
         "address": null,
-        "balance": 0,
+        "balance": customer.balance,
         "created": customer.created,
         "currency": "usd",
         "default_source": null,

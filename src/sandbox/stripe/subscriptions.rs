@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Stripe,
+    billing::shape,
     changes::{flag, trial_end},
     errors,
     model::{ApiVersion, Item, Metadata, Price, Status, Subscription},
@@ -24,8 +25,8 @@ pub(super) struct Draft {
     pub cancel_at_period_end: bool,
     /// It begins so.
     pub status: Status,
-    /// Its first invoice is paid at once.
-    pub is_paid: bool,
+    /// Its first invoice is charged at once.
+    pub collects: bool,
 }
 
 impl Stripe {
@@ -63,11 +64,11 @@ impl Stripe {
         if draft.items.is_empty() {
             return Err(errors::missing_parameter("items"));
         }
-        let waits = params.get("payment_behavior") == Some("default_incomplete") || !pays;
-        (draft.status, draft.is_paid) = match draft.trial_end {
-            Some(_) => (Status::Trialing, true),
-            None if waits => (Status::Incomplete, false),
-            None => (Status::Active, true),
+        draft.collects = params.get("payment_behavior") != Some("default_incomplete");
+        draft.status = match draft.trial_end {
+            Some(_) => Status::Trialing,
+            None if draft.collects && pays => Status::Active,
+            None => Status::Incomplete,
         };
         let id = self.begin_subscription(at, draft);
         self.get_subscription(&id, request, version)
@@ -103,6 +104,7 @@ impl Stripe {
             trial_start: draft.trial_end.map(|_| at),
             trial_end: draft.trial_end,
             trial_end_announced: false,
+            announced_end: None,
             missing_payment_method: draft
                 .missing_payment_method
                 .unwrap_or_else(|| "create_invoice".to_owned()),
@@ -118,10 +120,8 @@ impl Stripe {
             latest_invoice: None,
         });
         self.emit_subscription(at, "customer.subscription.created", &id);
-        let invoice = self.first_invoice(at, &id);
-        if let Some(invoice) = invoice.filter(|_| draft.is_paid) {
-            self.set_paid(at, &invoice);
-        }
+        self.schedule(&id);
+        self.first_invoice(at, &id, draft.collects);
         id
     }
 
@@ -144,7 +144,7 @@ impl Stripe {
             expand.contains(&"latest_invoice"),
             &subscription.latest_invoice,
         ) {
-            value["latest_invoice"] = self.get_invoice(invoice, version)?;
+            value["latest_invoice"] = shape::invoice(self.invoice(invoice)?, version);
         }
         Ok(value)
     }
@@ -157,17 +157,14 @@ impl Stripe {
     ) -> Result<Value, Reply> {
         let params = &request.params;
         let (customer, status) = (params.get("customer"), params.get("status"));
-        let is_wanted = |subscription: &Subscription| {
-            let has_status = match status {
-                None => subscription.status != Status::Canceled,
-                Some("all") => true,
-                Some(status) => json!(subscription.status) == status,
-            };
-            has_status && customer.is_none_or(|id| subscription.customer == id)
+        let is_wanted = |subscription: &Subscription| match status {
+            None => subscription.status != Status::Canceled,
+            Some("all") => true,
+            Some(status) => json!(subscription.status) == status,
         };
         let render = |subscription: &Subscription| shapes::subscription(subscription, version);
         self.subscriptions
-            .page(params, "/v1/subscriptions", is_wanted, render)
+            .page_of(customer, params, "/v1/subscriptions", is_wanted, render)
     }
 
     pub(super) fn update_subscription(

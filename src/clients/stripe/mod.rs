@@ -126,7 +126,7 @@ impl Stripe {
     }
 
     /// Send a form with an idempotency key.
-    async fn post<T: DeserializeOwned>(
+    pub async fn post<T: DeserializeOwned>(
         &self,
         path: &[&str],
         form: &[(&str, &str)],

@@ -3,6 +3,8 @@
 
 pub mod caps;
 pub mod charges;
+pub mod history;
+pub mod ledger;
 pub mod lines;
 pub mod matching;
 pub mod periods;

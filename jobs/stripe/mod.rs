@@ -6,7 +6,9 @@
 
 mod charge;
 mod checkout;
+mod credit_note;
 mod customer;
+mod dispute;
 mod event;
 mod invoice;
 mod subscription;
@@ -14,7 +16,9 @@ mod whose;
 
 pub use charge::Charge;
 pub use checkout::CheckoutSession;
+pub use credit_note::CreditNote;
 pub use customer::Customer;
+pub use dispute::{Dispute, DisputeStatus};
 pub use event::{Event, Object};
 pub use invoice::{Invoice, InvoiceItem};
 pub use subscription::{Status, Subscription};

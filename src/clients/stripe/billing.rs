@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use tollkeeper_jobs::{
-    stripe::{Invoice, InvoiceItem, List},
+    stripe::{CreditNote, Invoice, InvoiceItem, List},
     usage::Span,
 };
 
@@ -89,6 +89,15 @@ impl Stripe {
         let query = [("invoice", invoice)];
         self.all(&["v1", "invoiceitems"], &query, |item: &InvoiceItem| {
             Some(item.id.clone())
+        })
+        .await
+    }
+
+    /// The credit notes of an invoice.
+    pub async fn credit_notes_of(&self, invoice: &str) -> Result<Vec<CreditNote>, ClientError> {
+        let query = [("invoice", invoice)];
+        self.all(&["v1", "credit_notes"], &query, |note: &CreditNote| {
+            Some(note.id.clone())
         })
         .await
     }

@@ -51,6 +51,9 @@ pub async fn post(
     postings: &[Posting],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
+    if postings.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<Uuid> = postings.iter().map(|_| Uuid::now_v7()).collect();
     let kinds: Vec<&str> = postings.iter().map(|one| one.kind.as_str()).collect();
     let subjects: Vec<&str> = postings.iter().map(|one| one.subject.as_str()).collect();

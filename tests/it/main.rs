@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod billing;
 mod callbacks;
 mod cli;
 mod conditional_gets;

@@ -34,8 +34,6 @@ impl Job for HandleStripeEvent {
 pub enum Plan {
     /// Nothing here wants it.
     Ignore,
-    /// Nothing yet: it is kept whole for a part of the service that takes it up later.
-    Hold,
     Do(Vec<Step>),
     /// A thin event: fetch the object, then decide with [`decide_on_checkout`].
     FetchCheckoutSession(String),
@@ -51,18 +49,18 @@ pub enum Step {
     },
     SyncSubscription(String),
     RecordInvoice(String),
+    /// By the charge.
+    ApplyRefund(String),
+    /// By the dispute.
+    ApplyDispute(String),
     /// Its subscriptions ended with it: sync every one.
     CustomerDeleted(String),
 }
 
 /// What the event asks for, by its kind and its object.
 pub fn decide(event: &Event) -> Plan {
-    match event.kind.as_str() {
-        "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed" => {
-            return Plan::Hold;
-        }
-        "customer.deleted" => return decide_on_deleted_customer(event),
-        _ => {}
+    if event.kind == "customer.deleted" {
+        return decide_on_deleted_customer(event);
     }
     match &event.object {
         Object::Subscription(subscription) => {
@@ -71,13 +69,17 @@ pub fn decide(event: &Event) -> Plan {
         Object::Invoice(invoice) => decide_on_invoice(invoice),
         Object::CheckoutSession(session) => decide_on_checkout(session),
         Object::Customer(customer) => decide_on_customer(customer),
+        Object::Charge(charge) => Plan::Do(vec![Step::ApplyRefund(charge.id.clone())]),
+        Object::Dispute(dispute) => Plan::Do(vec![Step::ApplyDispute(dispute.id.clone())]),
         Object::Related { kind, id } => match kind.as_str() {
             "subscription" => Plan::Do(vec![Step::SyncSubscription(id.clone())]),
             "invoice" => Plan::Do(vec![Step::RecordInvoice(id.clone())]),
+            "charge" => Plan::Do(vec![Step::ApplyRefund(id.clone())]),
+            "dispute" => Plan::Do(vec![Step::ApplyDispute(id.clone())]),
             "checkout.session" => Plan::FetchCheckoutSession(id.clone()),
             _ => Plan::Ignore,
         },
-        Object::Charge(_) | Object::Other => Plan::Ignore,
+        Object::Other => Plan::Ignore,
     }
 }
 
@@ -189,9 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn every_other_event_is_held_ignored_or_fetched() {
+    fn every_other_event_asks_for_its_object_to_be_looked_at() {
         for shape in ["new", "old"] {
-            check(&format!("{shape}/charge.refunded.partial"), Plan::Hold);
+            check(
+                &format!("{shape}/charge.refunded.partial"),
+                Plan::Do(vec![Step::ApplyRefund("ch_3SFixture01".into())]),
+            );
+            check(
+                &format!("{shape}/charge.dispute.closed.lost"),
+                Plan::Do(vec![Step::ApplyDispute("du_1SFixture01".into())]),
+            );
             check(
                 &format!("{shape}/customer.deleted"),
                 Plan::Do(vec![Step::CustomerDeleted("cus_TFixture000001".into())]),

@@ -18,18 +18,22 @@ pub struct CreditNote {
     status: Option<String>,
     #[serde(default, with = "ts_seconds_option")]
     pub voided_at: Option<DateTime<Utc>>,
-    /// Minor units, off what was still to be paid.
+    /// `pre_payment`, `post_payment` or `mixed`.
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    /// Minor units.
     #[serde(default)]
-    pub pre_payment_amount: i64,
-    /// Minor units, of what was paid already.
+    amount: i64,
     #[serde(default)]
-    pub post_payment_amount: i64,
-    /// Minor units of that, given back outside of Stripe.
+    pre_payment_amount: Option<i64>,
+    #[serde(default)]
+    post_payment_amount: Option<i64>,
+    /// Minor units, given back outside of Stripe.
     #[serde(default, deserialize_with = "or_default")]
     pub out_of_band_amount: i64,
+    /// Until 2025-02-24, its one refund, without an amount.
     #[serde(default)]
-    customer_balance_transaction: Option<Reference>,
-    /// Since 2025-03-31; earlier a credit note names its one refund without an amount.
+    refund: Option<Reference>,
     #[serde(default, deserialize_with = "or_default")]
     refunds: Vec<Refunded>,
 }
@@ -45,16 +49,25 @@ impl CreditNote {
         self.status.as_deref() == Some("void")
     }
 
+    /// Minor units, off what was still to be paid.
+    pub fn before_payment(&self) -> i64 {
+        let is_before = self.kind.as_deref() == Some("pre_payment");
+        let whole = if is_before { self.amount } else { 0 };
+        self.pre_payment_amount.unwrap_or(whole)
+    }
+
     /// Minor units that the customer's balance was given: what was paid, and neither refunded nor given back
-    /// elsewhere.
+    /// elsewhere. Nothing where a refund does not say how much it is.
     pub fn to_balance(&self) -> i64 {
-        if self.customer_balance_transaction.is_none() {
+        if self.refund.is_some() && self.refunds.is_empty() {
             return 0;
         }
         let refunded = self.refunds.iter().map(|refund| refund.amount_refunded);
-        refunded
-            .chain([self.out_of_band_amount])
-            .fold(self.post_payment_amount, i64::saturating_sub)
+        let paid = self.amount.saturating_sub(self.before_payment());
+        refunded.chain([self.out_of_band_amount]).fold(
+            self.post_payment_amount.unwrap_or(paid),
+            i64::saturating_sub,
+        )
     }
 }
 
@@ -62,24 +75,33 @@ impl CreditNote {
 mod tests {
     use super::*;
 
-    fn check(fields: &str, to_balance: i64, is_void: bool) {
-        let json = format!(r#"{{"id":"cn_1","created":1,{fields}}}"#);
+    fn check(fields: &str, before_payment: i64, to_balance: i64, is_void: bool) {
+        let json = format!(r#"{{"id":"cn_1","created":1,"amount":900,{fields}}}"#);
         let note: CreditNote = serde_json::from_str(&json).unwrap();
-        assert_eq!((note.to_balance(), note.is_void()), (to_balance, is_void));
+        let found = (note.before_payment(), note.to_balance(), note.is_void());
+        assert_eq!(found, (before_payment, to_balance, is_void), "{fields}");
     }
 
     #[test]
-    fn the_balance_is_given_what_was_not_given_back_otherwise() {
-        let balance = r#""customer_balance_transaction":"cbtxn_1","post_payment_amount":900"#;
+    fn the_balance_is_given_what_was_paid_and_not_given_back_otherwise() {
         let refunds =
             r#""refunds":[{"amount_refunded":300,"refund":"re_1"}],"out_of_band_amount":100"#;
-        check(balance, 900, false);
-        check(&format!("{balance},{refunds}"), 500, false);
-        check(r#""post_payment_amount":900,"refund":"re_1""#, 0, false);
+        let mixed = r#""type":"mixed","pre_payment_amount":200,"post_payment_amount":700"#;
+        check(r#""type":"post_payment""#, 0, 900, false);
         check(
-            r#""pre_payment_amount":900,"status":"void","out_of_band_amount":null"#,
+            &format!(r#""type":"post_payment",{refunds}"#),
+            0,
+            500,
+            false,
+        );
+        check(r#""type":"post_payment","refund":"re_1""#, 0, 0, false);
+        check(
+            r#""type":"pre_payment","status":"void","out_of_band_amount":null"#,
+            900,
             0,
             true,
         );
+        check(mixed, 200, 700, false);
+        check(&format!("{mixed},{refunds}"), 200, 300, false);
     }
 }

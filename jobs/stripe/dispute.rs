@@ -28,9 +28,17 @@ pub enum DisputeStatus {
     Open,
     Won,
     Lost,
-    /// It was refunded before it became one.
-    Prevented,
+    /// The bank asked, or was about to, and took nothing after all.
+    Dropped,
     Unknown(String),
+}
+
+impl DisputeStatus {
+    /// Whether somebody may still have to answer.
+    pub fn is_open(&self) -> bool {
+        use DisputeStatus::{Inquiry, Open, Unknown};
+        matches!(self, Inquiry | Open | Unknown(_))
+    }
 }
 
 impl From<&str> for DisputeStatus {
@@ -39,7 +47,7 @@ impl From<&str> for DisputeStatus {
             "needs_response" | "under_review" => DisputeStatus::Open,
             "won" => DisputeStatus::Won,
             "lost" => DisputeStatus::Lost,
-            "prevented" => DisputeStatus::Prevented,
+            "prevented" | "warning_closed" => DisputeStatus::Dropped,
             warning if warning.starts_with("warning_") => DisputeStatus::Inquiry,
             other => DisputeStatus::Unknown(other.to_owned()),
         }

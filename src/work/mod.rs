@@ -2,6 +2,8 @@
 
 mod account;
 mod announce_notification;
+mod apply_dispute;
+mod apply_refund;
 mod attach_charges;
 mod close_due_periods;
 mod close_period;
@@ -12,6 +14,7 @@ mod finalize_invoice;
 mod handle_stripe_event;
 mod invoicing;
 mod open_period;
+mod payments;
 mod poll_invoice_drafts;
 mod poll_stripe_events;
 mod provision_number;

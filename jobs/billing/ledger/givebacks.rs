@@ -52,10 +52,10 @@ pub struct Dispute<'a> {
 
 /// What is still to be entered about a dispute. An inquiry moves nothing.
 pub fn of_dispute(dispute: &Dispute, posted: &Posted) -> Result<Vec<Posting>, MoneyError> {
-    use stripe::DisputeStatus::{Inquiry, Lost, Open, Prevented, Unknown, Won};
+    use stripe::DisputeStatus::{Dropped, Inquiry, Lost, Open, Unknown, Won};
     let amount = i128::from(dispute.amount_minor);
     let closing = match dispute.status {
-        Inquiry | Prevented | Unknown(_) => return Ok(Vec::new()),
+        Inquiry | Dropped | Unknown(_) => return Ok(Vec::new()),
         Open => None,
         Won => Some((Kind::DisputeWon, "won", Account::Cash)),
         Lost => Some((Kind::DisputeLost, "lost", Account::DisputeLosses)),

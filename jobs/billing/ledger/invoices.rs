@@ -124,7 +124,7 @@ impl Credit {
             credit_ref: note.id.clone(),
             created_at: note.created,
             voided_at: note.voided_at.or(note.is_void().then_some(note.created)),
-            unpaid_minor: note.pre_payment_amount,
+            unpaid_minor: note.before_payment(),
             to_balance_minor: note.to_balance(),
             out_of_band_minor: note.out_of_band_amount,
         }

@@ -2,6 +2,8 @@
 //! Stripe whose own books are the judge.
 
 mod cycle;
+mod history;
+mod ledger;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

@@ -1,0 +1,37 @@
+//! Telling what became of a subscription.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    billing::history::{Before, SubscriptionNews, of_subscription},
+    plans::Catalogue,
+    stripe::{self, Status},
+};
+
+use crate::db::{billing::events, subscriptions::Subscription};
+
+/// Tell what of a subscription was not told yet, in the transaction that stores it. `before` is what was stored until
+/// then, so a change is seen once.
+pub async fn tell_of_subscription(
+    tx: &mut PgConnection,
+    catalogue: &Catalogue,
+    said: &stripe::Subscription,
+    before: Option<&Subscription>,
+    stored: &Subscription,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let status = before.map(|row| Status::from(row.status.as_str()));
+    let before = before.zip(status.as_ref()).map(|(row, status)| Before {
+        status,
+        tier: row.tier.as_deref(),
+        ends_with_period: row.cancel_at_period_end,
+    });
+    let news = SubscriptionNews {
+        said,
+        tier: stored.tier.as_deref(),
+        before,
+        currency: &catalogue.currency,
+        now,
+    };
+    events::tell(tx, &stored.account_id, &of_subscription(&news)).await
+}

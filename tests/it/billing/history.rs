@@ -135,6 +135,8 @@ async fn every_failed_attempt_is_told_also_when_only_the_payment_was_heard_of() 
             "payment_failed 4000",
             "payment_succeeded 4000",
             "payment_succeeded 4000",
+            // The number's fee, on an invoice of its own: the renewal's was gone.
+            "payment_succeeded 500",
         ]
     );
     let status: String = billing

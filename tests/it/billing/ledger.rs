@@ -47,7 +47,7 @@ impl Billing {
     }
 }
 
-fn balances(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
+pub fn balances(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
     let expected = expected.iter();
     expected.map(|(name, sum)| ((*name).into(), *sum)).collect()
 }
@@ -98,7 +98,11 @@ async fn a_second_look_enters_nothing_and_a_late_one_everything() {
     billing.pass(passing).await;
     assert_eq!(
         billing.balances("ann").await,
-        balances(&[("cash", 8000), ("subscription_revenue", -8000)])
+        balances(&[
+            ("cash", 8500),
+            ("subscription_revenue", -8000),
+            ("usage_revenue", -500),
+        ])
     );
     billing.check_calm().await;
 }

@@ -4,6 +4,7 @@
 mod cycle;
 mod history;
 mod ledger;
+mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

@@ -2,6 +2,7 @@
 
 mod account;
 mod announce_notification;
+mod announce_upcoming_invoice;
 mod apply_dispute;
 mod apply_refund;
 mod attach_charges;
@@ -13,6 +14,7 @@ mod deliver_notification;
 mod finalize_invoice;
 mod handle_stripe_event;
 mod invoicing;
+mod notify_customer;
 mod open_period;
 mod payments;
 mod poll_invoice_drafts;

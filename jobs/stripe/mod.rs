@@ -9,6 +9,7 @@ mod checkout;
 mod customer;
 mod event;
 mod invoice;
+mod preview;
 mod subscription;
 mod whose;
 
@@ -17,6 +18,7 @@ pub use checkout::CheckoutSession;
 pub use customer::Customer;
 pub use event::{Event, Object};
 pub use invoice::{Invoice, InvoiceItem};
+pub use preview::{Preview, PreviewLine};
 pub use subscription::{Status, Subscription};
 pub use whose::Whose;
 

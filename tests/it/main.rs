@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod billing_api;
 mod callbacks;
 mod cli;
 mod conditional_gets;

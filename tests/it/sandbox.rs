@@ -1,8 +1,10 @@
 //! The sandbox, through real HTTP clients: it is only worth something if it has the providers' habits.
 
+mod billing_changes;
 mod billing_invoices;
 mod billing_items;
 mod billing_payment;
+mod billing_preview;
 mod client;
 mod control;
 mod events;

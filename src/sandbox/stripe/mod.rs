@@ -20,6 +20,7 @@ mod prices;
 mod shapes;
 mod shelf;
 mod subscriptions;
+mod updates;
 
 use std::collections::HashMap;
 
@@ -176,7 +177,12 @@ impl Stripe {
             ("POST", ["v1", "subscriptions", id, "resume"]) => {
                 self.resume_subscription(id, version, now)
             }
-            ("DELETE", ["v1", "subscriptions", id]) => self.cancel_subscription(id, version, now),
+            ("POST", ["v1", "subscriptions", id, "pause"]) => {
+                self.pause_subscription(id, version, now)
+            }
+            ("DELETE", ["v1", "subscriptions", id]) => {
+                self.cancel_subscription(id, request, version, now)
+            }
             ("GET", ["v1", "events"]) => self.list_events(request, now),
             ("GET", ["v1", "events", id]) => self.get_event(id),
             ("POST", ["v1", "webhook_endpoints"]) => self.create_endpoint(request, now),

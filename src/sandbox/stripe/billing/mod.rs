@@ -12,13 +12,16 @@ pub(super) mod model;
 mod own;
 mod payment;
 mod preview;
+mod proration;
 mod routes;
 pub(super) mod shape;
 mod states;
+mod updates;
 
 use super::{Stripe, errors, events::Snapshot, model::ApiVersion};
 use crate::sandbox::wire::{Params, Reply};
 use model::{Invoice, InvoiceStatus};
+pub(super) use updates::Billing;
 
 /// What a request asks for, without the way it came.
 #[derive(Clone, Copy)]

@@ -22,6 +22,8 @@ impl Stripe {
             ("DELETE", ["v1", "invoiceitems", id]) => self.delete_item(id, ask),
             ("POST", ["v1", "invoices"]) => self.create_invoice(ask),
             ("GET", ["v1", "invoices"]) => self.list_invoices(ask),
+            ("POST", ["v1", "invoices", "create_preview"]) => self.create_preview(ask),
+            ("GET", ["v1", "invoices", "upcoming"]) => self.get_upcoming(ask),
             ("GET", ["v1", "invoices", id]) => self.get_invoice(id, ask),
             ("POST", ["v1", "invoices", id]) => self.update_own_invoice(id, ask),
             ("DELETE", ["v1", "invoices", id]) => self.delete_invoice(id, ask),

@@ -53,7 +53,7 @@ impl Work for AttachCharges {
                 }
             }
             Plan::CloseFirst => {
-                let close = unrated.into_iter().map(|period_id| {
+                let close = unrated.into_iter().map(|(period_id, _)| {
                     let job = NewJob::of(&ClosePeriod { period_id });
                     job.of_account(Some(invoice.account_id.clone()))
                 });

@@ -1,6 +1,6 @@
 //! See that an account's periods tile time; see the promise in `jobs/open_period.rs`.
 
-use tollkeeper_jobs::{ClosePeriod, NewJob, OpenPeriod, close_due_periods::ended_before};
+use tollkeeper_jobs::{ClosePeriod, NewJob, OpenPeriod, close_period::SETTLES_FOR};
 
 use super::Work;
 use crate::{
@@ -22,9 +22,9 @@ impl Work for OpenPeriod {
         }
         billing::align(&mut tx, &ctx.catalogue, &[&self.account_id], now).await?;
         // What is over is not waited for until the timetable comes by.
-        let ended = periods::unclosed_of(&mut tx, &self.account_id, ended_before(now)).await?;
-        let close = ended.into_iter().map(|period_id| {
-            let job = NewJob::of(&ClosePeriod { period_id });
+        let ended = periods::unclosed_of(&mut tx, &self.account_id, now).await?;
+        let close = ended.into_iter().map(|(period_id, ends_at)| {
+            let job = NewJob::of(&ClosePeriod { period_id }).at(ends_at + SETTLES_FOR);
             job.of_account(Some(self.account_id.clone()))
         });
         queue::enqueue_all(&mut tx, &close.collect::<Vec<_>>()).await?;

@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod billing_api;
+mod billing;
 mod callbacks;
 mod cli;
 mod conditional_gets;

@@ -214,14 +214,14 @@ pub async fn ended(
     .await
 }
 
-/// Open periods of an account that ended by then.
+/// Open periods of an account that ended by then, with their ends.
 pub async fn unclosed_of(
     conn: &mut PgConnection,
     account_id: &str,
     by: DateTime<Utc>,
-) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar(
-        "select period_id from billing_periods
+) -> sqlx::Result<Vec<(Uuid, DateTime<Utc>)>> {
+    sqlx::query_as(
+        "select period_id, ends_at from billing_periods
          where account_id = $1 and closed_at is null and ends_at <= $2 order by ends_at",
     )
     .bind(account_id)

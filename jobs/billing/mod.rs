@@ -13,6 +13,7 @@ pub mod proration;
 pub mod rating;
 pub mod statement;
 pub mod terms;
+pub mod upcoming;
 pub mod voice;
 pub mod waivers;
 

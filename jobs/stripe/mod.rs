@@ -11,6 +11,7 @@ mod customer;
 mod dispute;
 mod event;
 mod invoice;
+mod preview;
 mod subscription;
 mod whose;
 
@@ -21,6 +22,7 @@ pub use customer::Customer;
 pub use dispute::{Dispute, DisputeStatus};
 pub use event::{Event, Object};
 pub use invoice::{Invoice, InvoiceItem};
+pub use preview::{Preview, PreviewLine};
 pub use subscription::{Status, Subscription};
 pub use whose::Whose;
 

@@ -1,6 +1,7 @@
 //! Billing: the periods of accounts, what is owed for them, and where it goes.
 //!
-//! Everything here is done within a transaction of its caller's that has locked the account, and asks no provider.
+//! Everything that writes is done within a transaction of its caller's that has locked the account. Nothing here asks a
+//! provider.
 
 mod close;
 mod givebacks;
@@ -9,6 +10,7 @@ mod ledger;
 mod periods;
 mod place;
 mod rate;
+mod statement;
 
 use chrono::TimeDelta;
 use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
@@ -21,6 +23,7 @@ pub use history::tell_of_subscription;
 pub use ledger::post_invoice;
 pub use periods::align;
 pub use place::{Owing, Placed, draft, owing, put_on};
+pub use statement::{RunningPeriod, StatementError, statement};
 
 /// What decides about billing beside what is stored.
 #[derive(Debug, Clone, Copy)]

@@ -49,6 +49,8 @@ pub enum Step {
     },
     SyncSubscription(String),
     RecordInvoice(String),
+    /// Its next invoice is coming.
+    AnnounceUpcoming(String),
     /// By the charge.
     ApplyRefund(String),
     /// By the dispute.
@@ -59,8 +61,10 @@ pub enum Step {
 
 /// What the event asks for, by its kind and its object.
 pub fn decide(event: &Event) -> Plan {
-    if event.kind == "customer.deleted" {
-        return decide_on_deleted_customer(event);
+    match event.kind.as_str() {
+        "customer.deleted" => return decide_on_deleted_customer(event),
+        "invoice.upcoming" => return decide_on_upcoming(event),
+        _ => {}
     }
     match &event.object {
         Object::Subscription(subscription) => {
@@ -83,8 +87,7 @@ pub fn decide(event: &Event) -> Plan {
     }
 }
 
-/// An invoice is recorded, and its subscription looked at. The one that is upcoming has no id; one that was written by
-/// hand has no subscription.
+/// An invoice is recorded, and its subscription looked at. One that was written by hand has none.
 fn decide_on_invoice(invoice: &Invoice) -> Plan {
     let sync = invoice.subscription_ref().map(str::to_owned);
     let steps: Vec<Step> = sync
@@ -95,6 +98,20 @@ fn decide_on_invoice(invoice: &Invoice) -> Plan {
     match steps.is_empty() {
         true => Plan::Ignore,
         false => Plan::Do(steps),
+    }
+}
+
+/// What is upcoming has no id yet, and no lines of ours: they go on the draft that it becomes.
+fn decide_on_upcoming(event: &Event) -> Plan {
+    match &event.object {
+        Object::Invoice(invoice) => match invoice.subscription_ref().map(str::to_owned) {
+            Some(id) => Plan::Do(vec![
+                Step::SyncSubscription(id.clone()),
+                Step::AnnounceUpcoming(id),
+            ]),
+            None => Plan::Ignore,
+        },
+        _ => Plan::Ignore,
     }
 }
 
@@ -210,6 +227,10 @@ mod tests {
             "thin/v1.invoice.created",
             Plan::Do(vec![Step::RecordInvoice("in_1SFixtureCycle01".into())]),
         );
-        check("new/invoice.upcoming.no_id", Plan::Do(vec![sync()]));
+        let upcoming = Step::AnnounceUpcoming(SUBSCRIPTION.into());
+        check(
+            "new/invoice.upcoming.no_id",
+            Plan::Do(vec![sync(), upcoming]),
+        );
     }
 }

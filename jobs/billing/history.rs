@@ -4,6 +4,7 @@
 //! Types are stored and shown to apps: they are never renamed.
 
 mod invoices;
+pub mod notices;
 mod subscriptions;
 
 pub use invoices::{InvoiceNews, disputed, of_invoice, refunded};

@@ -3,7 +3,8 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    ApplyDispute, ApplyRefund, HandleStripeEvent, NewJob, RecordInvoice, SyncSubscription,
+    AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, HandleStripeEvent, NewJob, RecordInvoice,
+    SyncSubscription,
     handle_stripe_event::{self, Plan, Step},
     stripe::Event,
 };
@@ -85,6 +86,10 @@ async fn carry_out(
             Step::RecordInvoice(invoice_ref) => {
                 let invoice_ref = invoice_ref.clone();
                 jobs.push(NewJob::of(&RecordInvoice { invoice_ref }));
+            }
+            Step::AnnounceUpcoming(subscription_ref) => {
+                let subscription_ref = subscription_ref.clone();
+                jobs.push(NewJob::of(&AnnounceUpcomingInvoice { subscription_ref }));
             }
             Step::ApplyRefund(charge_ref) => {
                 let charge_ref = charge_ref.clone();

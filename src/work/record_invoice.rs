@@ -12,7 +12,7 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::Work;
+use super::{Work, account};
 use crate::{
     billing::{self, draft},
     context::Context,
@@ -50,8 +50,9 @@ impl Work for RecordInvoice {
         let mut row = row;
         row.invoice_id = invoices::store(&mut tx, &row).await?;
         if let Some(facts) = &facts {
+            let grace = account::past_due_grace(ctx)?;
             let now = ctx.clock.now();
-            billing::post_invoice(&mut tx, &row.account_id, &said, facts, now).await?;
+            billing::post_invoice(&mut tx, &row.account_id, &said, facts, grace, now).await?;
         }
         if takes_charges(&draft(&row), ctx.clock.now()).is_ok() {
             let invoice_ref = self.invoice_ref.clone();

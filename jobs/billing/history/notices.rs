@@ -6,11 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{InvoiceNews, SubscriptionNews};
-use crate::{
-    NewNotification, billing_notices as notice,
-    plans::Catalogue,
-    stripe::Status,
-};
+use crate::{NewNotification, billing_notices as notice, plans::Catalogue, stripe::Status};
 
 /// What happened so long ago is no news: longer than Stripe delivers an event, and than we ask for lost ones.
 const IS_NEWS_FOR: TimeDelta = TimeDelta::days(8);

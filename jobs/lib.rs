@@ -4,6 +4,9 @@
 //! name in the service's `src/work/` does what was decided here.
 
 pub mod announce_notification;
+pub mod announce_upcoming_invoice;
+pub mod apply_dispute;
+pub mod apply_refund;
 pub mod attach_charges;
 pub mod billing;
 pub mod billing_notices;
@@ -46,6 +49,9 @@ pub mod timetable;
 pub mod usage;
 
 pub use announce_notification::AnnounceNotification;
+pub use announce_upcoming_invoice::AnnounceUpcomingInvoice;
+pub use apply_dispute::ApplyDispute;
+pub use apply_refund::ApplyRefund;
 pub use attach_charges::AttachCharges;
 pub use close_due_periods::CloseDuePeriods;
 pub use close_period::ClosePeriod;

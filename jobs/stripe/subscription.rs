@@ -16,6 +16,9 @@ pub struct Subscription {
     pub metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
     pub cancel_at_period_end: bool,
+    /// When it ends, where that is planned.
+    #[serde(default, with = "ts_seconds_option")]
+    pub cancel_at: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub created: Option<DateTime<Utc>>,
     /// Where its months are counted from.

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use tollkeeper_jobs::{
-    stripe::{Invoice, InvoiceItem, List},
+    stripe::{Charge, CreditNote, Dispute, Invoice, InvoiceItem, List, Reference},
     usage::Span,
 };
 
@@ -34,6 +34,13 @@ pub struct NewItem<'a> {
     pub description: &'a str,
     pub period: Span,
     pub metadata: &'a [(&'a str, &'a str)],
+}
+
+/// Which invoice a payment is for.
+#[derive(Debug, Deserialize)]
+struct InvoicePayment {
+    id: String,
+    invoice: Reference,
 }
 
 /// What was deleted.
@@ -91,6 +98,39 @@ impl Stripe {
             Some(item.id.clone())
         })
         .await
+    }
+
+    /// The credit notes of an invoice.
+    pub async fn credit_notes_of(&self, invoice: &str) -> Result<Vec<CreditNote>, ClientError> {
+        let query = [("invoice", invoice)];
+        self.all(&["v1", "credit_notes"], &query, |note: &CreditNote| {
+            Some(note.id.clone())
+        })
+        .await
+    }
+
+    pub async fn charge(&self, id: &str) -> Result<Option<Charge>, ClientError> {
+        found(self.get(&["v1", "charges", id], &[]).await)
+    }
+
+    pub async fn dispute(&self, id: &str) -> Result<Option<Dispute>, ClientError> {
+        found(self.get(&["v1", "disputes", id], &[]).await)
+    }
+
+    /// The invoice that a payment intent is for. None: it is for no invoice.
+    pub async fn invoice_of_payment(&self, intent: &str) -> Result<Option<String>, ClientError> {
+        let query = [
+            ("payment[type]", "payment_intent"),
+            ("payment[payment_intent]", intent),
+        ];
+        let payments: Vec<InvoicePayment> = self
+            .all(
+                &["v1", "invoice_payments"],
+                &query,
+                |payment: &InvoicePayment| Some(payment.id.clone()),
+            )
+            .await?;
+        Ok(payments.into_iter().next().map(|payment| payment.invoice.0))
     }
 
     /// Delete a line of a draft.

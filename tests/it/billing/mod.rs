@@ -3,6 +3,9 @@
 
 mod cycle;
 mod histories;
+mod history;
+mod ledger;
+mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

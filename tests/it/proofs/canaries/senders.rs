@@ -80,6 +80,7 @@ impl Senders<'_> {
             "/webhooks/voipms/sms",
             "/api/subscription/provision-twilio",
             "/api/twilio/numbers",
+            "/api/billing/estimate",
             "/healthz",
             "/readyz",
             "/docs",
@@ -249,6 +250,8 @@ impl Senders<'_> {
                 "/api/subscription/twilio-config",
                 "/api/twilio/numbers",
                 "/api/twilio/subaccount/provision",
+                "/api/billing/usage",
+                "/api/billing/history",
             ] {
                 let request = client
                     .get(format!("{base}{path}?userId=user-{number}"))
@@ -307,6 +310,21 @@ impl Senders<'_> {
                 .bearer_auth(&key)
                 .json(&body);
             assert!(request.send().await.unwrap().status() < StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        for user in [person.as_str(), &format!("user-{number}")] {
+            let url = |path| format!("{base}/api/billing/{path}?userId={user}");
+            for request in [
+                client.get(url("upcoming")),
+                client
+                    .post(url("estimate"))
+                    .json(&json!({ "target_tier": person })),
+                client
+                    .post(url("estimate"))
+                    .json(&json!({ "target_tier": "repx2" })),
+            ] {
+                let answer = request.bearer_auth(&key).send().await.unwrap();
+                assert!(answer.status() < StatusCode::INTERNAL_SERVER_ERROR);
+            }
         }
         // An app whose user ids are addresses.
         let request = client

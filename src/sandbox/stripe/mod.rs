@@ -35,6 +35,10 @@ use self::{
     billing::{
         Ask,
         balance::Movement,
+        books::Books,
+        charges::{Charge, Refund},
+        credit_notes::CreditNote,
+        disputes::Dispute,
         model::{Invoice, InvoiceItem},
     },
     events::Event,
@@ -44,6 +48,8 @@ use self::{
     shelf::Shelf,
 };
 pub use self::{
+    billing::books::{BookedInvoice, BookedLine},
+    billing::model::{InvoiceStatus, LineKind},
     events::Standing,
     model::{ApiVersion, Status},
     operate::{EventSummary, SignUp, SignedEvent, SignedUp},
@@ -64,6 +70,13 @@ pub(super) struct Stripe {
     invoices: Shelf<Invoice>,
     items: Shelf<InvoiceItem>,
     movements: Shelf<Movement>,
+    charges: Shelf<Charge>,
+    refunds: Shelf<Refund>,
+    disputes: Shelf<Dispute>,
+    credit_notes: Shelf<CreditNote>,
+    /// By payment intent.
+    invoice_of_intent: HashMap<String, String>,
+    books: Books,
     agenda: Agenda,
     dunning: Dunning,
     /// Seconds before its end that a period's renewal is announced.
@@ -90,6 +103,12 @@ impl Stripe {
             invoices: Shelf::default(),
             items: Shelf::default(),
             movements: Shelf::default(),
+            charges: Shelf::default(),
+            refunds: Shelf::default(),
+            disputes: Shelf::default(),
+            credit_notes: Shelf::default(),
+            invoice_of_intent: HashMap::new(),
+            books: Books::default(),
             agenda: Agenda::new(),
             dunning: settings.dunning.clone(),
             renewal_notice: i64::from(settings.renewal_notice_days) * 24 * 60 * 60,

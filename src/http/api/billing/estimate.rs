@@ -171,7 +171,8 @@ async fn by_stripe(
     let price = target.prices.iter().find(|price| price.every == held.every);
     let price = price?.price_ref.as_deref()?;
     let preview = ask::change(&shared.stripe, held.subscription?, price, now).await?;
-    let (unused_credit_minor, prorated_charge_minor) = preview.prorated(now)?;
+    let is_ours = preview.currency == shared.catalogue.currency;
+    let (unused_credit_minor, prorated_charge_minor) = preview.prorated(now).filter(|_| is_ours)?;
     Some(Proration {
         unused_credit_minor,
         prorated_charge_minor,

@@ -128,6 +128,10 @@ fn renews(subscription: &Subscription) -> bool {
 /// None: no answer, or one that does not say all.
 async fn by_stripe(shared: &Shared, subscription: &Subscription) -> Option<Renewal> {
     let preview: Preview = ask::upcoming(&shared.stripe, subscription).await?;
+    // What is owed for usage is in ours, and amounts of two currencies have no sum.
+    if preview.currency != shared.catalogue.currency {
+        return None;
+    }
     let lines = preview.lines()?.iter().map(|line| Line {
         description: line.description.clone().unwrap_or_default(),
         amount_minor: line.amount,

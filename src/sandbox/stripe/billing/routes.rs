@@ -32,6 +32,16 @@ impl Stripe {
             ("POST", ["v1", "invoices", id, "pay"]) => self.pay_by_request(id, ask),
             ("POST", ["v1", "invoices", id, "void"]) => self.void_by_request(id, ask),
             ("POST", ["v1", "invoices", id, "mark_uncollectible"]) => self.mark_by_request(id, ask),
+            ("GET", ["v1", "invoice_payments"]) => self.list_invoice_payments(ask),
+            ("GET", ["v1", "charges"]) => self.list_charges(ask),
+            ("GET", ["v1", "charges", id]) => self.get_charge(id, ask),
+            ("POST", ["v1", "refunds"]) => self.create_refund(ask),
+            ("GET", ["v1", "refunds"]) => self.list_refunds(ask),
+            ("GET", ["v1", "refunds", id]) => self.get_refund(id),
+            ("POST", ["v1", "credit_notes"]) => self.create_credit_note(ask),
+            ("GET", ["v1", "credit_notes"]) => self.list_credit_notes(ask),
+            ("GET", ["v1", "credit_notes", id]) => self.get_credit_note(id),
+            ("GET", ["v1", "disputes", id]) => self.get_dispute(id),
             ("GET", ["v1", "customers", id, "balance_transactions"]) => {
                 self.list_movements(id, ask)
             }

@@ -84,6 +84,9 @@ impl Stripe {
             after.saturating_sub(before),
         );
         let payment_intent = (due > 0).then(|| self.ids.next("pi", 24));
+        if let Some(intent) = &payment_intent {
+            self.invoice_of_intent.insert(intent.clone(), id.to_owned());
+        }
         self.change_invoice(id, |invoice| {
             invoice.status = InvoiceStatus::Open;
             invoice.finalizes_at = None;

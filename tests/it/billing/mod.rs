@@ -2,6 +2,7 @@
 //! Stripe whose own books are the judge.
 
 mod cycle;
+mod histories;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

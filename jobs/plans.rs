@@ -5,7 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::billing::NUMBER;
+
+mod rates;
+
+pub use rates::Step;
 
 /// The catalogue this service is built with.
 pub const BUILT_IN: &str = include_str!("plans.toml");
@@ -52,9 +58,9 @@ pub struct Tier {
     /// Units per cycle that cost nothing more, by meter.
     #[serde(default)]
     pub included: BTreeMap<String, Quantity>,
-    /// Micro-units of the major unit for each unit beyond the included ones, by meter.
-    #[serde(default)]
-    pub overage: BTreeMap<String, i64>,
+    /// What the units beyond the included ones cost, by meter. No entry: there are none beyond.
+    #[serde(default, deserialize_with = "rates::by_meter")]
+    pub overage: BTreeMap<String, Vec<Step>>,
     /// Minor units per number and cycle.
     #[serde(default)]
     pub number_fee_minor: i64,
@@ -77,6 +83,16 @@ pub struct Price {
 pub enum Interval {
     Month,
     Year,
+}
+
+impl Interval {
+    /// As a person is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Interval::Month => "month",
+            Interval::Year => "year",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -117,10 +133,20 @@ impl Window {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How many units; written as a number, and as -1 where there is no end. The order is by how much it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quantity {
     Units(u64),
     Unlimited,
+}
+
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Quantity::Unlimited => serializer.serialize_i64(-1),
+            Quantity::Units(units) => serializer.serialize_u64(*units),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Quantity {
@@ -262,6 +288,11 @@ fn check_features(features: &[Feature], tiers: &[Tier], faults: &mut Vec<String>
         if feature.decimals > 6 {
             faults.push(format!("feature {}: at most six decimals", feature.id));
         }
+        if feature.id == NUMBER {
+            faults.push(format!(
+                "feature {NUMBER}: the name is that of phone numbers on a bill"
+            ));
+        }
     }
     let is_known = |id: &String| features.iter().any(|feature| feature.id == *id);
     for tier in tiers {
@@ -295,9 +326,9 @@ fn check_tiers(tiers: &[Tier], faults: &mut Vec<String>) {
                 ));
             }
         }
-        for (meter, rate) in &tier.overage {
-            if *rate < 0 {
-                faults.push(format!("tier {}: the rate of {meter} is negative", tier.id));
+        for (meter, steps) in &tier.overage {
+            if let Some(fault) = rates::fault(steps) {
+                faults.push(format!("tier {}: {meter}: {fault}", tier.id));
             }
             if !tier.included.contains_key(meter) {
                 faults.push(format!(

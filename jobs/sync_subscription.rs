@@ -38,6 +38,7 @@ pub struct Stored {
     pub status: Status,
     pub tier: Option<String>,
     pub past_due_since: Option<DateTime<Utc>>,
+    pub paused_since: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub enum Plan {
         tier: Option<String>,
         price_ref: Option<String>,
         past_due_since: Option<DateTime<Utc>>,
+        paused_since: Option<DateTime<Utc>>,
         /// A price that no setting names: the tier stays what it was.
         unknown_price: Option<String>,
     },
@@ -79,6 +81,7 @@ pub fn decide(
             .or(first_price)
             .map(str::to_owned),
         past_due_since: past_due_since(said, stored, now),
+        paused_since: paused_since(said, stored, now),
         unknown_price: match known {
             Some(_) => None,
             None => first_price.map(str::to_owned),
@@ -96,6 +99,19 @@ fn past_due_since(
     is_unpaid.then(|| {
         stored
             .and_then(|stored| stored.past_due_since)
+            .unwrap_or(now)
+    })
+}
+
+/// Nothing is owed from here on: as Stripe says, or since it was first seen paused.
+fn paused_since(
+    said: &Subscription,
+    stored: Option<&Stored>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    (said.status == Status::Paused).then(|| {
+        said.paused_at()
+            .or_else(|| stored.and_then(|stored| stored.paused_since))
             .unwrap_or(now)
     })
 }
@@ -145,6 +161,7 @@ mod tests {
             status: Status::from(status),
             tier: Some("repx2".into()),
             past_due_since: Some(DateTime::UNIX_EPOCH),
+            paused_since: Some(DateTime::UNIX_EPOCH),
         }
     }
 
@@ -191,6 +208,34 @@ mod tests {
             let plan = decide(&said, Some(&stored(ended)), &catalogue(), NOW);
             assert_eq!(plan, Plan::Ended);
         }
+    }
+
+    #[test]
+    fn a_pause_counts_from_when_stripe_says_or_it_was_first_seen() {
+        let paused = |details: serde_json::Value| -> Subscription {
+            serde_json::from_value(serde_json::json!({
+                "id": "sub_1", "customer": "cus_1", "status": "paused", "status_details": details,
+            }))
+            .unwrap()
+        };
+        let check = |said: &Subscription, before: Option<&Stored>, since: Option<DateTime<Utc>>| {
+            let plan = decide(said, before, &catalogue(), NOW);
+            assert!(matches!(plan, Plan::Store { paused_since, .. } if paused_since == since));
+        };
+        let told = paused(serde_json::json!({"paused": {"transitioned_at": 60}}));
+        let untold = paused(serde_json::Value::Null);
+        check(
+            &told,
+            Some(&stored("active")),
+            DateTime::from_timestamp(60, 0),
+        );
+        check(&untold, Some(&stored("paused")), Some(DateTime::UNIX_EPOCH));
+        check(&untold, None, Some(NOW));
+        check(
+            &subscription("active", &[REPX1]),
+            Some(&stored("paused")),
+            None,
+        );
     }
 
     #[test]

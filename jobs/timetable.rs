@@ -8,8 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cron::Schedule;
 
 use crate::{
-    CloseUsageWindows, NewJob, PollStripeEvents, PruneHistory, RecountUsage, SweepExpiredLeases,
-    SweepProviderResources,
+    CloseDuePeriods, CloseUsageWindows, NewJob, PollInvoiceDrafts, PollStripeEvents, PruneHistory,
+    RecountUsage, SweepCharges, SweepExpiredLeases, SweepProviderResources,
 };
 
 /// What becomes of ticks nobody was there for.
@@ -47,6 +47,25 @@ pub const TIMETABLE: &[Entry] = &[
         schedule: "0 17 * * * *",
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&PruneHistory { tick_at }),
+    },
+    // A renewal's draft stays open for an hour.
+    Entry {
+        name: "close_due_periods",
+        schedule: "15 */5 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&CloseDuePeriods { tick_at }),
+    },
+    Entry {
+        name: "sweep_charges",
+        schedule: "45 */15 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&SweepCharges { tick_at }),
+    },
+    Entry {
+        name: "poll_invoice_drafts",
+        schedule: "20 7/15 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&PollInvoiceDrafts { tick_at }),
     },
     // Days end at every hour somewhere.
     Entry {

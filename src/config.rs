@@ -9,6 +9,7 @@ mod reader;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+use tollkeeper_jobs::billing::caps::Caps;
 
 pub use load::{environment, is_price_setting};
 
@@ -39,6 +40,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub rate_limits: RateLimitConfig,
     pub notify: NotifyConfig,
+    pub billing: BillingConfig,
     /// None: customers are told nothing by e-mail.
     pub mail: Option<MailConfig>,
     pub log_format: LogFormat,
@@ -175,6 +177,14 @@ pub struct NotifyConfig {
     pub allow_private: bool,
     /// How long one delivery may take, from the name's look-up to the answer's status.
     pub timeout: Duration,
+}
+
+/// What is billed without asking a person.
+#[derive(Debug, Clone)]
+pub struct BillingConfig {
+    /// How long what is on its way when a period ends is waited for. A renewal's draft stays open for an hour.
+    pub settles_for: Duration,
+    pub caps: Caps,
 }
 
 /// How customers are told by e-mail.

@@ -1,5 +1,6 @@
 //! Tollkeeper: webhooks in, finished work out, once. ARCHITECTURE.md is the map.
 
+pub mod billing;
 pub mod cli;
 pub mod clients;
 pub mod clock;

@@ -10,10 +10,12 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    AnnounceNotification, CloseUsageWindows, DeliverNotification, HandleStripeEvent, Lane,
-    NotifyCustomer, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
-    ReactivateTelephony, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
-    SweepExpiredLeases, SweepProviderResources, SyncSubscription,
+    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
+    CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice, DeliverNotification,
+    FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer, OpenPeriod, PollInvoiceDrafts,
+    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, RaiseUsageInvoice,
+    ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
+    SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -50,9 +52,19 @@ impl Register {
     pub fn all() -> Register {
         Register::default()
             .with::<AnnounceNotification>()
+            .with::<AnnounceUpcomingInvoice>()
+            .with::<ApplyDispute>()
+            .with::<ApplyRefund>()
+            .with::<AttachCharges>()
+            .with::<CloseDuePeriods>()
+            .with::<ClosePeriod>()
+            .with::<CompareInvoice>()
             .with::<DeliverNotification>()
+            .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
             .with::<NotifyCustomer>()
+            .with::<OpenPeriod>()
+            .with::<PollInvoiceDrafts>()
             .with::<PollStripeEvents>()
             .with::<ProvisionNumber>()
             .with::<ProvisionSubaccount>()
@@ -60,7 +72,10 @@ impl Register {
             .with::<CloseUsageWindows>()
             .with::<RecountUsage>()
             .with::<ReactivateTelephony>()
+            .with::<RaiseUsageInvoice>()
+            .with::<RecordInvoice>()
             .with::<ReleaseNumber>()
+            .with::<SweepCharges>()
             .with::<SuspendTelephony>()
             .with::<SweepExpiredLeases>()
             .with::<SweepProviderResources>()

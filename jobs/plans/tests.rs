@@ -30,8 +30,8 @@ fn the_limits_are_those_of_the_contract() {
     check_limit("repx5", "calls", Quantity::Unlimited, Window::Cycle);
     check_limit("ai_buddy", "emails", Quantity::Units(100), Window::Day);
     let secretary = built_in().tier("ai_secretary").unwrap().clone();
-    assert_eq!(secretary.overage["voice_minutes"], 13_000);
-    assert_eq!(secretary.overage["sms"], 7_500);
+    assert_eq!(secretary.overage["voice_minutes"], [Step::flat(13_000)]);
+    assert_eq!(secretary.overage["sms"], [Step::flat(7_500)]);
     assert_eq!(secretary.number_fee_minor, 500);
 }
 
@@ -95,11 +95,13 @@ fn all_faults_are_told_at_once() {
     let broken = BUILT_IN
         .replace("id = \"repx2\"", "id = \"repx1\"")
         .replace("sms = 7500", "sms = -1")
+        .replace("id = \"canvas_scans\"", "id = \"number\"")
         .replace("limits.calls = { max = 800", "limits.cals = { max = 800");
     let faults = Catalogue::load(&broken, |_| Some("price_one".into())).unwrap_err();
     for fault in [
         "id is used twice",
-        "rate of sms is negative",
+        "sms: a rate is zero or more, not -1",
+        "feature number: the name is that of phone numbers",
         "already sold",
         "there is no feature cals",
     ] {
@@ -135,4 +137,56 @@ fn of_several_subscriptions_the_best_running_one_counts() {
         Some(0),
     );
     check(&[("canceled", Some("repx1")), ("unpaid", None)], Some(0));
+}
+
+fn with_overage(written: &str) -> Result<Catalogue, Vec<String>> {
+    let toml = BUILT_IN.replace(
+        "voice_minutes = 13000",
+        &format!("voice_minutes = {written}"),
+    );
+    Catalogue::load(&toml, |_| None)
+}
+
+#[test]
+fn a_rate_may_fall_from_step_to_step() {
+    let catalogue = with_overage("[{ up_to = 1000, rate = 13000 }, { rate = 10000 }]").unwrap();
+    let steps = &catalogue.tier("ai_secretary").unwrap().overage["voice_minutes"];
+    let up_to_a_thousand = Step {
+        up_to: Some(1_000),
+        ..Step::flat(13_000)
+    };
+    assert_eq!(*steps, [up_to_a_thousand, Step::flat(10_000)]);
+}
+
+#[test]
+fn steps_that_leave_a_unit_without_one_price_are_refused() {
+    for (written, fault) in [
+        ("[]", "no step"),
+        (
+            "[{ up_to = 1000, rate = 1 }]",
+            "the last step has no `up_to`",
+        ),
+        (
+            "[{ rate = 1 }, { rate = 2 }]",
+            "only the last step has no `up_to`",
+        ),
+        (
+            "[{ up_to = 5, rate = 1 }, { up_to = 5, rate = 2 }, { rate = 3 }]",
+            "a step ends after the one before it: 5 after 5",
+        ),
+        ("[{ up_to = 0, rate = 1 }, { rate = 3 }]", "0 after 0"),
+        ("[{ up_to = 5, rate = -1 }, { rate = 3 }]", "not -1"),
+        ("\"13000\"", "a rate or a list of steps"),
+        ("0.013", "a rate or a list of steps"),
+        (
+            "[{ upto = 5, rate = 1 }, { rate = 3 }]",
+            "unknown field `upto`",
+        ),
+    ] {
+        let faults = with_overage(written).unwrap_err();
+        assert!(
+            faults.iter().any(|text| text.contains(fault)),
+            "{written}: {faults:?}"
+        );
+    }
 }

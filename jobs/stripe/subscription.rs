@@ -16,6 +16,9 @@ pub struct Subscription {
     pub metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
     pub cancel_at_period_end: bool,
+    /// When it ends, where that is planned.
+    #[serde(default, with = "ts_seconds_option")]
+    pub cancel_at: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub created: Option<DateTime<Utc>>,
     /// Where its months are counted from.
@@ -27,6 +30,11 @@ pub struct Subscription {
     pub canceled_at: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub ended_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pause_collection: Option<PauseCollection>,
+    /// Since 2026-09-30.
+    #[serde(default)]
+    status_details: Option<StatusDetails>,
     #[serde(default, deserialize_with = "or_default")]
     items: List<Item>,
     /// Until 2025-02-24; later versions have them on the items.
@@ -37,7 +45,26 @@ pub struct Subscription {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+struct PauseCollection {
+    behavior: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct StatusDetails {
+    #[serde(default)]
+    paused: Option<Paused>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Paused {
+    #[serde(default, with = "ts_seconds_option")]
+    transitioned_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 struct Item {
+    #[serde(default)]
+    id: Option<String>,
     #[serde(default)]
     price: Option<Reference>,
     #[serde(default)]
@@ -59,6 +86,31 @@ impl Subscription {
             .min()
             .or(self.current_period_start)
             .zip(ends_at.max().or(self.current_period_end))
+    }
+
+    /// What becomes of its invoices while collecting them is paused: `keep_as_draft`, `mark_uncollectible` or `void`.
+    /// Its status stays what it was.
+    pub fn pause_behavior(&self) -> Option<&str> {
+        self.pause_collection
+            .as_ref()
+            .map(|pause| pause.behavior.as_str())
+    }
+
+    /// When it was paused itself, where Stripe says so.
+    pub fn paused_at(&self) -> Option<DateTime<Utc>> {
+        self.status_details
+            .as_ref()?
+            .paused
+            .as_ref()?
+            .transitioned_at
+    }
+
+    /// The id of its one item. None: there are several, and none is the plan.
+    pub fn only_item(&self) -> Option<&str> {
+        match self.items.data.as_slice() {
+            [only] if !self.items.has_more => only.id.as_deref(),
+            _ => None,
+        }
     }
 
     /// What is subscribed to, one price per item.

@@ -10,7 +10,8 @@ pub enum Allowance {
     Nothing,
     /// So much and no more.
     UpTo(MicroUnits),
-    /// So much is included, and each unit more costs so many micro-units of the currency.
+    /// So much is included, and the first unit more costs so many micro-units of the currency; later ones
+    /// may cost less or more.
     Billable {
         included: MicroUnits,
         rate_micros: i64,
@@ -29,13 +30,14 @@ pub fn of_feature(tier: &Tier, feature: &str) -> (Allowance, Window) {
         };
         return (allowance, limit.per);
     }
-    let allowance = match (tier.included.get(feature), tier.overage.get(feature)) {
+    let steps = tier.overage.get(feature).map(Vec::as_slice);
+    let allowance = match (tier.included.get(feature), steps) {
         (Some(Quantity::Unlimited), _) => Allowance::Unlimited,
-        (Some(Quantity::Units(included)), Some(rate)) => Allowance::Billable {
+        (Some(Quantity::Units(included)), Some([first, ..])) => Allowance::Billable {
             included: MicroUnits::of_units(*included),
-            rate_micros: *rate,
+            rate_micros: first.rate.0,
         },
-        (Some(Quantity::Units(most @ 1..)), None) => Allowance::UpTo(MicroUnits::of_units(*most)),
+        (Some(Quantity::Units(most @ 1..)), _) => Allowance::UpTo(MicroUnits::of_units(*most)),
         (Some(Quantity::Units(0)) | None, _) => Allowance::Nothing,
     };
     (allowance, Window::Cycle)

@@ -8,11 +8,15 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+mod billing;
 mod mail;
 mod web;
 
-use self::mail::mail;
-use self::web::{http, notify, rate_limits};
+use self::{
+    billing::billing,
+    mail::mail,
+    web::{http, notify, rate_limits},
+};
 use super::{reader::Reader, *};
 use crate::sealed::Keyring;
 
@@ -138,6 +142,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         http: http(reader),
         rate_limits: rate_limits(reader),
         notify: notify(reader),
+        billing: billing(reader),
         mail: mail(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),

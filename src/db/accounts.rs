@@ -31,6 +31,15 @@ pub async fn lock(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<boo
     Ok(found.is_some())
 }
 
+/// Lock these accounts until the transaction ends, in their order, so that two callers never lock each other out.
+pub async fn lock_all(conn: &mut PgConnection, account_ids: &[&str]) -> sqlx::Result<()> {
+    sqlx::query("select from accounts where account_id = any($1) order by account_id for update")
+        .bind(account_ids)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Who is known by this e-mail address, whatever its letters' case; ten at most, two are too many.
 pub async fn by_email(conn: &mut PgConnection, email: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar("select account_id from accounts where lower(email) = lower($1) limit 10")

@@ -20,6 +20,10 @@ pub struct Subscription {
     pub canceled_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     pub past_due_since: Option<DateTime<Utc>>,
+    /// Since when it is paused itself.
+    pub paused_since: Option<DateTime<Utc>>,
+    /// What becomes of its invoices while collecting them is paused, in Stripe's words.
+    pub pause_behavior: Option<String>,
     pub created_at: DateTime<Utc>,
     pub synced_at: DateTime<Utc>,
 }
@@ -34,6 +38,17 @@ pub async fn load(
         .await
 }
 
+/// Those of these that are known.
+pub async fn load_all(
+    conn: &mut PgConnection,
+    subscription_refs: &[&str],
+) -> sqlx::Result<Vec<Subscription>> {
+    sqlx::query_as("select * from subscriptions where subscription_ref = any($1)")
+        .bind(subscription_refs)
+        .fetch_all(conn)
+        .await
+}
+
 /// Everything the account ever subscribed to, newest first.
 pub async fn of_account(
     conn: &mut PgConnection,
@@ -43,6 +58,19 @@ pub async fn of_account(
         .bind(account_id)
         .fetch_all(conn)
         .await
+}
+
+/// Everything these accounts ever subscribed to, the newest of each first.
+pub async fn of_accounts(
+    conn: &mut PgConnection,
+    account_ids: &[&str],
+) -> sqlx::Result<Vec<Subscription>> {
+    sqlx::query_as(
+        "select * from subscriptions where account_id = any($1) order by account_id, created_at desc",
+    )
+    .bind(account_ids)
+    .fetch_all(conn)
+    .await
 }
 
 /// The ids of a customer's subscriptions.
@@ -61,8 +89,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
         "insert into subscriptions
              (subscription_ref, account_id, customer_ref, status, tier, price_ref, period_starts_at,
               period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, ended_at,
-              past_due_since, created_at, synced_at, anchor_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+              past_due_since, created_at, synced_at, anchor_at, paused_since, pause_behavior)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
          on conflict (subscription_ref) do update set
              customer_ref = excluded.customer_ref, status = excluded.status, tier = excluded.tier,
              price_ref = excluded.price_ref, period_starts_at = excluded.period_starts_at,
@@ -70,7 +98,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              cancel_at_period_end = excluded.cancel_at_period_end,
              canceled_at = excluded.canceled_at, ended_at = excluded.ended_at,
              past_due_since = excluded.past_due_since, synced_at = excluded.synced_at,
-             anchor_at = excluded.anchor_at",
+             anchor_at = excluded.anchor_at, paused_since = excluded.paused_since,
+             pause_behavior = excluded.pause_behavior",
     )
     .bind(&subscription.subscription_ref)
     .bind(&subscription.account_id)
@@ -88,6 +117,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
     .bind(subscription.created_at)
     .bind(subscription.synced_at)
     .bind(subscription.anchor_at)
+    .bind(subscription.paused_since)
+    .bind(&subscription.pause_behavior)
     .execute(conn)
     .await?;
     Ok(())

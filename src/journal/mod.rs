@@ -5,6 +5,7 @@
 //! be true, and the next run asks `tollkeeper_jobs::outside` what it may do. No connection is held
 //! while a provider is asked.
 
+pub mod stripe;
 pub mod twilio;
 
 use std::{future::Future, time::Duration};

@@ -6,6 +6,7 @@
 //! rule, and they keep an account of every effect. Their clock can be moved.
 
 mod audit;
+mod books;
 mod control;
 mod deliveries;
 mod faults;
@@ -31,7 +32,7 @@ pub use self::{
     audit::{Call, Effect},
     deliveries::{Delivery, Mischief, MischiefRule, Retries},
     faults::{Fault, Rule, When},
-    settings::{Settings, WebhookTarget},
+    settings::{Dunning, LastAttempt, Settings, WebhookTarget},
     wire::Provider,
 };
 use self::{

@@ -26,6 +26,36 @@ pub struct Settings {
     pub stock: Stock,
     pub subaccounts_max: usize,
     pub retries: Retries,
+    pub dunning: Dunning,
+    /// So many days before its end a period's renewal is announced with `invoice.upcoming`.
+    pub renewal_notice_days: u16,
+    /// So many attempts to deliver are remembered; beyond it the oldest are forgotten.
+    pub deliveries_max: usize,
+}
+
+/// How an invoice that is not paid is collected again.
+#[derive(Debug, Clone)]
+pub struct Dunning {
+    /// Days from one attempt to the next.
+    pub retry_after_days: Vec<u16>,
+    pub after_the_last: LastAttempt,
+}
+
+/// What becomes of a subscription when the last attempt has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastAttempt {
+    PastDue,
+    Unpaid,
+    Cancel,
+}
+
+impl Default for Dunning {
+    fn default() -> Dunning {
+        Dunning {
+            retry_after_days: vec![3, 5, 7],
+            after_the_last: LastAttempt::Unpaid,
+        }
+    }
 }
 
 /// Where events go, and the `whsec_…` they are signed with.
@@ -49,6 +79,9 @@ impl Default for Settings {
             stock: Stock::with_seed(1),
             subaccounts_max: 1000,
             retries: Retries::default(),
+            dunning: Dunning::default(),
+            renewal_notice_days: 3,
+            deliveries_max: 1_000_000,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Close the windows of usage that are over; see the promise in `jobs/close_usage_windows.rs`.
 
-use tollkeeper_jobs::{CloseUsageWindows, close_usage_windows::ended_before};
+use tollkeeper_jobs::{ClosePeriod, CloseUsageWindows, NewJob, close_usage_windows::ended_before};
 
 use super::Work;
 use crate::{
     context::Context,
     crash::{self, Moment},
-    db::usage::recount,
-    queue::{Failure, Lease, Outcome},
+    db::{
+        billing::periods,
+        usage::recount::{self, Counter},
+    },
+    queue::{self, Failure, Fenced, Lease, Outcome},
     usage,
 };
 
@@ -26,6 +29,7 @@ impl Work for CloseUsageWindows {
                 break;
             }
             let wrong = usage::correct_counters(&mut tx, &ended, Some(now)).await?;
+            rate_again(&mut tx, &ended).await?;
             tx.commit().await?;
             crash::point(Moment::Done, "windows of usage are closed");
             closed += ended.len();
@@ -38,4 +42,17 @@ impl Work for CloseUsageWindows {
             _ => Outcome::Done,
         })
     }
+}
+
+/// A window that is closed after a billing period it lies in was rated: something came late. The period is rated again.
+async fn rate_again(tx: &mut Fenced, ended: &[Counter]) -> Result<(), Failure> {
+    let days: Vec<&Counter> = ended.iter().filter(|one| one.per == "day").collect();
+    let accounts: Vec<&str> = days.iter().map(|one| one.account_id.as_str()).collect();
+    let starts: Vec<_> = days.iter().map(|one| one.starts_at).collect();
+    let periods = periods::closed_around(tx, &accounts, &starts).await?;
+    let jobs = periods.into_iter().map(|(period_id, account_id)| {
+        NewJob::of(&ClosePeriod { period_id }).of_account(Some(account_id))
+    });
+    queue::enqueue_all(tx, &jobs.collect::<Vec<_>>()).await?;
+    Ok(())
 }

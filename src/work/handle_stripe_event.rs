@@ -3,7 +3,8 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    HandleStripeEvent, NewJob, SyncSubscription,
+    AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, HandleStripeEvent, NewJob, RecordInvoice,
+    SyncSubscription,
     handle_stripe_event::{self, Plan, Step},
     stripe::Event,
 };
@@ -18,6 +19,9 @@ use crate::{
     },
     queue::{self, Failure, Lease, Outcome},
 };
+
+/// The finding about an event that cannot be read; its subject is the webhook.
+pub const UNREADABLE: &str = "unreadable_event";
 
 impl Work for HandleStripeEvent {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -39,11 +43,7 @@ impl Work for HandleStripeEvent {
                 carry_out(&mut tx, &webhook, &steps).await?;
                 ("handled", Outcome::Done)
             }
-            Plan::Hold => {
-                let why = format!("{} is kept for later", webhook.kind);
-                ("held", Outcome::Skipped(why))
-            }
-            Plan::Ignore | Plan::FetchInvoice(_) | Plan::FetchCheckoutSession(_) => {
+            Plan::Ignore | Plan::FetchCheckoutSession(_) => {
                 let why = format!("{} asks for nothing", webhook.kind);
                 ("ignored", Outcome::Skipped(why))
             }
@@ -58,10 +58,6 @@ impl Work for HandleStripeEvent {
 /// Fetch what a thin event only names. What Stripe does not know any more asks for nothing.
 async fn fetched(ctx: &Context, plan: Plan) -> Result<Plan, Failure> {
     Ok(match plan {
-        Plan::FetchInvoice(id) => match ctx.stripe.invoice(&id).await? {
-            Some(invoice) => handle_stripe_event::decide_on_invoice(invoice.subscription_ref()),
-            None => Plan::Ignore,
-        },
         Plan::FetchCheckoutSession(id) => match ctx.stripe.checkout_session(&id).await? {
             Some(session) => handle_stripe_event::decide_on_checkout(&session),
             None => Plan::Ignore,
@@ -76,6 +72,7 @@ async fn carry_out(
     steps: &[Step],
 ) -> sqlx::Result<()> {
     let mut subscription_refs = Vec::new();
+    let mut jobs = Vec::new();
     for step in steps {
         match step {
             Step::MapCustomer {
@@ -86,6 +83,22 @@ async fn carry_out(
             Step::SyncSubscription(subscription_ref) => {
                 subscription_refs.push(subscription_ref.clone());
             }
+            Step::RecordInvoice(invoice_ref) => {
+                let invoice_ref = invoice_ref.clone();
+                jobs.push(NewJob::of(&RecordInvoice { invoice_ref }));
+            }
+            Step::AnnounceUpcoming(subscription_ref) => {
+                let subscription_ref = subscription_ref.clone();
+                jobs.push(NewJob::of(&AnnounceUpcomingInvoice { subscription_ref }));
+            }
+            Step::ApplyRefund(charge_ref) => {
+                let charge_ref = charge_ref.clone();
+                jobs.push(NewJob::of(&ApplyRefund { charge_ref }));
+            }
+            Step::ApplyDispute(dispute_ref) => {
+                let dispute_ref = dispute_ref.clone();
+                jobs.push(NewJob::of(&ApplyDispute { dispute_ref }));
+            }
             Step::CustomerDeleted(customer_ref) => {
                 accounts::customer_deleted(tx, customer_ref).await?;
                 subscription_refs.extend(subscriptions::of_customer(tx, customer_ref).await?);
@@ -93,10 +106,13 @@ async fn carry_out(
         }
     }
     let account_id = account::of_event(tx, &webhook.body).await?;
-    let jobs: Vec<NewJob> = subscription_refs
+    let syncs = subscription_refs
         .into_iter()
-        .map(|subscription_ref| NewJob::of(&SyncSubscription { subscription_ref }))
-        .map(|sync| sync.of_account(account_id.clone()))
+        .map(|subscription_ref| NewJob::of(&SyncSubscription { subscription_ref }));
+    jobs.extend(syncs);
+    let jobs: Vec<NewJob> = jobs
+        .into_iter()
+        .map(|job| job.of_account(account_id.clone()))
         .collect();
     queue::enqueue_all(tx, &jobs).await?;
     Ok(())
@@ -138,7 +154,7 @@ async fn hold_unreadable(
     // Only where: the text of the error may quote the body.
     let detail = json!({ "line": error.line(), "column": error.column() });
     let subject = webhook_id.to_string();
-    findings::open(&mut tx, "unreadable_event", &subject, "", &detail).await?;
+    findings::open(&mut tx, UNREADABLE, &subject, "", &detail).await?;
     webhooks::mark(&mut tx, webhook_id, "held").await?;
     tx.commit().await?;
     let why = "the event cannot be read; it is kept, and a finding is open";

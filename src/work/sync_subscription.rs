@@ -3,7 +3,8 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    NewJob, ProvisionSubaccount, ReactivateTelephony, SuspendTelephony, SyncSubscription,
+    NewJob, OpenPeriod, ProvisionSubaccount, ReactivateTelephony, SuspendTelephony,
+    SyncSubscription,
     stripe::{self, Status},
     sync_subscription::{self, Plan, Stored, UNRESOLVED_FOR, delay_of_unresolved},
     telephony::desired::{self, Action},
@@ -11,6 +12,7 @@ use tollkeeper_jobs::{
 
 use super::{Work, account};
 use crate::{
+    billing,
     context::Context,
     db::{accounts, findings, subscriptions, telephony},
     queue::{self, Failure, Lease, Outcome},
@@ -40,6 +42,7 @@ impl Work for SyncSubscription {
             tier,
             price_ref,
             past_due_since,
+            paused_since,
             unknown_price,
         } = plan
         else {
@@ -62,12 +65,19 @@ impl Work for SyncSubscription {
             canceled_at: said.canceled_at,
             ended_at: said.ended_at,
             past_due_since,
+            paused_since,
+            pause_behavior: said.pause_behavior().map(str::to_owned),
             created_at: said.created.unwrap_or(now),
             synced_at: now,
         };
         subscriptions::store(&mut tx, &row).await?;
+        let catalogue = &ctx.catalogue;
+        billing::tell_of_subscription(&mut tx, catalogue, &said, before.as_ref(), &row, now)
+            .await?;
         report(&mut tx, &row, unknown_price.as_deref()).await?;
         ask_for_telephony(ctx, &mut tx, &owner.account_id).await?;
+        let account_id = owner.account_id;
+        queue::enqueue(&mut tx, &OpenPeriod { account_id }).await?;
         tx.commit().await?;
         ctx.wake.ring();
         Ok(Outcome::Done)
@@ -80,6 +90,7 @@ fn stored(row: &subscriptions::Subscription) -> Stored {
         status: Status::from(row.status.as_str()),
         tier: row.tier.clone(),
         past_due_since: row.past_due_since,
+        paused_since: row.paused_since,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod api;
 mod auth;
+mod billing;
+mod billing_api;
 mod callbacks;
 mod cli;
 mod conditional_gets;

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 use tollkeeper_jobs::{
-    AnnounceNotification, DeliverNotification, HandleStripeEvent, Job, NotifyCustomer,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, ReactivateTelephony, ReleaseNumber,
-    SuspendTelephony, SweepProviderResources, SyncSubscription,
+    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
+    CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification, FinalizeInvoice,
+    HandleStripeEvent, Job, NotifyCustomer, OpenPeriod, PollInvoiceDrafts, PollStripeEvents,
+    ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony, RecordInvoice,
+    ReleaseNumber, SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -36,4 +38,17 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<ReleaseNumber>(id);
     check::<SweepProviderResources>("");
     check::<PollStripeEvents>("");
+    check::<AnnounceUpcomingInvoice>("sub_1SFixture0000000001");
+    check::<ApplyRefund>("ch_3SFixture01");
+    check::<ApplyDispute>("du_1SFixture01");
+    check::<OpenPeriod>("user_42");
+    check::<ClosePeriod>(id);
+    check::<CloseDuePeriods>("all");
+    check::<AttachCharges>("in_1SFixtureCycle01");
+    check::<RaiseUsageInvoice>("user_42");
+    check::<CompareInvoice>(id);
+    check::<FinalizeInvoice>(id);
+    check::<RecordInvoice>("in_1SFixtureCycle01");
+    check::<SweepCharges>("all");
+    check::<PollInvoiceDrafts>("all");
 }

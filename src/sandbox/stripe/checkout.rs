@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::{
     Stripe, errors,
-    events::Both,
-    model::{ApiVersion, Customer, Metadata, Session, Status},
+    events::{Both, Snapshot},
+    model::{ApiVersion, Customer, Session, Status},
     shapes,
     subscriptions::Draft,
 };
@@ -96,15 +96,10 @@ impl Stripe {
             trial_end,
             default_payment_method: Some(self.ids.next("pm", 24)),
             status: trial_end.map_or(Status::Incomplete, |_| Status::Trialing),
-            is_paid: true,
+            collects: true,
             ..Draft::default()
         };
         let subscription = self.begin_subscription(at, draft);
-        self.change_subscription(at, &subscription, |subscription| {
-            if subscription.status == Status::Incomplete {
-                subscription.status = Status::Active;
-            }
-        });
         let invoice = self
             .subscriptions
             .get(&subscription)
@@ -115,7 +110,12 @@ impl Stripe {
             session.invoice = invoice;
             session.is_complete = true;
             let object = Both::render(|version| shapes::session(session, version));
-            self.emit(at, "checkout.session.completed", object, None);
+            self.emit(
+                at,
+                "checkout.session.completed",
+                Snapshot::from(object),
+                None,
+            );
         }
         Some(subscription)
     }
@@ -123,14 +123,8 @@ impl Stripe {
     fn customer_of_checkout(&mut self, email: Option<String>, at: i64) -> String {
         let id = self.ids.next("cus", 14);
         self.customers.add(Customer {
-            id: id.clone(),
-            created: at,
             email,
-            name: None,
-            metadata: Metadata::new(),
-            default_payment_method: None,
-            pays: true,
-            is_deleted: false,
+            ..Customer::new(id.clone(), at)
         });
         id
     }

@@ -5,11 +5,16 @@ use serde_json::{Value, json};
 
 use super::{
     Stripe, errors,
-    events::Both,
+    events::{Both, Snapshot},
     model::{Customer, Metadata, Status},
     shapes,
 };
 use crate::sandbox::wire::{Params, Reply, Request};
+
+/// Stripe's bounds of metadata.
+const KEYS_MAX: usize = 50;
+const KEY_MAX: usize = 40;
+const VALUE_MAX: usize = 500;
 
 impl Stripe {
     pub(super) fn create_customer(
@@ -17,16 +22,7 @@ impl Stripe {
         request: &Request,
         now: DateTime<Utc>,
     ) -> Result<Value, Reply> {
-        let mut customer = Customer {
-            id: self.ids.next("cus", 14),
-            created: now.timestamp(),
-            email: None,
-            name: None,
-            metadata: Metadata::new(),
-            default_payment_method: None,
-            pays: true,
-            is_deleted: false,
-        };
+        let mut customer = Customer::new(self.ids.next("cus", 14), now.timestamp());
         take_over(&mut customer, &request.params);
         let value = shapes::customer(&customer);
         self.customers.add(customer);
@@ -69,11 +65,7 @@ impl Stripe {
     pub(super) fn delete_customer(&mut self, id: &str, now: DateTime<Utc>) -> Result<Value, Reply> {
         self.living_customer(id)
             .map_err(|_| errors::no_such("customer", id))?;
-        let own = self
-            .subscriptions
-            .all()
-            .iter()
-            .filter(|subscription| subscription.customer == id);
+        let own = self.subscriptions.of(id);
         let living: Vec<String> = own
             .filter(|subscription| subscription.status != Status::Canceled)
             .map(|subscription| subscription.id.clone())
@@ -84,7 +76,12 @@ impl Stripe {
         if let Some(customer) = self.customers.get_mut(id) {
             let object = Both::render(|_| shapes::whole_customer(customer));
             customer.is_deleted = true;
-            self.emit(now.timestamp(), "customer.deleted", object, None);
+            self.emit(
+                now.timestamp(),
+                "customer.deleted",
+                Snapshot::from(object),
+                None,
+            );
         }
         Ok(json!({"id": id, "object": "customer", "deleted": true}))
     }
@@ -110,6 +107,22 @@ fn take_over(customer: &mut Customer, params: &Params) {
         customer.default_payment_method = Some(method.to_owned());
     }
     merge_metadata(&mut customer.metadata, params);
+}
+
+/// The metadata of something new, within Stripe's bounds.
+pub(super) fn metadata_of(params: &Params) -> Result<Metadata, Reply> {
+    let mut metadata = params.map("metadata");
+    metadata.retain(|_, value| !value.is_empty());
+    let fits = |(key, value): (&String, &String)| {
+        key.chars().count() <= KEY_MAX && value.chars().count() <= VALUE_MAX
+    };
+    if metadata.len() <= KEYS_MAX && metadata.iter().all(fits) {
+        Ok(metadata)
+    } else {
+        let message =
+            "Metadata has at most 50 keys of at most 40 characters, with values of at most 500.";
+        Err(errors::invalid_parameter("metadata", message))
+    }
 }
 
 /// Keys are added and replaced; an empty value takes a key away.

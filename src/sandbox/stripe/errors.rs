@@ -32,6 +32,71 @@ pub fn invalid_parameter(param: &str, message: &str) -> Reply {
     invalid_request(400, Some("parameter_invalid"), param, message)
 }
 
+/// A parameter that is a whole number is none.
+pub fn invalid_integer(param: &str) -> Reply {
+    invalid_request(
+        400,
+        Some("parameter_invalid_integer"),
+        param,
+        &format!("Invalid integer: {param}"),
+    )
+}
+
+/// A parameter that this call does not have.
+pub fn unknown_parameter(param: &str) -> Reply {
+    let message = format!("Received unknown parameter: {param}");
+    invalid_request(400, Some("parameter_unknown"), param, &message)
+}
+
+/// More than eight digits.
+pub fn amount_too_large(param: &str) -> Reply {
+    let message = "Amount must be no more than $999,999.99";
+    invalid_request(400, Some("amount_too_large"), param, message)
+}
+
+/// Nothing is left of a charge.
+pub fn already_refunded(charge: &str) -> Reply {
+    let message = format!("Charge {charge} has already been refunded.");
+    error(
+        400,
+        "invalid_request_error",
+        Some("charge_already_refunded"),
+        &message,
+    )
+}
+
+/// There is nothing to preview.
+pub fn no_upcoming_invoice(customer: &str) -> Reply {
+    let message = format!("No upcoming invoices for customer: {customer}");
+    error(
+        404,
+        "invalid_request_error",
+        Some("invoice_upcoming_none"),
+        &message,
+    )
+}
+
+/// The invoice is no draft any more.
+pub fn invoice_not_editable() -> Reply {
+    error(
+        400,
+        "invalid_request_error",
+        Some("invoice_not_editable"),
+        "The specified invoice can no longer be edited.",
+    )
+}
+
+/// The bank says no. The attempt was made: the answer is kept under the idempotency key.
+pub fn card_declined() -> Reply {
+    let message = "Your card has insufficient funds.";
+    let mut reply = error(402, "card_error", Some("card_declined"), message);
+    if let Some(body) = &mut reply.body {
+        body["error"]["decline_code"] = json!("insufficient_funds");
+    }
+    reply.is_executed = true;
+    reply
+}
+
 /// The object the URL names is not there.
 pub fn no_such(object: &str, id: &str) -> Reply {
     invalid_request(

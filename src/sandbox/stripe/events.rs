@@ -5,7 +5,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Stripe, errors,
+    Stripe,
+    billing::{model::Invoice, shape},
+    changes::flag,
+    errors,
+    filters::Created,
     model::{ApiVersion, Subscription},
     shapes,
     shelf::Object,
@@ -36,23 +40,54 @@ impl Both {
             ApiVersion::New => &self.new,
         }
     }
+}
 
-    /// The top-level fields that differ, with the values they had before.
-    fn changes_from(&self, before: &Both) -> Both {
-        Both::render(|version| {
-            let (Value::Object(before), now) = (before.of(version), self.of(version)) else {
-                return Value::Null;
-            };
-            let changed = before
-                .iter()
-                .filter(|(name, value)| now.get(name.as_str()) != Some(value));
-            Value::Object(
-                changed
-                    .map(|(name, value)| (name.clone(), value.clone()))
-                    .collect(),
-            )
-        })
+/// What an event is about, as it was then. It is put into words when somebody reads it: most
+/// events are read in one version, many in none.
+#[derive(Debug, Clone)]
+pub enum Snapshot {
+    Subscription(Box<Subscription>),
+    Invoice(Box<Invoice>),
+    Rendered(Box<Both>),
+}
+
+impl From<Both> for Snapshot {
+    fn from(both: Both) -> Snapshot {
+        Snapshot::Rendered(Box::new(both))
     }
+}
+
+impl Snapshot {
+    fn json(&self, version: ApiVersion) -> Value {
+        match self {
+            Snapshot::Subscription(subscription) => shapes::subscription(subscription, version),
+            Snapshot::Invoice(invoice) => shape::invoice(invoice, version),
+            Snapshot::Rendered(both) => both.of(version).clone(),
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Snapshot::Subscription(subscription) => &subscription.id,
+            Snapshot::Invoice(invoice) => &invoice.id,
+            Snapshot::Rendered(both) => both.new["id"].as_str().unwrap_or_default(),
+        }
+    }
+}
+
+/// The top-level fields that differ, with the values they had before.
+fn changes(before: &Value, after: &Value) -> Value {
+    let Value::Object(fields) = before else {
+        return Value::Null;
+    };
+    let changed = fields
+        .iter()
+        .filter(|(name, value)| after.get(name.as_str()) != Some(value));
+    Value::Object(
+        changed
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 /// How the delivery to one endpoint stands.
@@ -76,9 +111,9 @@ pub struct Event {
     pub object_id: String,
     /// By endpoint.
     pub standings: Vec<(String, Standing)>,
-    /// What is sent and listed, one text per version: it never changes again.
-    old_body: Box<str>,
-    new_body: Box<str>,
+    object: Snapshot,
+    /// The object before it was changed.
+    before: Option<Snapshot>,
 }
 
 impl Object for Event {
@@ -88,15 +123,29 @@ impl Object for Event {
 }
 
 impl Event {
-    pub fn body(&self, version: ApiVersion) -> &str {
-        match version {
-            ApiVersion::Old => &self.old_body,
-            ApiVersion::New => &self.new_body,
-        }
+    /// What is sent and listed: for one version always the same text.
+    pub fn body(&self, version: ApiVersion) -> String {
+        self.json(version).to_string()
     }
 
     fn json(&self, version: ApiVersion) -> Value {
-        serde_json::from_str(self.body(version)).expect("the body was made from JSON")
+        let object = self.object.json(version);
+        let mut data = json!({});
+        if let Some(before) = &self.before {
+            data["previous_attributes"] = changes(&before.json(version), &object);
+        }
+        data["object"] = object;
+        json!({
+            "id": self.id,
+            "object": "event",
+            "api_version": version.name(),
+            "created": self.created,
+            "data": data,
+            "livemode": false,
+            "pending_webhooks": self.standings.len(),
+            "request": {"id": null, "idempotency_key": null},
+            "type": self.kind,
+        })
     }
 
     pub fn is_delivered(&self) -> bool {
@@ -112,44 +161,26 @@ impl Stripe {
         &mut self,
         at: i64,
         kind: &'static str,
-        object: Both,
-        previous: Option<Both>,
+        object: Snapshot,
+        before: Option<Snapshot>,
     ) {
         let id = self.ids.next("evt", 24);
         let standings = self.post.dispatch(&id, kind);
-        let body = |version: ApiVersion| {
-            let mut data = json!({"object": object.of(version)});
-            if let Some(previous) = &previous {
-                data["previous_attributes"] = previous.of(version).clone();
-            }
-            let event = json!({
-                "id": id,
-                "object": "event",
-                "api_version": version.name(),
-                "created": at,
-                "data": data,
-                "livemode": false,
-                "pending_webhooks": standings.len(),
-                "request": {"id": null, "idempotency_key": null},
-                "type": kind,
-            });
-            event.to_string().into_boxed_str()
-        };
-        let event = Event {
+        self.events.add(Event {
+            id,
             created: at,
             kind,
-            object_id: object.new["id"].as_str().unwrap_or_default().to_owned(),
-            old_body: body(ApiVersion::Old),
-            new_body: body(ApiVersion::New),
-            id,
+            object_id: object.id().to_owned(),
             standings,
-        };
-        self.events.add(event);
+            object,
+            before,
+        });
     }
 
     /// An event about a subscription as it is now.
     pub(super) fn emit_subscription(&mut self, at: i64, kind: &'static str, id: &str) {
-        if let Some(object) = self.subscription_in_both(id) {
+        if let Some(subscription) = self.subscriptions.get(id) {
+            let object = Snapshot::Subscription(Box::new(subscription.clone()));
             self.emit(at, kind, object, None);
         }
     }
@@ -161,31 +192,23 @@ impl Stripe {
         id: &str,
         change: impl FnOnce(&mut Subscription),
     ) {
-        let Some(before) = self.subscription_in_both(id) else {
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
             return;
         };
-        if let Some(subscription) = self.subscriptions.get_mut(id) {
-            change(subscription);
-        }
-        self.emit_change(at, id, &before);
+        let before = subscription.clone();
+        change(subscription);
+        self.schedule(id);
+        self.emit_change(at, id, before);
     }
 
     /// `customer.subscription.updated` with what is different from before, if anything is.
-    pub(super) fn emit_change(&mut self, at: i64, id: &str, before: &Both) {
-        let Some(after) = self.subscription_in_both(id) else {
-            return;
-        };
-        if before.new != after.new {
-            let previous = after.changes_from(before);
-            self.emit(at, "customer.subscription.updated", after, Some(previous));
+    pub(super) fn emit_change(&mut self, at: i64, id: &str, before: Subscription) {
+        let after = self.subscriptions.get(id);
+        if let Some(after) = after.filter(|after| **after != before) {
+            let after = Snapshot::Subscription(Box::new(after.clone()));
+            let before = Snapshot::Subscription(Box::new(before));
+            self.emit(at, "customer.subscription.updated", after, Some(before));
         }
-    }
-
-    pub(super) fn subscription_in_both(&self, id: &str) -> Option<Both> {
-        let subscription = self.subscriptions.get(id)?;
-        Some(Both::render(|version| {
-            shapes::subscription(subscription, version)
-        }))
     }
 
     /// `GET /v1/events`. Events keep the account's version, whatever the request's.
@@ -206,31 +229,12 @@ impl Stripe {
                 "at most 20 types can be listed",
             ));
         }
-        let wants_delivered = match params.get("delivery_success") {
-            None => None,
-            Some("true") => Some(true),
-            Some("false") => Some(false),
-            Some(_) => {
-                return Err(errors::invalid_parameter(
-                    "delivery_success",
-                    "Invalid boolean",
-                ));
-            }
-        };
-        let bound = |name: &str| match params.get(name).map(str::parse::<i64>) {
-            None => Ok(None),
-            Some(Ok(bound)) => Ok(Some(bound)),
-            Some(Err(_)) => Err(errors::invalid_parameter(name, "Invalid integer")),
-        };
-        let (from, after) = (bound("created[gte]")?, bound("created[gt]")?);
-        let (until, before) = (bound("created[lte]")?, bound("created[lt]")?);
+        let wants_delivered = flag(params, "delivery_success")?;
+        let created = Created::of(params)?;
         let oldest = now.timestamp() - LISTED_FOR;
         let is_wanted = |event: &Event| {
             event.created >= oldest
-                && from.is_none_or(|bound| event.created >= bound)
-                && after.is_none_or(|bound| event.created > bound)
-                && until.is_none_or(|bound| event.created <= bound)
-                && before.is_none_or(|bound| event.created < bound)
+                && created.holds(event.created)
                 && (kinds.is_empty() || kinds.iter().any(|kind| matches(kind, event.kind)))
                 && wants_delivered.is_none_or(|wanted| event.is_delivered() == wanted)
         };

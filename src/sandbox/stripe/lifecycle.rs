@@ -1,68 +1,95 @@
-//! What time does to subscriptions: trials end, periods follow one another, drafts are finalized.
+//! What time does to subscriptions: trials end, periods follow one another, drafts are finalized and
+//! collected.
 
 use chrono::{DateTime, Utc};
 
 use super::{
     Stripe,
+    agenda::{Happening, next_of},
     model::{Status, Subscription},
 };
-
-/// So long before its end a trial is announced to end; a shorter one at once.
-const TRIAL_NOTICE: i64 = 3 * 24 * 60 * 60;
-
-/// So long may the first payment take.
-const INCOMPLETE_FOR: i64 = 23 * 60 * 60;
-
-#[derive(Clone, Copy)]
-enum Happening {
-    Expiry,
-    TrialNotice,
-    PeriodEnd,
-    Finalization,
-}
-
-struct Due<'a> {
-    at: i64,
-    what: Happening,
-    /// The subscription's, or the invoice's.
-    id: &'a str,
-}
 
 impl Stripe {
     /// Let everything happen that fell due up to now, in the order of time.
     pub fn catch_up(&mut self, now: DateTime<Utc>) {
-        while let Some(Due { at, what, id }) = self.earliest_due(now.timestamp()) {
-            let id = id.to_owned();
-            match what {
-                Happening::Expiry => self.change_subscription(at, &id, |subscription| {
-                    subscription.status = Status::IncompleteExpired;
-                }),
-                Happening::TrialNotice => self.announce_trial_end(at, &id),
-                Happening::PeriodEnd => self.end_period(at, &id),
-                Happening::Finalization => {
-                    self.drafts.pop_first();
-                    self.finalize(at, &id);
-                }
+        while self
+            .agenda
+            .first()
+            .is_some_and(|(at, _, _)| *at <= now.timestamp())
+        {
+            let Some((at, what, id)) = self.agenda.pop_first() else {
+                return;
+            };
+            if self.is_still_so(at, what, &id) {
+                self.happen(at, what, &id);
             }
         }
     }
 
-    fn earliest_due(&self, now: i64) -> Option<Due<'_>> {
-        let lives = self.subscriptions.all().iter().filter_map(next_of);
-        let first_draft = self.drafts.first().map(|(at, id)| Due {
-            at: *at,
-            what: Happening::Finalization,
-            id,
+    fn is_still_so(&self, at: i64, what: Happening, id: &str) -> bool {
+        let next = match what {
+            Happening::Finalization | Happening::Collection => {
+                self.invoices.get(id).and_then(|invoice| invoice.next())
+            }
+            _ => {
+                let subscription = self.subscriptions.get(id);
+                subscription.and_then(|row| next_of(row, self.renewal_notice))
+            }
+        };
+        next == Some((at, what))
+    }
+
+    fn happen(&mut self, at: i64, what: Happening, id: &str) {
+        match what {
+            Happening::Expiry => self.expire(at, id),
+            Happening::TrialNotice => self.announce_trial_end(at, id),
+            Happening::RenewalNotice => self.announce_renewal(at, id),
+            Happening::PeriodEnd => self.end_period(at, id),
+            Happening::Finalization => self.finalize_when_due(at, id),
+            Happening::Collection => self.attempt_when_due(at, id),
+        }
+    }
+
+    /// Note when something becomes due to a subscription. To be called after every change.
+    pub(super) fn schedule(&mut self, id: &str) {
+        let subscription = self.subscriptions.get(id);
+        let next = subscription.and_then(|row| next_of(row, self.renewal_notice));
+        if let Some((at, what)) = next {
+            self.agenda.insert((at, what, id.to_owned()));
+        }
+    }
+
+    /// The first payment did not come in time.
+    fn expire(&mut self, at: i64, id: &str) {
+        self.change_subscription(at, id, |subscription| {
+            subscription.status = Status::IncompleteExpired;
         });
-        let due = lives.chain(first_draft).filter(|due| due.at <= now);
-        due.min_by_key(|due| due.at)
+        let invoice = self.subscriptions.get(id);
+        let invoice = invoice.and_then(|subscription| subscription.latest_invoice.clone());
+        if let Some(invoice) = invoice {
+            self.void(at, &invoice);
+        }
     }
 
     fn announce_trial_end(&mut self, at: i64, id: &str) {
         if let Some(subscription) = self.subscriptions.get_mut(id) {
             subscription.trial_end_announced = true;
         }
+        self.schedule(id);
         self.emit_subscription(at, "customer.subscription.trial_will_end", id);
+    }
+
+    /// `invoice.upcoming`, unless nothing is collected or nothing follows.
+    fn announce_renewal(&mut self, at: i64, id: &str) {
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        subscription.announced_end = Some(subscription.period_end);
+        let is_told = subscription.pause_behavior.is_none() && !subscription.cancel_at_period_end;
+        self.schedule(id);
+        if is_told {
+            self.emit_upcoming(at, id);
+        }
     }
 
     fn end_period(&mut self, at: i64, id: &str) {
@@ -83,52 +110,63 @@ impl Stripe {
 
     /// The next period begins, with an invoice of its own.
     fn renew(&mut self, at: i64, id: &str) {
-        let Some(before) = self.subscription_in_both(id) else {
+        let Some(before) = self.subscriptions.get(id).cloned() else {
             return;
         };
-        let Some(subscription) = self.subscriptions.get_mut(id) else {
-            return;
-        };
-        let ended = (subscription.period_start, subscription.period_end);
-        begin_next_period(subscription);
+        let ended = (before.period_start, before.period_end);
+        if let Some(subscription) = self.subscriptions.get_mut(id) {
+            begin_next_period(subscription);
+        }
         self.cycle_invoice(at, id, ended);
-        self.emit_change(at, id, &before);
+        self.schedule(id);
+        self.emit_change(at, id, before);
     }
 
-    /// At the end of a trial that nobody pays for.
+    /// At the end of a trial that nobody pays for, or because somebody wants it.
     pub(super) fn pause(&mut self, at: i64, id: &str) {
         self.change_subscription(at, id, |subscription| {
+            subscription.pause_reason = match subscription.status {
+                Status::Trialing => "trial_end_without_payment_method",
+                _ => "pause_requested",
+            };
             subscription.status = Status::Paused;
             subscription.paused_at = Some(at);
         });
         self.emit_subscription(at, "customer.subscription.paused", id);
     }
 
-    /// A new period begins with the resumption.
+    /// A new period begins with the resumption, and is billed at once.
     pub(super) fn resume(&mut self, at: i64, id: &str) {
-        self.change_subscription(at, id, |subscription| {
-            subscription.status = Status::Active;
-            subscription.paused_at = None;
-            subscription.anchor = at;
-            subscription.period_start = at;
-            subscription.period_end = next_end(subscription);
-        });
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        let before = subscription.clone();
+        subscription.status = Status::Active;
+        subscription.paused_at = None;
+        begin_period_at(subscription, at);
+        self.schedule(id);
+        let invoice = self.bill_resumption(at, &before);
+        self.emit_change(at, id, before);
+        self.collect_update(at, invoice);
         self.emit_subscription(at, "customer.subscription.resumed", id);
     }
 
     /// For good.
     pub(super) fn end_subscription(&mut self, at: i64, id: &str, reason: &'static str) {
-        if let Some(subscription) = self.subscriptions.get_mut(id) {
-            subscription.status = Status::Canceled;
-            subscription.ended_at = Some(at);
-            subscription.canceled_at = subscription.canceled_at.or(Some(at));
-            subscription.cancellation_reason = Some(reason);
-        }
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        subscription.status = Status::Canceled;
+        subscription.ended_at = Some(at);
+        subscription.canceled_at = subscription.canceled_at.or(Some(at));
+        subscription.cancellation_reason = Some(reason);
+        let customer = subscription.customer.clone();
+        self.stop_collecting(&customer);
         self.emit_subscription(at, "customer.subscription.deleted", id);
     }
 }
 
-fn begin_next_period(subscription: &mut Subscription) {
+pub(super) fn begin_next_period(subscription: &mut Subscription) {
     if subscription.status == Status::Trialing {
         subscription.status = Status::Active;
     }
@@ -136,27 +174,18 @@ fn begin_next_period(subscription: &mut Subscription) {
     subscription.period_end = next_end(subscription);
 }
 
+/// Counted from now on.
+pub(super) fn begin_period_at(subscription: &mut Subscription, at: i64) {
+    subscription.anchor = at;
+    subscription.period_start = at;
+    subscription.period_end = next_end(subscription);
+}
+
+/// Counted from the anchor, never from the period before: the 31st comes back after February.
 fn next_end(subscription: &Subscription) -> i64 {
     let start = subscription.period_start;
     let first = subscription.items.first();
     first.map_or(i64::MAX, |item| {
         item.price.period_end(subscription.anchor, start)
     })
-}
-
-/// What happens next to a subscription.
-fn next_of(subscription: &Subscription) -> Option<Due<'_>> {
-    let (at, what) = match subscription.status {
-        Status::Incomplete => (subscription.created + INCOMPLETE_FOR, Happening::Expiry),
-        Status::Trialing if !subscription.trial_end_announced => {
-            let notice = subscription.period_end - TRIAL_NOTICE;
-            (notice.max(subscription.created), Happening::TrialNotice)
-        }
-        Status::Trialing | Status::Active | Status::PastDue | Status::Unpaid => {
-            (subscription.period_end, Happening::PeriodEnd)
-        }
-        Status::IncompleteExpired | Status::Paused | Status::Canceled => return None,
-    };
-    let id = &subscription.id;
-    Some(Due { at, what, id })
 }

@@ -2,15 +2,16 @@
 //! signed deliveries.
 
 mod adopted;
+mod agenda;
+mod billing;
 mod changes;
 mod checkout;
 mod customers;
 mod endpoints;
 pub(super) mod errors;
 mod events;
+mod filters;
 mod idempotency;
-mod invoice_shape;
-mod invoices;
 mod lifecycle;
 mod model;
 mod operate;
@@ -19,8 +20,9 @@ mod prices;
 mod shapes;
 mod shelf;
 mod subscriptions;
+mod updates;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use chrono::{DateTime, Utc};
@@ -29,19 +31,31 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(super) use self::post::{Letter, Parcel};
 use self::{
+    agenda::Agenda,
+    billing::{
+        Ask,
+        balance::Movement,
+        books::Books,
+        charges::{Charge, Refund},
+        credit_notes::CreditNote,
+        disputes::Dispute,
+        model::{Invoice, InvoiceItem},
+    },
     events::Event,
     idempotency::Idempotency,
-    model::{Customer, Ids, Invoice, Price, Session, Subscription},
+    model::{Customer, Ids, Price, Session, Subscription},
     post::Post,
     shelf::Shelf,
 };
 pub use self::{
+    billing::books::{BookedInvoice, BookedLine},
+    billing::model::{InvoiceStatus, LineKind},
     events::Standing,
     model::{ApiVersion, Status},
     operate::{EventSummary, SignUp, SignedEvent, SignedUp},
 };
 use super::{
-    settings::Settings,
+    settings::{Dunning, Settings},
     wire::{Reply, Request},
 };
 
@@ -54,8 +68,19 @@ pub(super) struct Stripe {
     sessions: Shelf<Session>,
     subscriptions: Shelf<Subscription>,
     invoices: Shelf<Invoice>,
-    /// When which draft is finalized.
-    drafts: BTreeSet<(i64, String)>,
+    items: Shelf<InvoiceItem>,
+    movements: Shelf<Movement>,
+    charges: Shelf<Charge>,
+    refunds: Shelf<Refund>,
+    disputes: Shelf<Dispute>,
+    credit_notes: Shelf<CreditNote>,
+    /// By payment intent.
+    invoice_of_intent: HashMap<String, String>,
+    books: Books,
+    agenda: Agenda,
+    dunning: Dunning,
+    /// Seconds before its end that a period's renewal is announced.
+    renewal_notice: i64,
     events: Shelf<Event>,
     post: Post,
     idempotency: Idempotency,
@@ -66,7 +91,7 @@ pub(super) struct Stripe {
 impl Stripe {
     /// The parcels that come out are the courier's to deliver.
     pub fn new(settings: &Settings) -> (Stripe, UnboundedReceiver<Parcel>) {
-        let (post, parcels) = Post::new(settings.seed ^ 3);
+        let (post, parcels) = Post::new(settings.seed ^ 3, settings.deliveries_max);
         let mut stripe = Stripe {
             secret_key: settings.stripe_secret_key.clone(),
             version: settings.api_version,
@@ -76,7 +101,17 @@ impl Stripe {
             sessions: Shelf::default(),
             subscriptions: Shelf::default(),
             invoices: Shelf::default(),
-            drafts: BTreeSet::new(),
+            items: Shelf::default(),
+            movements: Shelf::default(),
+            charges: Shelf::default(),
+            refunds: Shelf::default(),
+            disputes: Shelf::default(),
+            credit_notes: Shelf::default(),
+            invoice_of_intent: HashMap::new(),
+            books: Books::default(),
+            agenda: Agenda::new(),
+            dunning: settings.dunning.clone(),
+            renewal_notice: i64::from(settings.renewal_notice_days) * 24 * 60 * 60,
             events: Shelf::default(),
             post,
             idempotency: Idempotency::default(),
@@ -161,16 +196,26 @@ impl Stripe {
             ("POST", ["v1", "subscriptions", id, "resume"]) => {
                 self.resume_subscription(id, version, now)
             }
-            ("DELETE", ["v1", "subscriptions", id]) => self.cancel_subscription(id, version, now),
-            ("GET", ["v1", "invoices"]) => self.list_invoices(request, version),
-            ("GET", ["v1", "invoices", id]) => self.get_invoice(id, version),
+            ("POST", ["v1", "subscriptions", id, "pause"]) => {
+                self.pause_subscription(id, version, now)
+            }
+            ("DELETE", ["v1", "subscriptions", id]) => {
+                self.cancel_subscription(id, request, version, now)
+            }
             ("GET", ["v1", "events"]) => self.list_events(request, now),
             ("GET", ["v1", "events", id]) => self.get_event(id),
             ("POST", ["v1", "webhook_endpoints"]) => self.create_endpoint(request, now),
             ("GET", ["v1", "webhook_endpoints"]) => self.list_endpoints(request),
             ("GET", ["v1", "webhook_endpoints", id]) => self.get_endpoint(id),
             ("DELETE", ["v1", "webhook_endpoints", id]) => self.delete_endpoint(id),
-            (method, _) => Err(errors::unknown_url(method, &request.path)),
+            _ => {
+                let ask = Ask {
+                    params: &request.params,
+                    version,
+                    at: now.timestamp(),
+                };
+                self.route_billing(request, &segments, ask)
+            }
         }
     }
 }

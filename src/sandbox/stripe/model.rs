@@ -70,9 +70,37 @@ pub struct Customer {
     /// Whether charges succeed; a sandbox's own setting.
     pub pays: bool,
     pub is_deleted: bool,
+    /// Minor units: below zero a credit, above it a debt.
+    pub balance: i64,
+    /// How many invoices have a number already.
+    pub invoices_numbered: u32,
 }
 
-#[derive(Debug, Clone)]
+impl Customer {
+    /// Nothing is known of one but its id.
+    pub fn new(id: String, created: i64) -> Customer {
+        Customer {
+            id,
+            created,
+            email: None,
+            name: None,
+            metadata: Metadata::new(),
+            default_payment_method: None,
+            pays: true,
+            is_deleted: false,
+            balance: 0,
+            invoices_numbered: 0,
+        }
+    }
+
+    /// What its invoices' numbers begin with.
+    pub fn invoice_prefix(&self) -> String {
+        let start = self.id.len().saturating_sub(8);
+        self.id[start..].to_ascii_uppercase()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
 pub struct Price {
     pub id: String,
     pub created: i64,
@@ -138,7 +166,7 @@ pub enum Status {
     Canceled,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub id: String,
     pub created: i64,
@@ -146,7 +174,7 @@ pub struct Item {
     pub quantity: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
     pub id: String,
     pub created: i64,
@@ -160,6 +188,8 @@ pub struct Subscription {
     pub trial_start: Option<i64>,
     pub trial_end: Option<i64>,
     pub trial_end_announced: bool,
+    /// The end of the period whose renewal was announced last.
+    pub announced_end: Option<i64>,
     /// `create_invoice`, `pause` or `cancel`: what a trial's end without a payment method does.
     pub missing_payment_method: String,
     pub default_payment_method: Option<String>,
@@ -169,48 +199,30 @@ pub struct Subscription {
     pub cancellation_reason: Option<&'static str>,
     pub pause_behavior: Option<String>,
     pub paused_at: Option<i64>,
+    /// How it came to be paused.
+    pub pause_reason: &'static str,
     pub latest_invoice: Option<String>,
+}
+
+impl Status {
+    /// A change in the middle of a period costs something.
+    pub fn is_billed(self) -> bool {
+        matches!(self, Status::Active | Status::PastDue)
+    }
+}
+
+impl Subscription {
+    /// How long its periods are: whoever changes that begins a new one.
+    pub fn rhythm(&self) -> Option<(Interval, u32)> {
+        let first = self.items.first();
+        first.map(|item| (item.price.interval, item.price.interval_count))
+    }
 }
 
 impl Item {
     pub fn amount(&self) -> i64 {
         self.price.unit_amount.saturating_mul(self.quantity)
     }
-}
-
-impl Subscription {
-    /// The amount of one period.
-    pub fn amount(&self) -> i64 {
-        let amounts = self.items.iter().map(Item::amount);
-        amounts.fold(0, i64::saturating_add)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InvoiceStatus {
-    Draft,
-    Open,
-    Paid,
-    Uncollectible,
-    Void,
-}
-
-#[derive(Debug, Clone)]
-pub struct Invoice {
-    pub id: String,
-    pub created: i64,
-    pub customer: String,
-    pub customer_email: Option<String>,
-    pub subscription: Subscription,
-    pub billing_reason: &'static str,
-    pub period_start: i64,
-    pub period_end: i64,
-    pub amount: i64,
-    pub status: InvoiceStatus,
-    pub finalizes_at: Option<i64>,
-    pub finalized_at: Option<i64>,
-    pub paid_at: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -241,7 +253,17 @@ macro_rules! objects {
     };
 }
 
-objects!(Customer, Price, Subscription, Invoice, Session);
+objects!(Customer, Price, Session);
+
+impl Object for Subscription {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn owner(&self) -> Option<&str> {
+        Some(&self.customer)
+    }
+}
 
 #[cfg(test)]
 mod tests {

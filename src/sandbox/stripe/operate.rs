@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    ApiVersion, Standing, Stripe,
+    ApiVersion, BookedInvoice, Standing, Stripe,
     events::Event,
     model::{Customer, Metadata, Session, Status},
 };
@@ -74,14 +74,9 @@ impl Stripe {
         subscription_metadata.extend(user.clone());
         let customer_id = self.ids.next("cus", 14);
         self.customers.add(Customer {
-            id: customer_id.clone(),
-            created: now.timestamp(),
             email: Some(who.email.clone()),
-            name: None,
             metadata: user.clone(),
-            default_payment_method: None,
-            pays: true,
-            is_deleted: false,
+            ..Customer::new(customer_id.clone(), now.timestamp())
         });
         let session_id = self.ids.next("cs_test", 58);
         self.sessions.add(Session {
@@ -174,9 +169,14 @@ impl Stripe {
         secret: &str,
         now: DateTime<Utc>,
     ) -> Option<SignedEvent> {
-        let body = self.events.get(event_id)?.body(version).to_owned();
+        let body = self.events.get(event_id)?.body(version);
         let signature = sign(secret, body.as_bytes(), now.timestamp());
         Some(SignedEvent { body, signature })
+    }
+
+    /// What was ever billed.
+    pub(in crate::sandbox) fn books(&self) -> &[BookedInvoice] {
+        self.books.rows()
     }
 
     /// A count of every kind of object.
@@ -196,7 +196,7 @@ impl Stripe {
             "invoices": self.invoices.all().len(),
             "events": self.events.all().len(),
             "events_not_delivered": self.events.all().iter().filter(|event| !event.is_delivered()).count(),
-            "delivery_attempts": self.post.log.len(),
+            "delivery_attempts": self.post.attempts,
         })
     }
 }

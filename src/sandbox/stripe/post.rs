@@ -1,6 +1,6 @@
 //! Events on their way out: what goes wrong with them there, the signed letters, and the log.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rand::{SeedableRng, rngs::StdRng};
@@ -38,7 +38,11 @@ pub(in crate::sandbox) struct Letter {
 pub(super) struct Post {
     pub endpoints: Shelf<Endpoint>,
     pub rules: Vec<(MischiefRule, u32)>,
-    pub log: Vec<Delivery>,
+    /// The latest attempts, `log_max` at most.
+    pub log: VecDeque<Delivery>,
+    log_max: usize,
+    /// All there ever were.
+    pub attempts: usize,
     /// Parcels neither delivered nor given up.
     pub in_flight: watch::Sender<usize>,
     dice: StdRng,
@@ -46,12 +50,14 @@ pub(super) struct Post {
 }
 
 impl Post {
-    pub fn new(seed: u64) -> (Post, mpsc::UnboundedReceiver<Parcel>) {
+    pub fn new(seed: u64, log_max: usize) -> (Post, mpsc::UnboundedReceiver<Parcel>) {
         let (parcels, receiver) = mpsc::unbounded_channel();
         let post = Post {
             endpoints: Shelf::default(),
             rules: Vec::new(),
-            log: Vec::new(),
+            log: VecDeque::new(),
+            log_max,
+            attempts: 0,
             in_flight: watch::Sender::new(0),
             dice: StdRng::seed_from_u64(seed),
             parcels,
@@ -131,7 +137,7 @@ impl Stripe {
     }
 
     pub(in crate::sandbox) fn deliveries(&self) -> Vec<Delivery> {
-        self.post.log.clone()
+        self.post.log.iter().cloned().collect()
     }
 
     /// How many parcels are neither delivered nor given up.
@@ -146,7 +152,7 @@ impl Stripe {
         if !endpoint.is_enabled {
             return None;
         }
-        let body = event.body(endpoint.version).to_owned();
+        let body = event.body(endpoint.version);
         Some(Letter {
             url: endpoint.url.clone(),
             signature: sign(&endpoint.secret, body.as_bytes(), now.timestamp()),
@@ -166,7 +172,11 @@ impl Stripe {
             .events
             .get(&parcel.event_id)
             .map_or("", |event| event.kind);
-        self.post.log.push(Delivery {
+        self.post.attempts += 1;
+        if self.post.log.len() >= self.post.log_max {
+            self.post.log.pop_front();
+        }
+        self.post.log.push_back(Delivery {
             at: now,
             event_id: parcel.event_id.clone(),
             event_type,

@@ -17,7 +17,7 @@ pub fn whole_customer(customer: &Customer) -> Value {
         "id": customer.id,
         "object": "customer",
         "address": null,
-        "balance": 0,
+        "balance": customer.balance,
         "created": customer.created,
         "currency": "usd",
         "default_source": null,
@@ -191,7 +191,7 @@ fn new_subscription_fields(value: &mut Value, of: &Subscription) {
     });
     if of.status == Status::Paused {
         value["status_details"] = json!({"paused": {
-            "subscription": {"type": "trial_end_without_payment_method"},
+            "subscription": {"type": of.pause_reason},
             "transitioned_at": of.paused_at,
             "type": "subscription",
         }});

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Stripe,
+    billing::shape,
     changes::{flag, trial_end},
     errors,
     model::{ApiVersion, Item, Metadata, Price, Status, Subscription},
@@ -24,8 +25,8 @@ pub(super) struct Draft {
     pub cancel_at_period_end: bool,
     /// It begins so.
     pub status: Status,
-    /// Its first invoice is paid at once.
-    pub is_paid: bool,
+    /// Its first invoice is charged at once.
+    pub collects: bool,
 }
 
 impl Stripe {
@@ -54,7 +55,7 @@ impl Stripe {
             cancel_at_period_end: flag(params, "cancel_at_period_end")?.unwrap_or(false),
             ..Draft::default()
         };
-        for (index, item) in self.items_of(params)?.into_iter().enumerate() {
+        for (index, item) in self.items_of(params, "items")?.into_iter().enumerate() {
             let price = item.price;
             let price = price
                 .ok_or_else(|| errors::missing_parameter(&format!("items[{index}][price]")))?;
@@ -63,11 +64,11 @@ impl Stripe {
         if draft.items.is_empty() {
             return Err(errors::missing_parameter("items"));
         }
-        let waits = params.get("payment_behavior") == Some("default_incomplete") || !pays;
-        (draft.status, draft.is_paid) = match draft.trial_end {
-            Some(_) => (Status::Trialing, true),
-            None if waits => (Status::Incomplete, false),
-            None => (Status::Active, true),
+        draft.collects = params.get("payment_behavior") != Some("default_incomplete");
+        draft.status = match draft.trial_end {
+            Some(_) => Status::Trialing,
+            None if draft.collects && pays => Status::Active,
+            None => Status::Incomplete,
         };
         let id = self.begin_subscription(at, draft);
         self.get_subscription(&id, request, version)
@@ -103,6 +104,7 @@ impl Stripe {
             trial_start: draft.trial_end.map(|_| at),
             trial_end: draft.trial_end,
             trial_end_announced: false,
+            announced_end: None,
             missing_payment_method: draft
                 .missing_payment_method
                 .unwrap_or_else(|| "create_invoice".to_owned()),
@@ -115,13 +117,12 @@ impl Stripe {
                 .then_some("cancellation_requested"),
             pause_behavior: None,
             paused_at: None,
+            pause_reason: "trial_end_without_payment_method",
             latest_invoice: None,
         });
         self.emit_subscription(at, "customer.subscription.created", &id);
-        let invoice = self.first_invoice(at, &id);
-        if let Some(invoice) = invoice.filter(|_| draft.is_paid) {
-            self.set_paid(at, &invoice);
-        }
+        self.schedule(&id);
+        self.first_invoice(at, &id, draft.collects);
         id
     }
 
@@ -144,7 +145,7 @@ impl Stripe {
             expand.contains(&"latest_invoice"),
             &subscription.latest_invoice,
         ) {
-            value["latest_invoice"] = self.get_invoice(invoice, version)?;
+            value["latest_invoice"] = shape::invoice(self.invoice(invoice)?, version);
         }
         Ok(value)
     }
@@ -157,77 +158,13 @@ impl Stripe {
     ) -> Result<Value, Reply> {
         let params = &request.params;
         let (customer, status) = (params.get("customer"), params.get("status"));
-        let is_wanted = |subscription: &Subscription| {
-            let has_status = match status {
-                None => subscription.status != Status::Canceled,
-                Some("all") => true,
-                Some(status) => json!(subscription.status) == status,
-            };
-            has_status && customer.is_none_or(|id| subscription.customer == id)
+        let is_wanted = |subscription: &Subscription| match status {
+            None => subscription.status != Status::Canceled,
+            Some("all") => true,
+            Some(status) => json!(subscription.status) == status,
         };
         let render = |subscription: &Subscription| shapes::subscription(subscription, version);
         self.subscriptions
-            .page(params, "/v1/subscriptions", is_wanted, render)
-    }
-
-    pub(super) fn update_subscription(
-        &mut self,
-        id: &str,
-        request: &Request,
-        version: ApiVersion,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Reply> {
-        let at = now.timestamp();
-        let subscription = self.subscriptions.get(id);
-        let subscription = subscription.ok_or_else(|| errors::no_such("subscription", id))?;
-        let changes = self.changes_of(subscription, &request.params, at)?;
-        let mut changed = subscription.clone();
-        changes.apply(&mut changed, || self.ids.next("si", 14), at);
-        self.change_subscription(at, id, |subscription| *subscription = changed);
-        self.get_subscription(id, request, version)
-    }
-
-    /// Out of `paused`.
-    pub(super) fn resume_subscription(
-        &mut self,
-        id: &str,
-        version: ApiVersion,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Reply> {
-        let subscription = self
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| errors::no_such("subscription", id))?;
-        if subscription.status != Status::Paused {
-            return Err(errors::not_now(
-                "Only a paused subscription can be resumed.",
-            ));
-        }
-        self.resume(now.timestamp(), id);
-        let subscription = self
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| errors::no_such("subscription", id))?;
-        Ok(shapes::subscription(subscription, version))
-    }
-
-    /// At once.
-    pub(super) fn cancel_subscription(
-        &mut self,
-        id: &str,
-        version: ApiVersion,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Reply> {
-        let living = self
-            .subscriptions
-            .get(id)
-            .filter(|row| row.status != Status::Canceled);
-        living.ok_or_else(|| errors::no_such("subscription", id))?;
-        self.end_subscription(now.timestamp(), id, "cancellation_requested");
-        let ended = self
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| errors::no_such("subscription", id))?;
-        Ok(shapes::subscription(ended, version))
+            .page_of(customer, params, "/v1/subscriptions", is_wanted, render)
     }
 }

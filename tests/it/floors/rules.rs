@@ -21,7 +21,7 @@ pub const FLOORS: [&[&str]; 6] = [
         "telemetry",
     ],
     &["journal", "notify"],
-    &["usage"],
+    &["billing", "usage"],
     &["work"],
     &["worker", "scheduler"],
     &["cli", "main"],

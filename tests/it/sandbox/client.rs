@@ -2,6 +2,7 @@
 
 use std::{sync::Once, time::Duration};
 
+use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tollkeeper::sandbox::{Sandbox, Settings, stripe::SignUp};
@@ -122,6 +123,82 @@ impl World {
         self.try_twilio(method, path, form).await.unwrap()
     }
 
+    /// What a GET shows; it has to be there.
+    pub async fn look(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        let answer = self.stripe(Method::GET, path, query).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// What a POST makes; it has to succeed.
+    pub async fn make(&self, path: &str, form: &[(&str, &str)]) -> Value {
+        let answer = self.stripe(Method::POST, path, form).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// The status and the code, or else the message, of a POST that fails.
+    pub async fn refusal(&self, path: &str, form: &[(&str, &str)]) -> (u16, String) {
+        let answer = self.stripe(Method::POST, path, form).await;
+        let error = &answer.body["error"];
+        let why = error["code"].as_str().or(error["message"].as_str());
+        (answer.status, why.unwrap_or_default().to_owned())
+    }
+
+    /// A new customer's id.
+    pub async fn customer(&self) -> String {
+        id(&self.make("/v1/customers", &[]).await)
+    }
+
+    /// An own draft of a customer's; its id.
+    pub async fn draft(&self, customer: &str) -> String {
+        id(&self.make("/v1/invoices", &[("customer", customer)]).await)
+    }
+
+    /// Put an amount on an invoice; the item's id.
+    pub async fn item(&self, customer: &str, invoice: &str, amount: i64) -> String {
+        let amount = amount.to_string();
+        let form = [
+            ("customer", customer),
+            ("invoice", invoice),
+            ("amount", &amount),
+            ("currency", "usd"),
+        ];
+        id(&self.make("/v1/invoiceitems", &form).await)
+    }
+
+    /// A finalized invoice of that amount that nobody collects; its id.
+    pub async fn open_invoice(&self, customer: &str, amount: i64) -> String {
+        let invoice = self.draft(customer).await;
+        self.item(customer, &invoice, amount).await;
+        self.make(&format!("/v1/invoices/{invoice}/finalize"), &[])
+            .await;
+        invoice
+    }
+
+    pub async fn invoice(&self, id: &str) -> Value {
+        self.look(&format!("/v1/invoices/{id}"), &[]).await
+    }
+
+    /// A new subscription, renewed just now: its customer and the renewal's draft.
+    pub async fn renewal(&self) -> (String, Value) {
+        let subscription = self.subscription().await;
+        let path = format!("/v1/subscriptions/{subscription}");
+        let begun = self.look(&path, &[]).await;
+        let end = begun["items"]["data"][0]["current_period_end"].as_i64();
+        let now = self.sandbox.now().timestamp();
+        self.sandbox.advance(TimeDelta::seconds(end.unwrap() - now));
+        let renewed = self.look(&path, &[]).await;
+        let draft = self.invoice(renewed["latest_invoice"].as_str().unwrap());
+        let draft = draft.await;
+        (text(&renewed["customer"]), draft)
+    }
+
+    /// The types of the events since that many.
+    pub fn types_since(&self, count: usize) -> Vec<&'static str> {
+        self.event_types().split_off(count)
+    }
+
     /// A new subaccount's SID and token.
     pub async fn subaccount(&self, name: &str) -> (String, String) {
         let made = self
@@ -167,6 +244,20 @@ impl World {
             .map(|event| event.event_type)
             .collect()
     }
+}
+
+/// The string that it is.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+pub fn id(of: &Value) -> String {
+    text(&of["id"])
+}
+
+/// The ids of a list, in its order.
+pub fn ids(list: &Value) -> Vec<String> {
+    list["data"].as_array().unwrap().iter().map(id).collect()
 }
 
 /// Wait for something that comes by itself.

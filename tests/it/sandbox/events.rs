@@ -72,7 +72,7 @@ async fn events_are_filtered_by_type_and_time_and_forgotten_after_a_month() {
         ("limit", "100"),
     ];
     assert_eq!(list(&types).await, 4);
-    assert_eq!(list(&[("created[gte]", &since), ("limit", "100")]).await, 6);
+    assert_eq!(list(&[("created[gte]", &since), ("limit", "100")]).await, 8);
     world.sandbox.advance(TimeDelta::days(15));
     assert_eq!(
         list(&types).await,

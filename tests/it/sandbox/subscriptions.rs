@@ -82,9 +82,12 @@ async fn a_period_follows_the_other_and_its_invoice_is_a_draft_for_an_hour() {
     assert_eq!(
         types_since(&world.sandbox, before),
         [
+            "invoice.upcoming",
             "invoice.created",
             "customer.subscription.updated",
-            "invoice.paid"
+            "invoice.finalized",
+            "invoice.paid",
+            "invoice.payment_succeeded",
         ]
     );
 }
@@ -132,7 +135,9 @@ async fn a_trial_is_announced_ends_and_is_paid_for() {
         [
             "invoice.created",
             "customer.subscription.updated",
-            "invoice.paid"
+            "invoice.finalized",
+            "invoice.paid",
+            "invoice.payment_succeeded",
         ]
     );
 }
@@ -379,6 +384,11 @@ async fn a_first_payment_that_fails_leaves_the_subscription_incomplete() {
     assert_eq!(made["status"], "incomplete");
     assert_eq!(
         world.event_types(),
-        ["customer.subscription.created", "invoice.created"]
+        [
+            "customer.subscription.created",
+            "invoice.created",
+            "invoice.finalized",
+            "invoice.payment_failed",
+        ]
     );
 }

@@ -143,7 +143,9 @@ async fn a_sign_up_sends_its_events_signed() {
             "customer.subscription.created",
             "customer.subscription.updated",
             "invoice.created",
+            "invoice.finalized",
             "invoice.paid",
+            "invoice.payment_succeeded",
         ]
     );
     let events = receiver.events();
@@ -176,7 +178,7 @@ async fn a_refused_event_is_sent_again_until_it_is_accepted() {
         .map(|delivery| (delivery.attempt, delivery.status))
         .collect();
     assert_eq!(paid, [(1, Some(503)), (2, Some(503)), (3, Some(200))]);
-    assert_eq!(receiver.events().len(), 15);
+    assert_eq!(receiver.events().len(), 21);
 }
 
 #[tokio::test]
@@ -191,7 +193,7 @@ async fn an_event_nobody_accepts_is_given_up_and_stays_in_the_list() {
     world.sandbox.all_delivered().await;
 
     assert_eq!(standing(&world, "invoice.paid"), Standing::Failed);
-    assert_eq!(undelivered(&world).await.len(), 5);
+    assert_eq!(undelivered(&world).await.len(), 7);
 }
 
 #[tokio::test]
@@ -286,7 +288,7 @@ async fn an_endpoint_made_by_the_api_gets_what_it_asked_for_in_its_own_version()
 
     assert!(secret.starts_with("whsec_"));
     let received = receiver.received.lock().unwrap().clone();
-    assert_eq!(received.len(), 2);
+    assert_eq!(received.len(), 4);
     for (_, body) in received {
         let event: Value = serde_json::from_str(&body).unwrap();
         assert!(event["type"].as_str().unwrap().starts_with("invoice."));
@@ -321,7 +323,7 @@ async fn of_many_events_under_every_mischief_all_but_the_lost_arrive() {
         .iter()
         .filter(|event| event.standings[0].1 == Standing::Delivered);
     assert!(delivered.clone().all(|event| is_received(&event.id)));
-    assert_eq!(lost.count() + delivered.clone().count(), 300);
+    assert_eq!(lost.count() + delivered.clone().count(), 420);
     assert!(received.len() > delivered.count(), "some arrive twice");
 }
 
@@ -343,7 +345,7 @@ async fn an_event_that_was_delivered_once_stays_delivered() {
 
     assert_eq!(
         receiver.events().len(),
-        5,
+        7,
         "a deleted endpoint gets nothing more"
     );
     assert!(undelivered(&world).await.is_empty());

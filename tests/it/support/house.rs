@@ -20,6 +20,9 @@ use super::{
 };
 
 pub const PRICE: &str = "price_repx1";
+/// The plans that bill usage.
+pub const SECRETARY: &str = "price_ai_secretary";
+pub const MANAGER: &str = "price_ai_project_manager";
 pub const TO_NUMBERS: &str = "IncomingPhoneNumbers";
 
 /// The service with real workers, and a sandbox that shares its clock.
@@ -41,6 +44,8 @@ impl House {
         .unwrap();
         sandbox.add_price(PRICE, 9700);
         sandbox.add_price("price_nobody_knows", 1);
+        sandbox.add_price(SECRETARY, 4000);
+        sandbox.add_price(MANAGER, 28000);
         let mut service = Service::with(|config| {
             config.stripe.api_base = sandbox.stripe_base();
             config.stripe.secret_key = "sk_test_sandbox".into();
@@ -48,6 +53,8 @@ impl House {
             config.twilio.auth_tokens = vec!["00000000000000000000000000000002".into()];
             for (setting, price) in [
                 ("STRIPE_REPX1_MONTHLY_PRICE_ID", PRICE),
+                ("STRIPE_PRICE_AI_SECRETARY", SECRETARY),
+                ("STRIPE_PRICE_AI_PROJECT_MANAGER", MANAGER),
                 // The prices of the recorded webhooks.
                 ("STRIPE_REPX2_MONTHLY_PRICE_ID", "price_1SPro2900month"),
                 ("STRIPE_REPX3_MONTHLY_PRICE_ID", "price_1SBiz9900month"),

@@ -12,7 +12,7 @@ use tollkeeper::{
     queue::{self, Enqueued},
     worker::{self, Register},
 };
-use tollkeeper_jobs::{Job, NewJob};
+use tollkeeper_jobs::{Job, NewJob, billing::caps::Caps};
 
 use super::{cluster, until};
 
@@ -206,6 +206,10 @@ fn config() -> Config {
             window: Duration::from_secs(60),
             requests_max: 0,
             phone_per_hour_max: 0,
+        },
+        billing: BillingConfig {
+            settles_for: Duration::from_secs(600),
+            caps: Caps::default(),
         },
         notify: NotifyConfig {
             allow_private: true,

@@ -1,5 +1,7 @@
 //! Stripe's REST API v1, as far as this service uses it.
 
+mod billing;
+
 use chrono::{DateTime, Utc};
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,15 +18,17 @@ use super::{
     call::{self, Answer},
     found,
 };
+pub use billing::{NewInvoice, NewItem, NewPrice};
+
 use crate::config::StripeConfig;
 
 const PROVIDER: &str = "stripe";
 /// Answers come in this shape, whatever the account's default is.
 const VERSION: &str = "2026-10-28.endive";
 const PAGE: &str = "100";
-/// A list that goes on longer is cut: the next run takes the rest.
 /// Stripe takes at most so many types in one question.
 const EVENT_KINDS_MAX: usize = 20;
+/// A list that goes on longer is cut: the next run takes the rest.
 const PAGES_MAX: usize = 100;
 
 #[derive(Clone)]

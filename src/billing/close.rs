@@ -1,0 +1,129 @@
+//! Closing periods: those that are over and settled are rated.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    NewJob, RaiseUsageInvoice, SyncSubscription,
+    close_period::{Facts, Plan, decide},
+};
+use uuid::Uuid;
+
+use super::{Rules, align, rate::rate};
+use crate::{
+    db::{
+        accounts,
+        billing::{
+            parks,
+            periods::{self, StoredPeriod},
+        },
+        findings, subscriptions,
+    },
+    queue,
+};
+
+/// What came of closing periods.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// How many were rated.
+    pub rated: usize,
+    /// How many revisions were charged.
+    pub charges: usize,
+    /// Those that cannot be rated yet, and when they may be.
+    pub waiting: Vec<(Uuid, DateTime<Utc>)>,
+    /// Stripe is asked first about the subscriptions of these.
+    pub asking: Vec<Uuid>,
+}
+
+/// Rate these periods again where they are closed, and close those that are over. Locks their accounts, and asks for
+/// the jobs that follow.
+pub async fn close(
+    tx: &mut PgConnection,
+    rules: Rules<'_>,
+    period_ids: &[Uuid],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Closed> {
+    let named = periods::load(tx, period_ids).await?;
+    let mut accounts: Vec<&str> = named.iter().map(|one| one.account_id.as_str()).collect();
+    accounts.dedup();
+    accounts::lock_all(tx, &accounts).await?;
+    align(tx, rules.catalogue, &accounts, now).await?;
+
+    let mut closed = Closed::default();
+    let mut jobs = Vec::new();
+    let mut ready = Vec::new();
+    let periods = periods::load(tx, period_ids).await?;
+    let synced = synced(tx, &periods).await?;
+    for period in periods {
+        let plan = match period.closed_at {
+            Some(_) => Plan::Rate,
+            None => decide(&facts(&period, rules, &synced), now),
+        };
+        match plan {
+            Plan::Rate => ready.push(period),
+            Plan::WaitUntil(at) => closed.waiting.push((period.period_id, at)),
+            Plan::AskStripe => {
+                closed.asking.push(period.period_id);
+                let sync = period
+                    .subscription_ref
+                    .map(|subscription_ref| NewJob::of(&SyncSubscription { subscription_ref }));
+                jobs.extend(sync.map(|job| job.of_account(Some(period.account_id))));
+            }
+        }
+    }
+    let rated = rate(tx, &ready, now).await?;
+    for (period_id, error) in &rated.beyond_amounts {
+        let account_id = ready.iter().find(|one| one.period_id == *period_id);
+        let account_id = account_id.map_or("", |one| one.account_id.as_str());
+        let detail = json!({ "error": error.to_string() });
+        findings::open(
+            tx,
+            error.code(),
+            &period_id.to_string(),
+            account_id,
+            &detail,
+        )
+        .await?;
+        parks::park(tx, account_id, &error.to_string(), "close_period", now).await?;
+    }
+    closed.rated = ready.len();
+    closed.charges = rated.charges;
+    jobs.extend(
+        rated
+            .owing
+            .into_iter()
+            .map(|account_id| NewJob::of(&RaiseUsageInvoice { account_id })),
+    );
+    queue::enqueue_all(tx, &jobs).await?;
+    Ok(closed)
+}
+
+async fn synced(
+    tx: &mut PgConnection,
+    periods: &[StoredPeriod],
+) -> sqlx::Result<BTreeMap<String, DateTime<Utc>>> {
+    let open = periods.iter().filter(|period| period.closed_at.is_none());
+    let refs: Vec<&str> = open
+        .filter_map(|period| period.subscription_ref.as_deref())
+        .collect();
+    let rows = subscriptions::load_all(tx, &refs).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.subscription_ref, row.synced_at))
+        .collect())
+}
+
+fn facts(
+    period: &StoredPeriod,
+    rules: Rules<'_>,
+    synced: &BTreeMap<String, DateTime<Utc>>,
+) -> Facts {
+    let subscription_ref = period.subscription_ref.as_ref();
+    Facts {
+        ends_at: period.ends_at,
+        settles_for: rules.settles_for,
+        synced_at: subscription_ref.and_then(|one| synced.get(one).copied()),
+    }
+}

@@ -1,0 +1,92 @@
+//! Bringing accounts' periods in line with their subscriptions.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    billing::periods::{Last, Plan, Subscribed, plan},
+    plans::Catalogue,
+    stripe::Status,
+    usage::Span,
+};
+
+use crate::db::{
+    billing::periods::{self, NewPeriod, StoredPeriod},
+    subscriptions::{self, Subscription},
+};
+
+/// See that the periods of these accounts, which the caller has locked, tile time up to `now`.
+pub async fn align(
+    tx: &mut PgConnection,
+    catalogue: &Catalogue,
+    account_ids: &[&str],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let mut subscribed_to: BTreeMap<String, Vec<Subscribed>> = BTreeMap::new();
+    for row in subscriptions::of_accounts(tx, account_ids).await? {
+        let of_account = subscribed_to.entry(row.account_id.clone()).or_default();
+        of_account.extend(subscribed(row));
+    }
+    let stored = periods::last(tx, account_ids).await?;
+    let mut stored: BTreeMap<String, StoredPeriod> = stored
+        .into_iter()
+        .map(|row| (row.account_id.clone(), row))
+        .collect();
+
+    let mut plans: Vec<(&str, bool, Plan)> = Vec::new();
+    for account_id in account_ids {
+        let stored = match stored.entry((*account_id).to_owned()) {
+            Entry::Occupied(stored) => Some(stored.remove()),
+            Entry::Vacant(_) => None,
+        };
+        let last = stored.as_ref().map(|stored| Last {
+            period: stored.period(),
+            is_closed: stored.closed_at.is_some(),
+        });
+        let subscribed = subscribed_to.remove(*account_id).unwrap_or_default();
+        let plan = plan(catalogue, last.as_ref(), &subscribed, now);
+        if let (Some(stored), Some(changed)) = (&stored, &plan.last) {
+            periods::change(tx, stored.period_id, changed).await?;
+        }
+        plans.push((*account_id, stored.is_some(), plan));
+    }
+    let new: Vec<NewPeriod> = plans
+        .iter()
+        .flat_map(|(account_id, has_some, plan)| {
+            let following = plan.following.iter().enumerate();
+            following.map(move |(nth, period)| NewPeriod {
+                account_id,
+                period,
+                follows_another: *has_some || nth > 0,
+            })
+        })
+        .collect();
+    if !new.is_empty() {
+        periods::append(tx, &new, now).await?;
+    }
+    Ok(())
+}
+
+/// A subscription as far as periods depend on it. None: it was never paid for.
+pub(super) fn subscribed(row: Subscription) -> Option<Subscribed> {
+    let status = Status::from(row.status.as_str());
+    if matches!(status, Status::Incomplete | Status::IncompleteExpired) {
+        return None;
+    }
+    let ended_at = match status {
+        Status::Canceled => row.ended_at.or(row.canceled_at).or(Some(row.synced_at)),
+        _ => row.ended_at,
+    };
+    let period = row.period_starts_at.zip(row.period_ends_at);
+    Some(Subscribed {
+        subscription_ref: row.subscription_ref,
+        customer_ref: row.customer_ref,
+        tier: row.tier,
+        began_at: row.created_at,
+        ended_at,
+        paused_since: row.paused_since,
+        period: period.map(|(starts_at, ends_at)| Span { starts_at, ends_at }),
+        anchor_at: row.anchor_at,
+    })
+}

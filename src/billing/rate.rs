@@ -1,0 +1,204 @@
+//! Rating periods that are over.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    billing::{
+        Terms, Used,
+        charges::{Last, Revision, revise},
+        lines::{Line, line_text},
+        rating,
+        waivers::{self, Waiver},
+    },
+    money::MoneyError,
+    stripe::Status,
+    usage::MicroUnits,
+};
+use uuid::Uuid;
+
+use crate::db::{
+    billing::{
+        charges::{self, NewCharge},
+        periods::{self, StoredPeriod},
+        usage,
+    },
+    subscriptions::{self, Subscription},
+};
+
+/// What came of rating periods.
+#[derive(Debug, Default)]
+pub struct Rated {
+    /// How many revisions were charged, waived ones too.
+    pub charges: usize,
+    /// Of these accounts something is owed that is on no invoice yet.
+    pub owing: Vec<String>,
+    /// Periods that come to more than an amount can be; nothing of them was charged.
+    pub beyond_amounts: Vec<(Uuid, MoneyError)>,
+}
+
+/// Rate these whole periods and charge the difference to what was charged for them before.
+///
+/// Their accounts are locked by the caller, so nobody else rates them meanwhile. A period that was rated before is rated
+/// by the same terms again; what waives it is found the first time and stays.
+pub async fn rate(
+    tx: &mut PgConnection,
+    periods: &[StoredPeriod],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Rated> {
+    let billed: Vec<&StoredPeriod> = periods
+        .iter()
+        .filter(|period| period.subscription_ref.is_some())
+        .collect();
+    let facts = Facts::load(tx, &billed).await?;
+    let mut new = Vec::new();
+    let mut outcome = Rated::default();
+    let mut waivers = BTreeMap::new();
+    for period in &billed {
+        let waiver = period.waiver().or_else(|| facts.waiver(period));
+        waivers.insert(period.period_id, waiver);
+        match facts.revisions(period) {
+            Ok(revisions) => {
+                let of_period = revisions
+                    .iter()
+                    .map(|revision| facts.charge(period, revision, waiver));
+                new.extend(of_period);
+            }
+            Err(error) => outcome.beyond_amounts.push((period.period_id, error)),
+        }
+    }
+    charges::insert(tx, &new, now).await?;
+    let ids: Vec<Uuid> = periods.iter().map(|period| period.period_id).collect();
+    let stored: Vec<Option<&str>> = ids
+        .iter()
+        .map(|id| waivers.get(id).copied().flatten().map(Waiver::as_str))
+        .collect();
+    periods::rated(tx, &ids, &stored, now).await?;
+    outcome.charges = new.len();
+    outcome.owing = new
+        .into_iter()
+        .filter(|charge| charge.waiver.is_none())
+        .map(|charge| charge.account_id)
+        .collect();
+    outcome.owing.dedup();
+    Ok(outcome)
+}
+
+/// Everything that rating looks at, read in one go for all periods.
+struct Facts {
+    used: BTreeMap<Uuid, Used>,
+    /// By number: the number itself.
+    numbers: BTreeMap<Uuid, String>,
+    last: BTreeMap<(Uuid, String, String), Last>,
+    subscriptions: BTreeMap<String, Subscription>,
+}
+
+impl Facts {
+    async fn load(tx: &mut PgConnection, periods: &[&StoredPeriod]) -> sqlx::Result<Facts> {
+        let ids: Vec<Uuid> = periods.iter().map(|period| period.period_id).collect();
+        let mut meters: Vec<&str> = periods
+            .iter()
+            .flat_map(|period| period.terms().meters.keys())
+            .map(String::as_str)
+            .collect();
+        meters.sort_unstable();
+        meters.dedup();
+        let mut used: BTreeMap<Uuid, Used> = BTreeMap::new();
+        for row in usage::of_periods(tx, &ids, &meters).await? {
+            let of_period = used.entry(row.period_id).or_default();
+            of_period
+                .meters
+                .insert(row.feature, MicroUnits(row.quantity));
+        }
+        let mut numbers = BTreeMap::new();
+        for row in usage::numbers_held(tx, &ids).await? {
+            let of_period = used.entry(row.period_id).or_default();
+            of_period.numbers.push(row.number_id.to_string());
+            numbers.insert(row.number_id, row.phone_number);
+        }
+        let last = charges::last_revisions(tx, &ids).await?;
+        let last = last.into_iter().map(|row| {
+            let last = Last {
+                revision: row.revision,
+                rated_minor: row.rated_minor,
+            };
+            ((row.period_id, row.meter, row.subject), last)
+        });
+        let refs: Vec<&str> = periods
+            .iter()
+            .filter_map(|period| period.subscription_ref.as_deref())
+            .collect();
+        let subscriptions = subscriptions::load_all(tx, &refs).await?;
+        Ok(Facts {
+            used,
+            numbers,
+            last: last.collect(),
+            subscriptions: subscriptions
+                .into_iter()
+                .map(|row| (row.subscription_ref.clone(), row))
+                .collect(),
+        })
+    }
+
+    fn revisions(&self, period: &StoredPeriod) -> Result<Vec<Revision>, MoneyError> {
+        let nothing = Used::default();
+        let used = self.used.get(&period.period_id).unwrap_or(&nothing);
+        let rated = rating::rate(period.terms(), used)?;
+        let revisions = rated.iter().filter_map(|rated| {
+            let key = (period.period_id, rated.meter.clone(), rated.subject.clone());
+            revise(self.last.get(&key), rated)
+        });
+        Ok(revisions.collect())
+    }
+
+    /// What waives a period that is rated for the first time. A pause of the subscription itself is known since the
+    /// period began, or it began another one.
+    fn waiver(&self, period: &StoredPeriod) -> Option<Waiver> {
+        if period.closed_at.is_some() {
+            return None;
+        }
+        let subscription = self
+            .subscriptions
+            .get(period.subscription_ref.as_deref()?)?;
+        waivers::waiver(&waivers::Facts {
+            period: period.span(),
+            trial_ends_at: subscription.trial_ends_at,
+            status: &Status::Active,
+            pause_behavior: subscription.pause_behavior.as_deref(),
+        })
+    }
+
+    fn charge(
+        &self,
+        period: &StoredPeriod,
+        revision: &Revision,
+        waiver: Option<Waiver>,
+    ) -> NewCharge {
+        let terms: &Terms = period.terms();
+        let number: Option<Uuid> = revision.subject.parse().ok();
+        let line = Line {
+            revision,
+            terms,
+            number: number
+                .and_then(|id| self.numbers.get(&id))
+                .map(String::as_str),
+            late_for: period.closed_at.map(|_| period.span()),
+        };
+        NewCharge {
+            charge_id: Uuid::now_v7(),
+            account_id: period.account_id.clone(),
+            period_id: period.period_id,
+            meter: revision.meter.clone(),
+            subject: revision.subject.clone(),
+            revision: revision.revision,
+            previous_rated_minor: revision.previous_rated_minor,
+            rated_minor: revision.rated_minor,
+            quantity: revision.quantity.0,
+            beyond: revision.beyond.0,
+            currency: terms.currency.clone(),
+            description: line_text(&line),
+            waiver: waiver.map(Waiver::as_str),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Close the periods that are over; see the promise in `jobs/close_due_periods.rs`.
+
+use tollkeeper_jobs::{CloseDuePeriods, ClosePeriod, NewJob, OpenPeriod};
+use uuid::Uuid;
+
+use super::Work;
+use crate::{
+    billing::{self, Rules},
+    context::Context,
+    crash::{self, Moment},
+    db::billing::periods,
+    queue::{self, Failure, Lease, Outcome},
+};
+
+/// Closed in one transaction, which locks as many accounts.
+const BATCH_MAX: i64 = 200;
+
+impl Work for CloseDuePeriods {
+    async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let now = ctx.clock.now();
+        let rules = Rules::of(ctx);
+        let ended_before = now - rules.settles_for;
+        let begun = begin_those_without(ctx, lease).await?;
+        let (mut after, mut closed) = (None, 0);
+        loop {
+            let mut tx = lease.begin(&ctx.pools.work).await?;
+            let ended = periods::ended(&mut tx, ended_before, after, BATCH_MAX).await?;
+            let Some((ends_at, period_id, _)) = ended.last() else {
+                break;
+            };
+            after = Some((*ends_at, *period_id));
+            let ids: Vec<Uuid> = ended.iter().map(|(_, period_id, _)| *period_id).collect();
+            let done = billing::close(&mut tx, rules, &ids, now).await?;
+            // What has to wait for an answer of Stripe's waits in a job of its own.
+            let waiting = done.asking.iter().map(|period_id| {
+                let job = NewJob::of(&ClosePeriod {
+                    period_id: *period_id,
+                });
+                let of = ended.iter().find(|(_, id, _)| id == period_id);
+                job.of_account(of.map(|(.., account_id)| account_id.clone()))
+            });
+            queue::enqueue_all(&mut tx, &waiting.collect::<Vec<_>>()).await?;
+            tx.commit().await?;
+            crash::point(Moment::Done, "periods are closed");
+            ctx.wake.ring();
+            closed += ids.len();
+        }
+        Ok(match begun + closed {
+            0 => Outcome::Skipped("no period is over".into()),
+            _ => Outcome::Done,
+        })
+    }
+}
+
+/// Ask for the periods of accounts that have none.
+async fn begin_those_without(ctx: &Context, lease: &Lease) -> Result<usize, Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let accounts = periods::accounts_without(&mut tx, BATCH_MAX).await?;
+    let jobs = accounts
+        .into_iter()
+        .map(|account_id| NewJob::of(&OpenPeriod { account_id }));
+    let jobs: Vec<NewJob> = jobs.collect();
+    queue::enqueue_all(&mut tx, &jobs).await?;
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(jobs.len())
+}

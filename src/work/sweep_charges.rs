@@ -1,0 +1,54 @@
+//! Find what is owed and on no invoice; see the promise in `jobs/sweep_charges.rs`.
+
+use tollkeeper_jobs::{AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges};
+
+use super::Work;
+use crate::{
+    context::Context,
+    db::billing::{charges, invoices},
+    queue::{self, Failure, Lease, Outcome},
+};
+
+const BATCH_MAX: i64 = 500;
+
+impl Work for SweepCharges {
+    async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+        let mut after = String::new();
+        let mut asked = attach_what_was_begun(ctx, lease).await?;
+        loop {
+            let mut tx = lease.begin(&ctx.pools.work).await?;
+            let accounts = charges::accounts_unfinished(&mut tx, &after, BATCH_MAX).await?;
+            let Some(last) = accounts.last() else {
+                break;
+            };
+            after.clone_from(last);
+            asked += accounts.len();
+            let jobs = accounts
+                .into_iter()
+                .map(|account_id| NewJob::of(&RaiseUsageInvoice { account_id }));
+            queue::enqueue_all(&mut tx, &jobs.collect::<Vec<_>>()).await?;
+            tx.commit().await?;
+            ctx.wake.ring();
+        }
+        Ok(match asked {
+            0 => Outcome::Skipped("everything is on an invoice".into()),
+            _ => Outcome::Done,
+        })
+    }
+}
+
+/// Charges that were put on a renewal's invoice and were not seen to stand there.
+async fn attach_what_was_begun(ctx: &Context, lease: &Lease) -> Result<usize, Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let unmatched = invoices::unmatched(&mut tx, BATCH_MAX).await?;
+    let jobs: Vec<NewJob> = unmatched
+        .into_iter()
+        .map(|(invoice_ref, account_id)| {
+            NewJob::of(&AttachCharges { invoice_ref }).of_account(Some(account_id))
+        })
+        .collect();
+    queue::enqueue_all(&mut tx, &jobs).await?;
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(jobs.len())
+}

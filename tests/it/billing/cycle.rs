@@ -1,0 +1,190 @@
+//! A cycle ends: what was used beyond the plan is on its own invoice.
+
+use chrono::TimeDelta;
+
+use super::{Billing, Item, MESSAGES, MINUTES};
+
+fn item(description: &str, amount: i64) -> Item {
+    Item {
+        description: description.into(),
+        amount,
+    }
+}
+
+#[tokio::test]
+async fn overage_is_on_the_draft_of_its_own_cycle_to_the_cent() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.uses("ann", MINUTES, 150).await;
+    billing.uses("ann", MESSAGES, 120).await;
+
+    billing.pass_end("ann", TimeDelta::seconds(30)).await;
+    billing.pass(TimeDelta::minutes(11)).await;
+
+    let invoices = billing.invoices(&ann).await;
+    let cycle = &invoices[1];
+    assert_eq!(cycle["status"], "draft");
+    let number = billing.house.sandbox.numbers()[0].phone_number.clone();
+    let expected = [
+        item(&format!("Phone number: {number}"), 500),
+        item("SMS overage: 20 messages @ $0.0075/msg", 15),
+        item("Voice overage: 50 minutes @ $0.0130/min", 65),
+    ];
+    assert_eq!(billing.items(cycle).await, expected);
+
+    billing.pass(TimeDelta::hours(2)).await;
+    let cycle = &billing.invoices(&ann).await[1];
+    assert_eq!(
+        (&cycle["status"], &cycle["total"]),
+        (&"paid".into(), &4580.into())
+    );
+    billing.timetable().await;
+    assert_eq!(billing.billed(&ann).await, 580);
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn who_cancels_is_billed_what_they_used_on_an_invoice_of_its_own() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.uses("ann", MINUTES, 150).await;
+    billing.pass(TimeDelta::days(3)).await;
+    billing.cancel(&ann).await;
+
+    billing.pass(TimeDelta::minutes(11)).await;
+
+    let invoices = billing.invoices(&ann).await;
+    let last = invoices.last().unwrap();
+    assert_eq!(last["billing_reason"], "manual");
+    assert_eq!(
+        (&last["status"], &last["total"]),
+        (&"paid".into(), &565.into())
+    );
+    billing.timetable().await;
+    assert_eq!(billing.billed(&ann).await, 565);
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn a_draft_that_nobody_told_us_of_is_found_and_one_that_is_gone_is_made_up_for() {
+    let billing = Billing::new().await;
+    let (ann, ben) = (billing.customer("ann").await, billing.customer("ben").await);
+    for user in ["ann", "ben"] {
+        billing.uses(user, MINUTES, 150).await;
+    }
+    // No event of the renewal arrives at all.
+    let end = billing.period_end("ann").await;
+    billing
+        .house
+        .sandbox
+        .advance(end + TimeDelta::minutes(15) - billing.now());
+    billing.timetable().await;
+    let of_ann = billing.items(&billing.invoices(&ann).await[1]).await;
+    assert_eq!(of_ann.len(), 2, "{of_ann:?}");
+
+    billing.house.sandbox.advance(TimeDelta::days(3));
+    billing.timetable().await;
+
+    assert_eq!(
+        (billing.billed(&ann).await, billing.billed(&ben).await),
+        (565, 565)
+    );
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn usage_at_the_seam_of_two_periods_is_billed_with_the_one_it_occurred_in() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let end = billing.period_end("ann").await;
+    let second = TimeDelta::seconds(1);
+    billing.pass_end("ann", TimeDelta::minutes(5)).await;
+    billing
+        .uses_at("ann", MINUTES, 110, "before", end - second)
+        .await;
+    billing.uses_at("ann", MINUTES, 120, "at", end).await;
+    billing
+        .uses_at("ann", MINUTES, 1, "after", end + second)
+        .await;
+
+    billing.pass(TimeDelta::minutes(10)).await;
+    let first = billing.items(&billing.invoices(&ann).await[1]).await;
+    assert!(
+        first.contains(&item("Voice overage: 10 minutes @ $0.0130/min", 13)),
+        "{first:?}"
+    );
+
+    billing.pass(TimeDelta::hours(1)).await;
+    billing.pass_end("ann", TimeDelta::minutes(11)).await;
+    let second = billing.items(&billing.invoices(&ann).await[2]).await;
+    assert!(
+        second.contains(&item("Voice overage: 21 minutes @ $0.0130/min", 27)),
+        "{second:?}"
+    );
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn late_usage_is_billed_once_on_an_invoice_of_its_own_or_with_the_next() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let end = billing.period_end("ann").await;
+    billing.uses("ann", MINUTES, 100).await;
+    billing.pass_end("ann", TimeDelta::minutes(11)).await;
+    billing.pass(TimeDelta::hours(25)).await;
+
+    // A trifle waits for the next invoice.
+    billing
+        .uses_at("ann", MINUTES, 10, "trifle", end - TimeDelta::hours(1))
+        .await;
+    billing.pass(TimeDelta::days(1)).await;
+    billing.timetable().await;
+    assert_eq!(billing.billed(&ann).await, 500);
+    // 50 more are worth one.
+    billing
+        .uses_at("ann", MINUTES, 50, "more", end - TimeDelta::hours(1))
+        .await;
+    billing.pass(TimeDelta::days(1)).await;
+    billing.timetable().await;
+    assert_eq!(billing.billed(&ann).await, 500 + 78);
+    let own = billing.invoices(&ann).await.pop().unwrap();
+    assert_eq!(
+        (&own["billing_reason"], &own["status"]),
+        (&"manual".into(), &"paid".into())
+    );
+
+    billing
+        .uses_at("ann", MINUTES, 1, "late", end - TimeDelta::hours(1))
+        .await;
+    billing.pass(TimeDelta::days(1)).await;
+    billing.timetable().await;
+    billing.pass_end("ann", TimeDelta::minutes(11)).await;
+    billing.timetable().await;
+    let told = billing
+        .items(billing.invoices(&ann).await.last().unwrap())
+        .await;
+    assert!(
+        told.iter()
+            .any(|item| item.amount == 1 && item.description.contains("correction")),
+        "{told:?}"
+    );
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn copies_of_a_use_and_of_every_event_bill_nothing_twice() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    for _ in 0..3 {
+        billing
+            .uses_at("ann", MINUTES, 150, "CA1", billing.now())
+            .await;
+    }
+    billing.pass_end("ann", TimeDelta::minutes(11)).await;
+    for _ in 0..2 {
+        billing.timetable().await;
+        billing.house.take_in_all().await;
+    }
+    assert_eq!(billing.billed(&ann).await, 565);
+    billing.check_calm().await;
+}

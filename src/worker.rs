@@ -10,12 +10,12 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    AnnounceNotification, AttachCharges, CloseDuePeriods, ClosePeriod, CloseUsageWindows,
-    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
-    RaiseUsageInvoice, ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber,
-    RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources,
-    SyncSubscription,
+    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
+    CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice, DeliverNotification,
+    FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer, OpenPeriod, PollInvoiceDrafts,
+    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, RaiseUsageInvoice,
+    ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
+    SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -52,6 +52,9 @@ impl Register {
     pub fn all() -> Register {
         Register::default()
             .with::<AnnounceNotification>()
+            .with::<AnnounceUpcomingInvoice>()
+            .with::<ApplyDispute>()
+            .with::<ApplyRefund>()
             .with::<AttachCharges>()
             .with::<CloseDuePeriods>()
             .with::<ClosePeriod>()
@@ -59,6 +62,7 @@ impl Register {
             .with::<DeliverNotification>()
             .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
+            .with::<NotifyCustomer>()
             .with::<OpenPeriod>()
             .with::<PollInvoiceDrafts>()
             .with::<PollStripeEvents>()

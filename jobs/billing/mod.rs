@@ -3,6 +3,8 @@
 
 pub mod caps;
 pub mod charges;
+pub mod history;
+pub mod ledger;
 pub mod lines;
 pub mod matching;
 pub mod periods;
@@ -11,6 +13,7 @@ pub mod proration;
 pub mod rating;
 pub mod statement;
 pub mod terms;
+pub mod upcoming;
 pub mod voice;
 pub mod waivers;
 

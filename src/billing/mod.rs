@@ -1,11 +1,16 @@
 //! Billing: the periods of accounts, what is owed for them, and where it goes.
 //!
-//! Everything here is done within a transaction of its caller's that has locked the account, and asks no provider.
+//! Everything that writes is done within a transaction of its caller's that has locked the account. Nothing here asks a
+//! provider.
 
 mod close;
+mod givebacks;
+mod history;
+mod ledger;
 mod periods;
 mod place;
 mod rate;
+mod statement;
 
 use chrono::TimeDelta;
 use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
@@ -13,8 +18,12 @@ use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
 use crate::context::Context;
 
 pub use close::{Closed, close};
+pub use givebacks::{post_dispute, post_refunds};
+pub use history::tell_of_subscription;
+pub use ledger::post_invoice;
 pub use periods::align;
 pub use place::{Owing, Placed, draft, owing, put_on};
+pub use statement::{RunningPeriod, StatementError, statement};
 
 /// What decides about billing beside what is stored.
 #[derive(Debug, Clone, Copy)]

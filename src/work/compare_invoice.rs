@@ -2,7 +2,7 @@
 
 use tollkeeper_jobs::{
     CompareInvoice, FinalizeInvoice, NewJob,
-    billing::matching::{APP, APP_KEY, CHARGE_KEY, Difference, Line, Wanted, compare},
+    billing::matching::{CHARGE_KEY, Difference, Line, Wanted, compare, is_ours},
     compare_invoice::{Plan, decide},
     stripe::InvoiceItem,
 };
@@ -98,8 +98,7 @@ async fn matched(
 }
 
 fn line(item: &InvoiceItem) -> Option<Line> {
-    let is_ours = item.metadata.get(APP_KEY).is_some_and(|app| app == APP);
-    is_ours.then(|| Line {
+    is_ours(&item.metadata).then(|| Line {
         item_ref: item.id.clone(),
         charge_id: item.metadata.get(CHARGE_KEY).cloned().unwrap_or_default(),
         amount_minor: item.amount,

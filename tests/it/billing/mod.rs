@@ -2,6 +2,10 @@
 //! Stripe whose own books are the judge.
 
 mod cycle;
+mod histories;
+mod history;
+mod ledger;
+mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

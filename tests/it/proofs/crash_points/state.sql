@@ -26,7 +26,8 @@ select line from (
                      case when kind in ('unreadable_event', 'notification_endpoint_gone', 'usage_counter_wrong') then '…' else subject end)
     from findings where closed_at is null
     union all
-    select 10, format('%s was announced: %s', type, occasion) from notifications
+    select 10, format('%s was announced to %s: %s%s', type, account_id, occasion,
+                      case when mailed_at is null then '' else ', and mailed' end) from notifications
     union all
     select 11, format('an endpoint is %s', coalesce('disabled: ' || disabled_why, 'enabled')) from notification_endpoints
     union all

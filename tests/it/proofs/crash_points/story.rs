@@ -19,7 +19,8 @@ use tollkeeper::{
 
 use super::apps::Apps;
 use crate::support::{
-    crashes::Crashes, house::TO_NUMBERS, kept::Kept, web::STRIPE_SECRET, works::Works,
+    crashes::Crashes, house::TO_NUMBERS, kept::Kept, mail_server::MailServer, web::STRIPE_SECRET,
+    works::Works,
 };
 
 /// The chapters in their order; each ends when nothing is left to do.
@@ -36,7 +37,7 @@ pub enum Chapter {
     /// Ann signs up and gets a subaccount and a number.
     SignUp,
     /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. Two apps are told
-    /// something, and one of them is gone.
+    /// something, and one of them is gone; two customers are, and mail reaches one of them.
     Upkeep,
     /// Her subscription ends: all is suspended.
     Cancellation,
@@ -93,10 +94,14 @@ pub struct Story {
 impl Story {
     pub async fn begin() -> Story {
         let crashes = Crashes::new();
+        let mail = MailServer::start().await;
         let mut key = String::new();
         let works = Works::with(1, |program| {
             key = program.setting("ENCRYPTION_KEY").to_owned();
-            let program = program.with("NOTIFY_ALLOW_PRIVATE", "true");
+            let program = program
+                .with("NOTIFY_ALLOW_PRIVATE", "true")
+                .with("SMTP_URL", &mail.url())
+                .with("EMAIL_FROM", "billing@example.org");
             crashes.heeded_by(program.with("NUMBER_RELEASE_GRACE", "300ms"))
         })
         .await;
@@ -114,7 +119,7 @@ impl Story {
         });
         let story = Story {
             web: works.open_for_events().await,
-            apps: Apps::register(&works.db, &key, BY).await,
+            apps: Apps::register(&works.db, &key, mail, BY).await,
             works,
             crashes,
             twilio,
@@ -189,7 +194,9 @@ impl Story {
             "(select status from subscriptions where tier is not null) = 'trialing'
              and (select count(*) from webhooks where received_at < now() - interval '90 days') = 0
              and to_regclass('queue.finished_jobs_20260101') is null
-             and (select count(*) from notifications) = 1
+             and (select count(*) from notifications) = 3
+             and exists (select 1 from notifications where account_id = 'ann' and mailed_at is not null)
+             and exists (select 1 from queue.jobs where kind = 'notify_customer' and state = 'dead')
              and exists (select 1 from queue.finished_jobs where kind = 'deliver_notification' and state = 'done')
              and exists (select 1 from notification_endpoints where disabled_at is not null)
              and (select count(distinct kind) from queue.finished_jobs

@@ -56,8 +56,12 @@ impl Script {
                 let amount = price(&plans, meter, used.max(0));
                 all.insert((span.starts_at, meter.to_owned()), amount);
             }
-            let fees = plans.iter().map(|plan| fee(plan)).filter(|fee| *fee > 0);
-            if let (Some(fee), false) = (fees.last(), self.numbers_in(span).is_empty()) {
+            let last_fee = plans
+                .iter()
+                .rev()
+                .map(|plan| fee(plan))
+                .find(|fee| *fee > 0);
+            if let (Some(fee), false) = (last_fee, self.numbers_in(span).is_empty()) {
                 all.insert((span.starts_at, NUMBER.to_owned()), fee);
             }
         }

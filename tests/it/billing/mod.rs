@@ -2,8 +2,11 @@
 //! Stripe whose own books are the judge.
 
 mod cycle;
+mod dunning;
 mod history;
 mod ledger;
+mod notices;
+mod orders;
 mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -16,6 +16,7 @@ pub const TRIAL_ENDING: &str = "trial.ending";
 pub const INVOICE_UPCOMING: &str = "invoice.upcoming";
 pub const PAYMENT_FAILED: &str = "payment.failed";
 pub const RECEIPT: &str = "payment.received";
+pub const REFUNDED: &str = "payment.refunded";
 pub const CANCELLATION_SCHEDULED: &str = "subscription.cancellation_scheduled";
 pub const DOWNGRADED: &str = "subscription.downgraded";
 
@@ -98,6 +99,17 @@ pub struct Receipt {
     pub paid_at: DateTime<Utc>,
     /// Where the invoice can be seen.
     pub url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refunded {
+    pub user_id: String,
+    pub invoice_id: String,
+    /// By this refund.
+    pub amount: Amount,
+    /// By all refunds of the payment.
+    pub refunded_in_all: Amount,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +215,25 @@ pub fn receipt(
         url: url.map(str::to_owned),
     };
     told(account_id, RECEIPT, invoice_ref.to_owned(), &data)
+}
+
+/// Part of what was paid for an invoice was given back, `refunded_minor` of it in all. Once for each sum of a charge.
+pub fn refunded(
+    account_id: &str,
+    invoice_ref: &str,
+    charge_ref: &str,
+    amount_minor: i64,
+    refunded_minor: i64,
+    currency: &str,
+) -> NewNotification {
+    let data = Refunded {
+        user_id: account_id.to_owned(),
+        invoice_id: invoice_ref.to_owned(),
+        amount: Amount::of(amount_minor, currency),
+        refunded_in_all: Amount::of(refunded_minor, currency),
+    };
+    let occasion = format!("{charge_ref}/{refunded_minor}");
+    told(account_id, REFUNDED, occasion, &data)
 }
 
 /// A subscription ends at a date and is not renewed. Once for each date.

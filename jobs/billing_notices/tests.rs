@@ -44,6 +44,18 @@ fn check(told: &NewNotification, kind: &str, occasion: &str, data: Value) {
     assert_eq!(told.account_id, "ann");
 }
 
+#[test]
+fn a_refund_says_what_it_is_and_what_all_of_them_are() {
+    let told = refunded("ann", "in_1", "ch_1", 500, 1500, "usd");
+    let amount =
+        |minor: i64, text: &str| json!({ "minor": minor, "currency": "usd", "text": text });
+    let data = json!({
+        "userId": "ann", "invoiceId": "in_1", "amount": amount(500, "5.00 USD"),
+        "refundedInAll": amount(1500, "15.00 USD"),
+    });
+    check(&told, "payment.refunded", "ch_1/1500", data);
+}
+
 /// Types, occasions and data as they are stored and as README shows them: never changed, only added to.
 #[test]
 fn each_kind_is_stored_like_this() {

@@ -5,14 +5,16 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     billing::{
         history,
-        ledger::{Dispute, Refunds, of_dispute, of_refunds},
+        ledger::{Dispute, Kind, Refunds, of_dispute, of_refunds},
     },
+    billing_notices,
     money::MoneyError,
     stripe,
 };
 
 use crate::{
     db::billing::{events, invoices::Invoice, ledger},
+    notify,
     queue::Failure,
 };
 
@@ -36,9 +38,21 @@ pub async fn post_refunds(
     let Some(posting) = posting else {
         return Ok(false);
     };
+    let is_given_back = posting.kind == Kind::Refunded;
     let event = history::refunded(&posting, name(invoice), &invoice.currency);
     ledger::post(tx, account_id, &invoice.currency, &[posting], now).await?;
     events::tell(tx, account_id, &[event]).await?;
+    if is_given_back {
+        let notice = billing_notices::refunded(
+            account_id,
+            invoice.stripe_ref.as_deref().unwrap_or_default(),
+            &charge.id,
+            refunds.refunded_minor - refunds.posted_minor,
+            refunds.refunded_minor,
+            &invoice.currency,
+        );
+        notify::announce(tx, &[notice]).await?;
+    }
     Ok(true)
 }
 

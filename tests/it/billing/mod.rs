@@ -2,9 +2,12 @@
 //! Stripe whose own books are the judge.
 
 mod cycle;
+mod dunning;
 mod histories;
 mod history;
 mod ledger;
+mod notices;
+mod orders;
 mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -60,6 +60,13 @@ async fn refunds_are_entered_by_what_they_add_to_the_sum() {
     assert_eq!(billing.balances("ann").await, balances(&after_all));
     let told = billing.told("ann").await;
     assert_eq!(told[2..], ["refund 1000", "refund 3000"]);
+    let notified: Vec<String> = sqlx::query_scalar(
+        "select data -> 'amount' ->> 'text' from notifications where type = 'payment.refunded' order by created_at",
+    )
+    .fetch_all(&billing.house.service.db)
+    .await
+    .unwrap();
+    assert_eq!(notified, ["10.00 USD", "30.00 USD"]);
     billing.hear_again_backwards().await;
     assert_eq!(billing.balances("ann").await, balances(&after_all));
     assert_eq!(billing.told("ann").await, told);

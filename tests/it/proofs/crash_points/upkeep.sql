@@ -24,3 +24,5 @@ from (values ('emails', null), ('canvas_scans', now())) used (feature, closed_at
 delete from queue.cron_ticks;
 update queue.schedules set last_tick = last_tick - case name when 'recount_usage' then interval '1 day'
                                                              else interval '2 hours' end;
+-- What was paid is known of no invoice any more: a refund has it asked for again.
+delete from invoices;

@@ -10,12 +10,12 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    AnnounceNotification, AttachCharges, CloseDuePeriods, ClosePeriod, CloseUsageWindows,
-    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
-    RaiseUsageInvoice, ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber,
-    RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources,
-    SyncSubscription,
+    AnnounceNotification, AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod,
+    CloseUsageWindows, CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent,
+    Lane, OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
+    PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices,
+    RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges,
+    SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -53,6 +53,7 @@ impl Register {
         Register::default()
             .with::<AnnounceNotification>()
             .with::<AttachCharges>()
+            .with::<CheckBilling>()
             .with::<CloseDuePeriods>()
             .with::<ClosePeriod>()
             .with::<CompareInvoice>()
@@ -69,6 +70,8 @@ impl Register {
             .with::<RecountUsage>()
             .with::<ReactivateTelephony>()
             .with::<RaiseUsageInvoice>()
+            .with::<ReconcileAccount>()
+            .with::<ReconcileInvoices>()
             .with::<RecordInvoice>()
             .with::<ReleaseNumber>()
             .with::<SweepCharges>()

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 /// What our lines and invoices say of themselves in their metadata.
 pub const APP_KEY: &str = "app";
 pub const APP: &str = "tollkeeper";
@@ -33,8 +35,9 @@ pub struct Line {
     pub currency: String,
 }
 
-/// Something that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Something that is not as it should be. As JSON it is what findings tell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
 pub enum Difference {
     /// A charge does not stand there.
     Missing { charge_id: String },

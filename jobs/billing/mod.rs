@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod charges;
+pub mod csv;
 pub mod lines;
 pub mod matching;
 pub mod periods;

@@ -3,6 +3,7 @@
 mod account;
 mod announce_notification;
 mod attach_charges;
+mod check_billing;
 mod close_due_periods;
 mod close_period;
 mod close_usage_windows;
@@ -19,6 +20,9 @@ mod provision_subaccount;
 mod prune_history;
 mod raise_usage_invoice;
 mod reactivate_telephony;
+mod reconcile_account;
+mod reconcile_invoices;
+pub mod reconciliation;
 mod record_invoice;
 mod recount_usage;
 mod release_number;

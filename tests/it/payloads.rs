@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 use tollkeeper_jobs::{
-    AnnounceNotification, AttachCharges, CloseDuePeriods, ClosePeriod, CompareInvoice,
-    DeliverNotification, FinalizeInvoice, HandleStripeEvent, Job, OpenPeriod, PollInvoiceDrafts,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony,
-    RecordInvoice, ReleaseNumber, SuspendTelephony, SweepCharges, SweepProviderResources,
-    SyncSubscription,
+    AnnounceNotification, AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod,
+    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Job, OpenPeriod,
+    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
+    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber,
+    SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -47,4 +47,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<RecordInvoice>("in_1SFixtureCycle01");
     check::<SweepCharges>("all");
     check::<PollInvoiceDrafts>("all");
+    check::<ReconcileInvoices>("all");
+    check::<ReconcileAccount>("user_42");
+    check::<CheckBilling>("sample");
 }

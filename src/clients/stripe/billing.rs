@@ -93,6 +93,20 @@ impl Stripe {
         .await
     }
 
+    /// Every line that a customer was made since then, on whatever invoice, or on none yet.
+    pub async fn items_of_customer(
+        &self,
+        customer: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<InvoiceItem>, ClientError> {
+        let since = since.timestamp().to_string();
+        let query = [("customer", customer), ("created[gte]", since.as_str())];
+        self.all(&["v1", "invoiceitems"], &query, |item: &InvoiceItem| {
+            Some(item.id.clone())
+        })
+        .await
+    }
+
     /// Delete a line of a draft.
     pub async fn delete_item(&self, id: &str) -> Result<(), ClientError> {
         let request = self.http.delete(self.url(&["v1", "invoiceitems", id]));

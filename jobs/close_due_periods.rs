@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Job, Lane, close_period::SETTLES_FOR};
+use crate::{Job, Lane};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloseDuePeriods {
@@ -20,9 +20,4 @@ impl Job for CloseDuePeriods {
     fn key(&self) -> String {
         "all".into()
     }
-}
-
-/// The periods that ended before this are closed.
-pub fn ended_before(now: DateTime<Utc>) -> DateTime<Utc> {
-    now - SETTLES_FOR
 }

@@ -29,13 +29,12 @@ impl Job for ClosePeriod {
     }
 }
 
-/// What is on its way when a period ends is waited for. A renewal's draft stays open for an hour.
-pub const SETTLES_FOR: TimeDelta = TimeDelta::minutes(10);
-
 /// What decides whether a period can be rated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     pub ends_at: DateTime<Utc>,
+    /// So long what is on its way when it ends is waited for.
+    pub settles_for: TimeDelta,
     /// When Stripe was last asked about its subscription. None: nobody pays for it.
     pub synced_at: Option<DateTime<Utc>>,
 }
@@ -51,7 +50,7 @@ pub enum Plan {
 
 /// Whether to rate it now.
 pub fn decide(facts: &Facts, now: DateTime<Utc>) -> Plan {
-    let settles_at = facts.ends_at + SETTLES_FOR;
+    let settles_at = facts.ends_at + facts.settles_for;
     if now < settles_at {
         return Plan::WaitUntil(settles_at);
     }
@@ -65,6 +64,7 @@ pub fn decide(facts: &Facts, now: DateTime<Utc>) -> Plan {
 mod tests {
     use super::*;
 
+    const SETTLED: DateTime<Utc> = DateTime::from_timestamp(1_800_000_600, 0).expect("in range");
     const END: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
 
     #[test]
@@ -72,6 +72,7 @@ mod tests {
         let check = |synced: Option<i64>, now: i64, plan: Plan| {
             let facts = Facts {
                 ends_at: END,
+                settles_for: TimeDelta::minutes(10),
                 synced_at: synced.map(|seconds| END + TimeDelta::seconds(seconds)),
             };
             assert_eq!(
@@ -80,10 +81,10 @@ mod tests {
                 "{synced:?} {now}"
             );
         };
-        check(Some(0), 599, Plan::WaitUntil(END + SETTLES_FOR));
+        check(Some(0), 599, Plan::WaitUntil(SETTLED));
         check(Some(0), 600, Plan::Rate);
         check(Some(-1), 600, Plan::AskStripe);
         check(None, 600, Plan::Rate);
-        check(None, -1, Plan::WaitUntil(END + SETTLES_FOR));
+        check(None, -1, Plan::WaitUntil(SETTLED));
     }
 }

@@ -180,6 +180,8 @@ pub struct NotifyConfig {
 /// What is billed without asking a person.
 #[derive(Debug, Clone)]
 pub struct BillingConfig {
+    /// How long what is on its way when a period ends is waited for. A renewal's draft stays open for an hour.
+    pub settles_for: Duration,
     pub caps: Caps,
 }
 

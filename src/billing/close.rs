@@ -8,11 +8,10 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     NewJob, RaiseUsageInvoice, SyncSubscription,
     close_period::{Facts, Plan, decide},
-    plans::Catalogue,
 };
 use uuid::Uuid;
 
-use super::{align, rate::rate};
+use super::{Rules, align, rate::rate};
 use crate::{
     db::{
         accounts,
@@ -42,7 +41,7 @@ pub struct Closed {
 /// the jobs that follow.
 pub async fn close(
     tx: &mut PgConnection,
-    catalogue: &Catalogue,
+    rules: Rules<'_>,
     period_ids: &[Uuid],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Closed> {
@@ -50,7 +49,7 @@ pub async fn close(
     let mut accounts: Vec<&str> = named.iter().map(|one| one.account_id.as_str()).collect();
     accounts.dedup();
     accounts::lock_all(tx, &accounts).await?;
-    align(tx, catalogue, &accounts, now).await?;
+    align(tx, rules.catalogue, &accounts, now).await?;
 
     let mut closed = Closed::default();
     let mut jobs = Vec::new();
@@ -60,7 +59,7 @@ pub async fn close(
     for period in periods {
         let plan = match period.closed_at {
             Some(_) => Plan::Rate,
-            None => decide(&facts(&period, &synced), now),
+            None => decide(&facts(&period, rules, &synced), now),
         };
         match plan {
             Plan::Rate => ready.push(period),
@@ -116,10 +115,15 @@ async fn synced(
         .collect())
 }
 
-fn facts(period: &StoredPeriod, synced: &BTreeMap<String, DateTime<Utc>>) -> Facts {
+fn facts(
+    period: &StoredPeriod,
+    rules: Rules<'_>,
+    synced: &BTreeMap<String, DateTime<Utc>>,
+) -> Facts {
     let subscription_ref = period.subscription_ref.as_ref();
     Facts {
         ends_at: period.ends_at,
+        settles_for: rules.settles_for,
         synced_at: subscription_ref.and_then(|one| synced.get(one).copied()),
     }
 }

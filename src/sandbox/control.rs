@@ -4,7 +4,8 @@
 //! `GET state`, `GET calls`, `GET deliveries`, `GET events`; `GET|POST|DELETE faults` and
 //! `mischief` (one rule or a list); `POST clock {"advance_seconds"}`; `POST webhooks {"url", "secret"}`;
 //! `POST prices {"id", "unit_amount"}`; `POST checkout/{session}/complete`; `POST events/{id}/resend`;
-//! `POST subscriptions/{id}/status {"status"}`; `POST customers/{id}/payments {"succeed"}`.
+//! `POST subscriptions/{id}/status {"status"}`; `POST customers/{id}/payments {"succeed"}`. The books
+//! and what belongs to them: `books`.
 
 use chrono::TimeDelta;
 use poem::{
@@ -14,7 +15,7 @@ use poem::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Sandbox, deliveries::MischiefRule, faults::Rule, stripe::Status};
+use super::{Sandbox, books, deliveries::MischiefRule, faults::Rule, stripe::Status};
 
 /// Ten years.
 const ADVANCE_MAX: i64 = 3650 * 24 * 60 * 60;
@@ -64,7 +65,7 @@ impl<T> From<OneOrMore<T>> for Vec<T> {
 }
 
 /// A refusal: its status and what to do about it.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(StatusCode, String);
 
 pub(super) fn answer(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Response {
     let outcome = match *method {
@@ -84,6 +85,7 @@ pub(super) fn answer(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]
 fn look(sandbox: &Sandbox, path: &str) -> Result<Value, Refusal> {
     match path {
         "state" => Ok(sandbox.state()),
+        "books" => Ok(json!(sandbox.books())),
         "calls" => Ok(json!(sandbox.calls())),
         "deliveries" => Ok(json!(sandbox.deliveries())),
         "events" => Ok(json!(sandbox.events())),
@@ -148,16 +150,16 @@ fn change(sandbox: &Sandbox, method: &Method, path: &str, body: &[u8]) -> Result
             found(is_found, "customer", id)
         }
         ("POST", ["events", id, "resend"]) => found(sandbox.resend(id), "event", id),
-        _ => Err(unknown(method, path)),
+        _ => books::change(sandbox, method, path, body),
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| refusal(&format!("the body is not what is expected here: {error}")))
 }
 
-fn unknown(method: &Method, path: &str) -> Refusal {
+pub(super) fn unknown(method: &Method, path: &str) -> Refusal {
     Refusal(
         StatusCode::NOT_FOUND,
         format!("the sandbox has no {method} /sandbox/{path}"),
@@ -168,11 +170,11 @@ fn refusal(why: &str) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, why.to_owned())
 }
 
-fn missing(what: &str, id: &str) -> Refusal {
+pub(super) fn missing(what: &str, id: &str) -> Refusal {
     Refusal(StatusCode::NOT_FOUND, format!("there is no {what} {id:?}"))
 }
 
-fn found(is_found: bool, what: &str, id: &str) -> Result<Value, Refusal> {
+pub(super) fn found(is_found: bool, what: &str, id: &str) -> Result<Value, Refusal> {
     if is_found {
         Ok(json!({"id": id}))
     } else {

@@ -6,6 +6,7 @@
 //! rule, and they keep an account of every effect. Their clock can be moved.
 
 mod audit;
+mod books;
 mod control;
 mod deliveries;
 mod faults;

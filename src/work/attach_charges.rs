@@ -4,12 +4,11 @@ use chrono::TimeDelta;
 use tollkeeper_jobs::{
     AttachCharges, ClosePeriod, CompareInvoice, NewJob, RaiseUsageInvoice,
     attach_charges::{Plan, decide},
-    close_period::SETTLES_FOR,
 };
 
 use super::{Work, invoicing};
 use crate::{
-    billing::{self, Placed, draft},
+    billing::{self, Placed, Rules, draft},
     context::Context,
     db::{
         accounts,
@@ -60,7 +59,7 @@ impl Work for AttachCharges {
                 queue::enqueue_all(&mut tx, &close.collect::<Vec<_>>()).await?;
                 tx.commit().await?;
                 ctx.wake.ring();
-                let at = (now + RATED_AFTER).max(ended_by + SETTLES_FOR);
+                let at = (now + RATED_AFTER).max(ended_by + Rules::of(ctx).settles_for);
                 return Ok(Outcome::Later(at, "its period is rated first".into()));
             }
             Plan::Attach => {

@@ -1,13 +1,11 @@
 //! Close the periods that are over; see the promise in `jobs/close_due_periods.rs`.
 
-use tollkeeper_jobs::{
-    CloseDuePeriods, ClosePeriod, NewJob, OpenPeriod, close_due_periods::ended_before,
-};
+use tollkeeper_jobs::{CloseDuePeriods, ClosePeriod, NewJob, OpenPeriod};
 use uuid::Uuid;
 
 use super::Work;
 use crate::{
-    billing,
+    billing::{self, Rules},
     context::Context,
     crash::{self, Moment},
     db::billing::periods,
@@ -20,17 +18,19 @@ const BATCH_MAX: i64 = 200;
 impl Work for CloseDuePeriods {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let now = ctx.clock.now();
+        let rules = Rules::of(ctx);
+        let ended_before = now - rules.settles_for;
         let begun = begin_those_without(ctx, lease).await?;
         let (mut after, mut closed) = (None, 0);
         loop {
             let mut tx = lease.begin(&ctx.pools.work).await?;
-            let ended = periods::ended(&mut tx, ended_before(now), after, BATCH_MAX).await?;
+            let ended = periods::ended(&mut tx, ended_before, after, BATCH_MAX).await?;
             let Some((ends_at, period_id, _)) = ended.last() else {
                 break;
             };
             after = Some((*ends_at, *period_id));
             let ids: Vec<Uuid> = ended.iter().map(|(_, period_id, _)| *period_id).collect();
-            let done = billing::close(&mut tx, &ctx.catalogue, &ids, now).await?;
+            let done = billing::close(&mut tx, rules, &ids, now).await?;
             // What has to wait for an answer of Stripe's waits in a job of its own.
             let waiting = done.asking.iter().map(|period_id| {
                 let job = NewJob::of(&ClosePeriod {

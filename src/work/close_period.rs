@@ -5,7 +5,7 @@ use tollkeeper_jobs::ClosePeriod;
 
 use super::Work;
 use crate::{
-    billing,
+    billing::{self, Rules},
     context::Context,
     queue::{Failure, Lease, Outcome},
 };
@@ -17,7 +17,7 @@ impl Work for ClosePeriod {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let now = ctx.clock.now();
         let mut tx = lease.begin(&ctx.pools.work).await?;
-        let closed = billing::close(&mut tx, &ctx.catalogue, &[self.period_id], now).await?;
+        let closed = billing::close(&mut tx, Rules::of(ctx), &[self.period_id], now).await?;
         tx.commit().await?;
         ctx.wake.ring();
         if let Some((_, until)) = closed.waiting.first() {

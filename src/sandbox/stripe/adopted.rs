@@ -23,6 +23,8 @@ impl Stripe {
             ["v1", "customers", id] => ("customer", id),
             ["v1", "subscriptions", id] => ("subscription", id),
             ["v1", "invoices", id] => ("invoice", id),
+            ["v1", "charges", id] => ("charge", id),
+            ["v1", "disputes", id] => ("dispute", id),
             ["v1", "prices", id] => ("price", id),
             ["v1", "checkout", "sessions", id] => ("checkout.session", id),
             _ => return None,

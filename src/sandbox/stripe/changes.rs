@@ -9,6 +9,7 @@ use super::{
 use crate::sandbox::wire::{Params, Reply};
 
 const ITEMS_MAX: usize = 20;
+const PAUSES: [&str; 3] = ["keep_as_draft", "mark_uncollectible", "void"];
 const DAY: i64 = 24 * 60 * 60;
 const TRIAL_MAX: i64 = 5 * 365 * DAY;
 
@@ -17,9 +18,11 @@ pub(super) struct ItemChange {
     pub id: Option<String>,
     pub price: Option<Price>,
     pub quantity: Option<i64>,
+    pub is_deleted: bool,
 }
 
 /// Changes to a subscription, checked.
+#[derive(Default)]
 pub(super) struct Changes {
     items: Vec<ItemChange>,
     cancel_at_period_end: Option<bool>,
@@ -39,27 +42,35 @@ impl Stripe {
         at: i64,
     ) -> Result<Changes, Reply> {
         let pause = params.get("pause_collection[behavior]");
+        if pause.is_some_and(|behavior| !PAUSES.contains(&behavior)) {
+            let message =
+                "Invalid behavior: must be one of keep_as_draft, mark_uncollectible, or void";
+            return Err(errors::invalid_parameter(
+                "pause_collection[behavior]",
+                message,
+            ));
+        }
+        if params.get("pause_collection[resumes_at]").is_some() {
+            let message =
+                "The sandbox resumes no collection by itself; send an empty pause_collection.";
+            return Err(errors::invalid_parameter(
+                "pause_collection[resumes_at]",
+                message,
+            ));
+        }
         let pause = pause.map(|behavior| Some(behavior.to_owned()));
         let unpause = params
             .get("pause_collection")
             .filter(|value| value.is_empty());
         let changes = Changes {
-            items: self.items_of(params)?,
+            items: self.items_of(params, "items")?,
             cancel_at_period_end: flag(params, "cancel_at_period_end")?,
             pause_behavior: pause.or(unpause.map(|_| None)),
             trial_end: trial_end(params, at)?,
             default_payment_method: params.get("default_payment_method").map(str::to_owned),
             metadata: params.clone(),
         };
-        let is_own = |id: &String| subscription.items.iter().any(|item| item.id == *id);
-        let mut named = changes.items.iter().filter_map(|item| item.id.as_ref());
-        if let Some(stranger) = named.find(|id| !is_own(id)) {
-            return Err(errors::no_such_reference(
-                "subscription item",
-                stranger,
-                "items[0][id]",
-            ));
-        }
+        changes.name_only_items_of(subscription, "items")?;
         if subscription.status == Status::Canceled {
             return Err(errors::not_now(
                 "A canceled subscription can only update its cancellation_details and metadata.",
@@ -68,13 +79,13 @@ impl Stripe {
         Ok(changes)
     }
 
-    /// `items[0][id|price|quantity]`, `items[1]…`.
-    pub(super) fn items_of(&self, params: &Params) -> Result<Vec<ItemChange>, Reply> {
+    /// `items[0][id|price|quantity|deleted]`, `items[1]…`, under that name.
+    pub(super) fn items_of(&self, params: &Params, list: &str) -> Result<Vec<ItemChange>, Reply> {
         let mut items = Vec::new();
         for index in 0..ITEMS_MAX {
-            let name = |field: &str| format!("items[{index}][{field}]");
+            let name = |field: &str| format!("{list}[{index}][{field}]");
             let field = |field: &str| params.get(&name(field));
-            if ["id", "price", "quantity"]
+            if ["id", "price", "quantity", "deleted"]
                 .iter()
                 .all(|part| field(part).is_none())
             {
@@ -90,6 +101,7 @@ impl Stripe {
                 price: price.transpose()?,
                 quantity: quantity
                     .map_err(|_| errors::invalid_parameter(&name("quantity"), "Invalid integer"))?,
+                is_deleted: flag(params, &name("deleted"))?.unwrap_or(false),
             });
         }
         Ok(items)
@@ -97,6 +109,36 @@ impl Stripe {
 }
 
 impl Changes {
+    /// Of a subscription's items alone.
+    pub fn of_items(
+        items: Vec<ItemChange>,
+        subscription: &Subscription,
+        list: &str,
+    ) -> Result<Changes, Reply> {
+        let changes = Changes {
+            items,
+            ..Changes::default()
+        };
+        changes.name_only_items_of(subscription, list)?;
+        Ok(changes)
+    }
+
+    fn name_only_items_of(&self, subscription: &Subscription, list: &str) -> Result<(), Reply> {
+        let is_own = |id: &String| subscription.items.iter().any(|item| item.id == *id);
+        let mut named = self.items.iter().filter_map(|item| item.id.as_ref());
+        match named.find(|id| !is_own(id)) {
+            Some(stranger) => {
+                let param = format!("{list}[0][id]");
+                Err(errors::no_such_reference(
+                    "subscription item",
+                    stranger,
+                    &param,
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// `new_item_id` makes the id of an item that is added.
     pub fn apply(self, to: &mut Subscription, mut new_item_id: impl FnMut() -> String, at: i64) {
         merge_metadata(&mut to.metadata, &self.metadata);
@@ -105,6 +147,10 @@ impl Changes {
                 .items
                 .iter_mut()
                 .find(|item| Some(&item.id) == change.id.as_ref());
+            if change.is_deleted {
+                to.items.retain(|item| Some(&item.id) != change.id.as_ref());
+                continue;
+            }
             match (own, change.price) {
                 (Some(item), price) => {
                     item.price = price.unwrap_or_else(|| item.price.clone());
@@ -136,6 +182,19 @@ impl Changes {
         }
         if self.default_payment_method.is_some() {
             to.default_payment_method = self.default_payment_method;
+        }
+    }
+}
+
+/// Whether a new period begins now: `now`, or since endive `{type: now}`.
+pub(super) fn anchor_now(params: &Params, name: &str) -> Result<bool, Reply> {
+    let nested = format!("{name}[type]");
+    match params.get(name).or_else(|| params.get(&nested)) {
+        None | Some("unchanged") => Ok(false),
+        Some("now") => Ok(true),
+        Some(_) => {
+            let message = "Invalid billing_cycle_anchor: must be one of now or unchanged";
+            Err(errors::invalid_parameter(name, message))
         }
     }
 }

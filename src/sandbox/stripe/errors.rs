@@ -54,6 +54,28 @@ pub fn amount_too_large(param: &str) -> Reply {
     invalid_request(400, Some("amount_too_large"), param, message)
 }
 
+/// Nothing is left of a charge.
+pub fn already_refunded(charge: &str) -> Reply {
+    let message = format!("Charge {charge} has already been refunded.");
+    error(
+        400,
+        "invalid_request_error",
+        Some("charge_already_refunded"),
+        &message,
+    )
+}
+
+/// There is nothing to preview.
+pub fn no_upcoming_invoice(customer: &str) -> Reply {
+    let message = format!("No upcoming invoices for customer: {customer}");
+    error(
+        404,
+        "invalid_request_error",
+        Some("invoice_upcoming_none"),
+        &message,
+    )
+}
+
 /// The invoice is no draft any more.
 pub fn invoice_not_editable() -> Reply {
     error(

@@ -125,21 +125,29 @@ impl Stripe {
     /// At the end of a trial that nobody pays for, or because somebody wants it.
     pub(super) fn pause(&mut self, at: i64, id: &str) {
         self.change_subscription(at, id, |subscription| {
+            subscription.pause_reason = match subscription.status {
+                Status::Trialing => "trial_end_without_payment_method",
+                _ => "pause_requested",
+            };
             subscription.status = Status::Paused;
             subscription.paused_at = Some(at);
         });
         self.emit_subscription(at, "customer.subscription.paused", id);
     }
 
-    /// A new period begins with the resumption.
+    /// A new period begins with the resumption, and is billed at once.
     pub(super) fn resume(&mut self, at: i64, id: &str) {
-        self.change_subscription(at, id, |subscription| {
-            subscription.status = Status::Active;
-            subscription.paused_at = None;
-            subscription.anchor = at;
-            subscription.period_start = at;
-            subscription.period_end = next_end(subscription);
-        });
+        let Some(subscription) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        let before = subscription.clone();
+        subscription.status = Status::Active;
+        subscription.paused_at = None;
+        begin_period_at(subscription, at);
+        self.schedule(id);
+        let invoice = self.bill_resumption(at, &before);
+        self.emit_change(at, id, before);
+        self.collect_update(at, invoice);
         self.emit_subscription(at, "customer.subscription.resumed", id);
     }
 
@@ -166,8 +174,15 @@ pub(super) fn begin_next_period(subscription: &mut Subscription) {
     subscription.period_end = next_end(subscription);
 }
 
+/// Counted from now on.
+pub(super) fn begin_period_at(subscription: &mut Subscription, at: i64) {
+    subscription.anchor = at;
+    subscription.period_start = at;
+    subscription.period_end = next_end(subscription);
+}
+
 /// Counted from the anchor, never from the period before: the 31st comes back after February.
-pub(super) fn next_end(subscription: &Subscription) -> i64 {
+fn next_end(subscription: &Subscription) -> i64 {
     let start = subscription.period_start;
     let first = subscription.items.first();
     first.map_or(i64::MAX, |item| {

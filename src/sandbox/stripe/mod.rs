@@ -20,6 +20,7 @@ mod prices;
 mod shapes;
 mod shelf;
 mod subscriptions;
+mod updates;
 
 use std::collections::HashMap;
 
@@ -34,6 +35,10 @@ use self::{
     billing::{
         Ask,
         balance::Movement,
+        books::Books,
+        charges::{Charge, Refund},
+        credit_notes::CreditNote,
+        disputes::Dispute,
         model::{Invoice, InvoiceItem},
     },
     events::Event,
@@ -43,6 +48,8 @@ use self::{
     shelf::Shelf,
 };
 pub use self::{
+    billing::books::{BookedInvoice, BookedLine},
+    billing::model::{InvoiceStatus, LineKind},
     events::Standing,
     model::{ApiVersion, Status},
     operate::{EventSummary, SignUp, SignedEvent, SignedUp},
@@ -63,6 +70,13 @@ pub(super) struct Stripe {
     invoices: Shelf<Invoice>,
     items: Shelf<InvoiceItem>,
     movements: Shelf<Movement>,
+    charges: Shelf<Charge>,
+    refunds: Shelf<Refund>,
+    disputes: Shelf<Dispute>,
+    credit_notes: Shelf<CreditNote>,
+    /// By payment intent.
+    invoice_of_intent: HashMap<String, String>,
+    books: Books,
     agenda: Agenda,
     dunning: Dunning,
     /// Seconds before its end that a period's renewal is announced.
@@ -89,6 +103,12 @@ impl Stripe {
             invoices: Shelf::default(),
             items: Shelf::default(),
             movements: Shelf::default(),
+            charges: Shelf::default(),
+            refunds: Shelf::default(),
+            disputes: Shelf::default(),
+            credit_notes: Shelf::default(),
+            invoice_of_intent: HashMap::new(),
+            books: Books::default(),
             agenda: Agenda::new(),
             dunning: settings.dunning.clone(),
             renewal_notice: i64::from(settings.renewal_notice_days) * 24 * 60 * 60,
@@ -176,7 +196,12 @@ impl Stripe {
             ("POST", ["v1", "subscriptions", id, "resume"]) => {
                 self.resume_subscription(id, version, now)
             }
-            ("DELETE", ["v1", "subscriptions", id]) => self.cancel_subscription(id, version, now),
+            ("POST", ["v1", "subscriptions", id, "pause"]) => {
+                self.pause_subscription(id, version, now)
+            }
+            ("DELETE", ["v1", "subscriptions", id]) => {
+                self.cancel_subscription(id, request, version, now)
+            }
             ("GET", ["v1", "events"]) => self.list_events(request, now),
             ("GET", ["v1", "events", id]) => self.get_event(id),
             ("POST", ["v1", "webhook_endpoints"]) => self.create_endpoint(request, now),

@@ -199,7 +199,24 @@ pub struct Subscription {
     pub cancellation_reason: Option<&'static str>,
     pub pause_behavior: Option<String>,
     pub paused_at: Option<i64>,
+    /// How it came to be paused.
+    pub pause_reason: &'static str,
     pub latest_invoice: Option<String>,
+}
+
+impl Status {
+    /// A change in the middle of a period costs something.
+    pub fn is_billed(self) -> bool {
+        matches!(self, Status::Active | Status::PastDue)
+    }
+}
+
+impl Subscription {
+    /// How long its periods are: whoever changes that begins a new one.
+    pub fn rhythm(&self) -> Option<(Interval, u32)> {
+        let first = self.items.first();
+        first.map(|item| (item.price.interval, item.price.interval_count))
+    }
 }
 
 impl Item {

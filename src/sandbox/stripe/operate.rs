@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    ApiVersion, Standing, Stripe,
+    ApiVersion, BookedInvoice, Standing, Stripe,
     events::Event,
     model::{Customer, Metadata, Session, Status},
 };
@@ -172,6 +172,11 @@ impl Stripe {
         let body = self.events.get(event_id)?.body(version);
         let signature = sign(secret, body.as_bytes(), now.timestamp());
         Some(SignedEvent { body, signature })
+    }
+
+    /// What was ever billed.
+    pub(in crate::sandbox) fn books(&self) -> &[BookedInvoice] {
+        self.books.rows()
     }
 
     /// A count of every kind of object.

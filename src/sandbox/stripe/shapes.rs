@@ -191,7 +191,7 @@ fn new_subscription_fields(value: &mut Value, of: &Subscription) {
     });
     if of.status == Status::Paused {
         value["status_details"] = json!({"paused": {
-            "subscription": {"type": "trial_end_without_payment_method"},
+            "subscription": {"type": of.pause_reason},
             "transitioned_at": of.paused_at,
             "type": "subscription",
         }});

@@ -55,7 +55,7 @@ impl Stripe {
             cancel_at_period_end: flag(params, "cancel_at_period_end")?.unwrap_or(false),
             ..Draft::default()
         };
-        for (index, item) in self.items_of(params)?.into_iter().enumerate() {
+        for (index, item) in self.items_of(params, "items")?.into_iter().enumerate() {
             let price = item.price;
             let price = price
                 .ok_or_else(|| errors::missing_parameter(&format!("items[{index}][price]")))?;
@@ -117,6 +117,7 @@ impl Stripe {
                 .then_some("cancellation_requested"),
             pause_behavior: None,
             paused_at: None,
+            pause_reason: "trial_end_without_payment_method",
             latest_invoice: None,
         });
         self.emit_subscription(at, "customer.subscription.created", &id);
@@ -165,66 +166,5 @@ impl Stripe {
         let render = |subscription: &Subscription| shapes::subscription(subscription, version);
         self.subscriptions
             .page_of(customer, params, "/v1/subscriptions", is_wanted, render)
-    }
-
-    pub(super) fn update_subscription(
-        &mut self,
-        id: &str,
-        request: &Request,
-        version: ApiVersion,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Reply> {
-        let at = now.timestamp();
-        let subscription = self.subscriptions.get(id);
-        let subscription = subscription.ok_or_else(|| errors::no_such("subscription", id))?;
-        let changes = self.changes_of(subscription, &request.params, at)?;
-        let mut changed = subscription.clone();
-        changes.apply(&mut changed, || self.ids.next("si", 14), at);
-        self.change_subscription(at, id, |subscription| *subscription = changed);
-        self.get_subscription(id, request, version)
-    }
-
-    /// Out of `paused`.
-    pub(super) fn resume_subscription(
-        &mut self,
-        id: &str,
-        version: ApiVersion,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Reply> {
-        let subscription = self
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| errors::no_such("subscription", id))?;
-        if subscription.status != Status::Paused {
-            return Err(errors::not_now(
-                "Only a paused subscription can be resumed.",
-            ));
-        }
-        self.resume(now.timestamp(), id);
-        let subscription = self
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| errors::no_such("subscription", id))?;
-        Ok(shapes::subscription(subscription, version))
-    }
-
-    /// At once.
-    pub(super) fn cancel_subscription(
-        &mut self,
-        id: &str,
-        version: ApiVersion,
-        now: DateTime<Utc>,
-    ) -> Result<Value, Reply> {
-        let living = self
-            .subscriptions
-            .get(id)
-            .filter(|row| row.status != Status::Canceled);
-        living.ok_or_else(|| errors::no_such("subscription", id))?;
-        self.end_subscription(now.timestamp(), id, "cancellation_requested");
-        let ended = self
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| errors::no_such("subscription", id))?;
-        Ok(shapes::subscription(ended, version))
     }
 }

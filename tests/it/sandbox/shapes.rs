@@ -7,7 +7,7 @@ use tollkeeper::sandbox::stripe::{ApiVersion, Status};
 use super::client::{World, id};
 
 /// The recording and the event type.
-const RECORDINGS: [(&str, &str); 11] = [
+const RECORDINGS: [(&str, &str); 13] = [
     ("checkout.session.completed", "checkout.session.completed"),
     (
         "customer.subscription.created",
@@ -34,6 +34,8 @@ const RECORDINGS: [(&str, &str); 11] = [
         "invoice.payment_succeeded",
     ),
     ("invoice.created.manual.final_usage", "invoice.created"),
+    ("charge.refunded.partial", "charge.refunded"),
+    ("charge.dispute.closed.lost", "charge.dispute.closed"),
 ];
 
 fn recorded(folder: &str, name: &str) -> Value {
@@ -98,6 +100,12 @@ async fn what_is_sent_has_the_shape_of_recorded_webhooks_in_both_versions() {
         ("pending_invoice_items_behavior", "include"),
     ];
     world.make("/v1/invoices", &form).await;
+    let charges = world.look("/v1/charges", &[("customer", &customer)]).await;
+    let charge = id(&charges["data"][0]);
+    let form = [("charge", charge.as_str()), ("amount", "1000")];
+    world.make("/v1/refunds", &form).await;
+    let dispute = world.sandbox.open_dispute(&charge).unwrap();
+    world.sandbox.close_dispute(&dispute, false);
     let path = format!("/v1/customers/{customer}");
     world.stripe(reqwest::Method::DELETE, &path, &[]).await;
 

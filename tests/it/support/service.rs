@@ -208,6 +208,7 @@ fn config() -> Config {
             phone_per_hour_max: 0,
         },
         billing: BillingConfig {
+            settles_for: Duration::from_secs(600),
             caps: Caps::default(),
         },
         notify: NotifyConfig {

@@ -63,7 +63,7 @@ impl Stripe {
     }
 
     /// A draft with the lines of the period that the subscription is in.
-    fn new_invoice(
+    pub(super) fn new_invoice(
         &mut self,
         at: i64,
         subscription_id: &str,

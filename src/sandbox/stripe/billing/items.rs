@@ -232,18 +232,24 @@ impl Stripe {
         if on.is_some_and(|invoice| invoice.status != InvoiceStatus::Draft || invoice.is_deleted) {
             return Err(errors::invoice_not_editable());
         }
-        if let Some(item) = self.items.get_mut(id) {
-            item.is_deleted = true;
-        }
-        if let Some(invoice) = invoice {
-            self.take_off(ask.at, id, &invoice);
-        }
-        self.emit_item(ask.at, "invoiceitem.deleted", id);
+        self.drop_item(ask.at, id);
         Ok(json!({"id": id, "object": "invoiceitem", "deleted": true}))
     }
 
+    /// Delete an item, and its line where it is on an invoice.
+    pub(super) fn drop_item(&mut self, at: i64, id: &str) {
+        let Some(item) = self.items.get_mut(id) else {
+            return;
+        };
+        item.is_deleted = true;
+        if let Some(invoice) = item.invoice.clone() {
+            self.take_off(at, id, &invoice);
+        }
+        self.emit_item(at, "invoiceitem.deleted", id);
+    }
+
     /// The lines of an item disappear from its invoice.
-    pub(super) fn take_off(&mut self, at: i64, item_id: &str, invoice_id: &str) {
+    fn take_off(&mut self, at: i64, item_id: &str, invoice_id: &str) {
         self.update_invoice(at, invoice_id, |invoice| {
             Arc::make_mut(&mut invoice.lines).retain(|line| line.item.as_deref() != Some(item_id));
         });

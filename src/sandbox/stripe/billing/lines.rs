@@ -233,7 +233,7 @@ impl Stripe {
         own.filter(move |item| item.invoice.is_none() && !item.is_deleted && is_for_it(&item.line))
     }
 
-    /// Put the customer's pending items on a new draft, as many as have room.
+    /// Put the customer's pending items on a new draft, as many as have room; nobody is told yet.
     pub(super) fn attach_pending(&mut self, invoice_id: &str) {
         let Some(invoice) = self.invoices.get(invoice_id) else {
             return;
@@ -241,10 +241,15 @@ impl Stripe {
         let room = LINES_MAX.saturating_sub(invoice.lines.len());
         let pending = self.pending_for(invoice).take(room);
         let pending: Vec<String> = pending.map(|item| item.id.clone()).collect();
+        self.attach_silently(invoice_id, &pending);
+    }
+
+    /// Put pending items on an invoice; nobody is told yet.
+    pub(super) fn attach_silently(&mut self, invoice_id: &str, item_ids: &[String]) {
         let mut lines = Vec::new();
-        for item_id in pending {
+        for item_id in item_ids {
             let id = self.ids.next("il", 24);
-            if let Some(item) = self.items.get_mut(&item_id) {
+            if let Some(item) = self.items.get_mut(item_id) {
                 item.invoice = Some(invoice_id.to_owned());
                 lines.push(Line {
                     id,

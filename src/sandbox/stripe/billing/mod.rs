@@ -4,7 +4,13 @@
 
 mod amounts;
 pub(super) mod balance;
+pub(super) mod books;
+pub(super) mod charges;
+pub(super) mod credit_notes;
 mod cycle;
+pub(super) mod disputes;
+mod drift;
+mod invoice_payments;
 mod item_shape;
 mod items;
 mod lines;
@@ -12,13 +18,16 @@ pub(super) mod model;
 mod own;
 mod payment;
 mod preview;
+mod proration;
 mod routes;
 pub(super) mod shape;
 mod states;
+mod updates;
 
 use super::{Stripe, errors, events::Snapshot, model::ApiVersion};
 use crate::sandbox::wire::{Params, Reply};
 use model::{Invoice, InvoiceStatus};
+pub(super) use updates::Billing;
 
 /// What a request asks for, without the way it came.
 #[derive(Clone, Copy)]
@@ -58,10 +67,11 @@ impl Stripe {
         }
     }
 
-    /// Change an invoice, and note when something becomes due to it.
+    /// Change an invoice, put it down in the books, and note when something becomes due to it.
     pub(super) fn change_invoice(&mut self, id: &str, change: impl FnOnce(&mut Invoice)) {
         if let Some(invoice) = self.invoices.get_mut(id) {
             change(invoice);
+            self.books.note(invoice);
             if let Some((at, what)) = invoice.next() {
                 self.agenda.insert((at, what, id.to_owned()));
             }

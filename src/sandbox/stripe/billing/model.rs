@@ -188,6 +188,10 @@ impl Invoice {
             .map(|parent| parent.subscription.as_str())
     }
 
+    pub fn is_open(&self) -> bool {
+        self.status == InvoiceStatus::Open
+    }
+
     /// The subscription whose own invoice it is: an invoice written by hand has no say over one.
     pub fn billed(&self) -> Option<&str> {
         self.subscription()

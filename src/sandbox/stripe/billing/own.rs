@@ -9,9 +9,11 @@ use super::{
         customers::{merge_metadata, metadata_of},
         errors,
         filters::Created,
+        model::ApiVersion,
     },
     Ask,
     amounts::currency,
+    invoice_payments,
     model::{Invoice, InvoiceStatus, Parent},
     shape,
 };
@@ -91,12 +93,18 @@ impl Stripe {
 
     /// Every invoice comes in here.
     pub(super) fn add_invoice(&mut self, invoice: Invoice) {
+        self.books.note(&invoice);
         self.invoices.add(invoice);
     }
 
     pub(in crate::sandbox) fn get_invoice(&self, id: &str, ask: Ask) -> Result<Value, Reply> {
         let invoice = self.invoice(id)?;
-        Ok(shape::invoice(invoice, ask.version))
+        let mut value = shape::invoice(invoice, ask.version);
+        let wants_payments = ask.params.list("expand").contains(&"payments");
+        if wants_payments && ask.version == ApiVersion::New {
+            value["payments"] = invoice_payments::within(invoice);
+        }
+        Ok(value)
     }
 
     pub(super) fn list_invoices(&self, ask: Ask) -> Result<Value, Reply> {

@@ -42,11 +42,10 @@ impl Stripe {
         let customer = customer.and_then(|id| self.customers.get(id));
         let pays = customer.is_some_and(|customer| customer.pays && !customer.is_deleted);
         if pays {
-            let charge = self.ids.next("ch", 24);
+            self.charge(at, id);
             self.change_invoice(id, |invoice| {
                 invoice.is_attempted = true;
                 invoice.attempt_count += 1;
-                invoice.charge = Some(charge);
             });
             self.set_paid(at, id);
         } else {
@@ -74,7 +73,7 @@ impl Stripe {
     fn set_paid(&mut self, at: i64, id: &str) {
         self.change_invoice(id, |invoice| {
             invoice.status = InvoiceStatus::Paid;
-            invoice.amount_paid = invoice.amount_due - invoice.credited_before_payment;
+            invoice.amount_paid = invoice.amount_due;
             invoice.paid_at = Some(at);
             invoice.auto_advance = false;
             invoice.next_attempt = None;

@@ -84,6 +84,9 @@ impl Stripe {
             after.saturating_sub(before),
         );
         let payment_intent = (due > 0).then(|| self.ids.next("pi", 24));
+        if let Some(intent) = &payment_intent {
+            self.invoice_of_intent.insert(intent.clone(), id.to_owned());
+        }
         self.change_invoice(id, |invoice| {
             invoice.status = InvoiceStatus::Open;
             invoice.finalizes_at = None;
@@ -116,7 +119,7 @@ impl Stripe {
 
     /// What it took from the customer's balance, or put there, goes back.
     pub(in crate::sandbox) fn void(&mut self, at: i64, id: &str) {
-        let Some(invoice) = self.invoices.get(id).filter(|invoice| is_open(invoice)) else {
+        let Some(invoice) = self.invoices.get(id).filter(|invoice| invoice.is_open()) else {
             return;
         };
         let customer = invoice.customer.clone();
@@ -148,7 +151,7 @@ impl Stripe {
     }
 
     fn mark_uncollectible(&mut self, at: i64, id: &str) {
-        if !self.invoices.get(id).is_some_and(is_open) {
+        if !self.invoices.get(id).is_some_and(Invoice::is_open) {
             return;
         }
         self.change_invoice(id, |invoice| {
@@ -157,10 +160,6 @@ impl Stripe {
         });
         self.emit_invoice(at, "invoice.marked_uncollectible", id);
     }
-}
-
-fn is_open(invoice: &Invoice) -> bool {
-    invoice.status == InvoiceStatus::Open
 }
 
 /// Nothing happens to it by itself any more.

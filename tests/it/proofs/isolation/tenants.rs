@@ -147,6 +147,28 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          values ($1, 'app', $1, '', $7::uuid, '', now())",
         "insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, quantity, events)
          values ($1, 'day', '2026-01-01Z', 'calls', '2026-01-02Z', '2026-01-01', 1000000, 1) on conflict do nothing",
+        "insert into billing_periods (period_id, account_id, starts_at, ends_at, tier, terms, created_at)
+         values (gen_random_uuid(), $1, '2000-01-01Z', '2026-01-01Z', $5,
+                 jsonb_build_object('tier', $5, 'currency', 'usd', 'meters', '{}'::jsonb), now()) on conflict do nothing",
+        "insert into invoices (invoice_id, account_id, customer_ref, stripe_ref, is_own, status, currency, created_at, synced_at)
+         values (gen_random_uuid(), $1, 'cus_' || $1, 'in_' || $1, true, 'paid', 'usd', now(), now()) on conflict do nothing",
+        "insert into charges (charge_id, account_id, period_id, meter, revision, previous_rated_minor, rated_minor,
+                              amount_minor, quantity, beyond, currency, description, created_at)
+         select gen_random_uuid(), $1, period_id, 'sms', 1, 0, 1, 1, 1, 1, 'usd', $1, now()
+         from billing_periods where account_id = $1 on conflict do nothing",
+        "insert into billing_parks (account_id, why, parked_by, parked_at) values ($1, $1, 'test', now())
+         on conflict do nothing",
+        "insert into billing_approvals (period_id, account_id, approved_by, approved_at)
+         select period_id, $1, 'test', now() from billing_periods where account_id = $1 on conflict do nothing",
+        "insert into billing_events (event_id, account_id, event_type, occasion, description, occurred_at)
+         values (gen_random_uuid(), $1, 'payment_succeeded', $1, $1, now()) on conflict do nothing",
+        "insert into ledger_transactions (transaction_id, account_id, kind, subject, currency, occurred_at, created_at)
+         values (gen_random_uuid(), $1, 'finalized', $1, 'usd', now(), now()) on conflict do nothing",
+        "insert into ledger_entries (transaction_id, line, account_id, ledger_account, debit_minor, credit_minor)
+         select t.transaction_id, side.line, $1, side.account, side.debit, side.credit
+         from ledger_transactions t, (values (1, 'receivable', 1, 0), (2, 'usage_revenue', 0, 1))
+              side (line, account, debit, credit)
+         where t.account_id = $1 on conflict do nothing",
         "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, made_by, created_at, expires_at)
          values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', 'user', now(), now() + interval '1 hour')
          on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",

@@ -34,7 +34,7 @@ pub struct TheirInvoice {
     pub status: String,
     /// The invoice of ours that it says it is. None: it does not say that it is ours.
     pub says_it_is: Option<String>,
-    /// What stands on it and says that it is ours.
+    /// What stands on it and says that it is ours; on one of ours everything that somebody put there.
     pub lines: Vec<Line>,
 }
 

@@ -1,7 +1,7 @@
 //! Billing: the periods of accounts, what is owed for them, and where it goes.
 //!
-//! Everything here but `check` and `explain`, which read, and `operate`, which is for people, is done within a transaction of its
-//! caller's that has locked the account. It asks no provider.
+//! Everything here but `check` and `explain`, which read, and `operate`, which is for people, is done within a
+//! transaction of its caller's that has locked the account. It asks no provider.
 
 pub mod check;
 mod close;

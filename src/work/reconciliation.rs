@@ -76,13 +76,12 @@ pub async fn books(
 pub async fn ask(stripe: &Stripe, books: &Books) -> Result<Said, ClientError> {
     let since = books.since - CLOCKS_DIFFER;
     let mut said = Said::default();
-    let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    let mut items: BTreeMap<String, Vec<InvoiceItem>> = BTreeMap::new();
     for customer in &books.customers {
         for item in stripe.items_of_customer(customer, since).await? {
-            let Some(line) = line(&item) else { continue };
-            match item.invoice {
-                Some(invoice) => lines.entry(invoice.0).or_default().push(line),
-                None => said.pending.push(line),
+            match &item.invoice {
+                Some(invoice) => items.entry(invoice.0.clone()).or_default().push(item),
+                None => said.pending.extend(line(&item)),
             }
         }
         let invoices = stripe.invoices_of(customer, since).await?;
@@ -91,19 +90,27 @@ pub async fn ask(stripe: &Stripe, books: &Books) -> Result<Said, ClientError> {
     // Not among those made since then is no proof of anything: it may be older, or somebody else's meanwhile.
     let listed: BTreeSet<String> = refs(&said.theirs).collect();
     let known = books.known.iter().filter(|one| one.status != "deleted");
+    let ours = items
+        .iter()
+        .filter(|(_, items)| items.iter().any(|item| line(item).is_some()));
     let wanted: BTreeSet<String> = known
         .map(|one| one.stripe_ref.clone())
-        .chain(lines.keys().cloned())
+        .chain(ours.map(|(invoice_ref, _)| invoice_ref.clone()))
         .collect();
     for invoice_ref in wanted.difference(&listed) {
         if let Some(invoice) = stripe.invoice(invoice_ref).await? {
-            let items = stripe.items_of(invoice_ref).await?;
-            lines.insert(invoice_ref.clone(), items.iter().filter_map(line).collect());
+            items.insert(invoice_ref.clone(), stripe.items_of(invoice_ref).await?);
             said.theirs.extend(their(&invoice));
         }
     }
     for invoice in &mut said.theirs {
-        invoice.lines = lines.remove(&invoice.invoice_ref).unwrap_or_default();
+        let items = items.remove(&invoice.invoice_ref).unwrap_or_default();
+        // On an invoice of ours nobody else has anything to put.
+        let lines = items.iter().filter_map(|item| match invoice.says_it_is {
+            Some(_) => Some(any_line(item)),
+            None => line(item),
+        });
+        invoice.lines = lines.collect();
     }
     Ok(said)
 }
@@ -264,10 +271,14 @@ fn their(invoice: &Invoice) -> Option<TheirInvoice> {
 /// A line that says it is ours.
 pub fn line(item: &InvoiceItem) -> Option<Line> {
     let is_ours = item.metadata.get(APP_KEY).is_some_and(|app| app == APP);
-    is_ours.then(|| Line {
+    is_ours.then(|| any_line(item))
+}
+
+fn any_line(item: &InvoiceItem) -> Line {
+    Line {
         item_ref: item.id.clone(),
         charge_id: item.metadata.get(CHARGE_KEY).cloned().unwrap_or_default(),
         amount_minor: item.amount,
         currency: item.currency.clone(),
-    })
+    }
 }

@@ -1,7 +1,10 @@
 //! Overage on the right invoice, exactly once, to the cent: through the real queue on a real Postgres, against a
 //! Stripe whose own books are the judge.
 
+mod commands;
 mod cycle;
+mod invariants;
+mod reconcile;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -139,6 +142,16 @@ impl Billing {
     pub async fn pass_end(&self, user: &str, after: TimeDelta) {
         let end = self.period_end(user).await;
         self.pass(end + after - self.now()).await;
+    }
+
+    /// Let time pass up to so long before the first draft ends by itself.
+    pub async fn pass_end_of_drafts(&self, before: TimeDelta) {
+        let first: DateTime<Utc> =
+            sqlx::query_scalar("select min(finalizes_at) from invoices where status = 'draft'")
+                .fetch_one(&self.house.service.db)
+                .await
+                .unwrap();
+        self.pass(first - before - self.now()).await;
     }
 
     pub async fn stripe(&self, path: &str) -> Value {

@@ -9,7 +9,7 @@ use crate::{
     queue::{Failure, Lease, Outcome},
 };
 
-const AGAIN_AFTER: TimeDelta = TimeDelta::seconds(30);
+const AGAIN_AFTER: TimeDelta = TimeDelta::seconds(5);
 
 impl Work for ReconcileAccount {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {

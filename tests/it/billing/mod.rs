@@ -3,6 +3,7 @@
 
 mod commands;
 mod cycle;
+mod histories;
 mod invariants;
 mod reconcile;
 

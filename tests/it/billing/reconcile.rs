@@ -25,7 +25,8 @@ const BY: By<'_> = By {
 };
 
 impl Billing {
-    async fn reconcile(&self) {
+    /// Compare everybody's invoices with Stripe's.
+    pub async fn reconcile(&self) {
         let tick_at = self.now();
         self.house
             .service

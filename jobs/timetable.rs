@@ -8,8 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cron::Schedule;
 
 use crate::{
-    CloseDuePeriods, CloseUsageWindows, NewJob, PollInvoiceDrafts, PollStripeEvents, PruneHistory,
-    RecountUsage, SweepCharges, SweepExpiredLeases, SweepProviderResources,
+    CheckBilling, CloseDuePeriods, CloseUsageWindows, NewJob, PollInvoiceDrafts, PollStripeEvents,
+    PruneHistory, ReconcileInvoices, RecountUsage, SweepCharges, SweepExpiredLeases,
+    SweepProviderResources,
 };
 
 /// What becomes of ticks nobody was there for.
@@ -67,6 +68,30 @@ pub const TIMETABLE: &[Entry] = &[
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&PollInvoiceDrafts { tick_at }),
     },
+    Entry {
+        name: "reconcile_invoices",
+        schedule: "40 53 2/6 * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&ReconcileInvoices { tick_at }),
+    },
+    Entry {
+        name: "check_billing",
+        schedule: "50 37 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| {
+            let is_full = false;
+            NewJob::of(&CheckBilling { tick_at, is_full })
+        },
+    },
+    Entry {
+        name: "check_billing_fully",
+        schedule: "10 9 4 * * *",
+        missed: Missed::Latest,
+        job: |tick_at| {
+            let is_full = true;
+            NewJob::of(&CheckBilling { tick_at, is_full })
+        },
+    },
     // Days end at every hour somewhere.
     Entry {
         name: "close_usage_windows",
@@ -93,6 +118,13 @@ pub const TIMETABLE: &[Entry] = &[
         job: |tick_at| NewJob::of(&SweepProviderResources { tick_at }),
     },
 ];
+
+/// Whether an entry has a tick at this very instant.
+pub fn is_tick(entry: &Entry, at: DateTime<Utc>) -> bool {
+    let schedule = Schedule::from_str(entry.schedule)
+        .expect("every schedule of the table parses: a test says so");
+    schedule.includes(at)
+}
 
 /// The ticks to store, and until when the timetable has been looked at.
 #[derive(Debug, PartialEq, Eq)]

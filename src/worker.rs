@@ -11,11 +11,12 @@ use apalis_core::{
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice, DeliverNotification,
-    FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer, OpenPeriod, PollInvoiceDrafts,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, RaiseUsageInvoice,
-    ReactivateTelephony, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
-    SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
+    CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
+    DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer, OpenPeriod,
+    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
+    RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice,
+    RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases,
+    SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -56,6 +57,7 @@ impl Register {
             .with::<ApplyDispute>()
             .with::<ApplyRefund>()
             .with::<AttachCharges>()
+            .with::<CheckBilling>()
             .with::<CloseDuePeriods>()
             .with::<ClosePeriod>()
             .with::<CompareInvoice>()
@@ -73,6 +75,8 @@ impl Register {
             .with::<RecountUsage>()
             .with::<ReactivateTelephony>()
             .with::<RaiseUsageInvoice>()
+            .with::<ReconcileAccount>()
+            .with::<ReconcileInvoices>()
             .with::<RecordInvoice>()
             .with::<ReleaseNumber>()
             .with::<SweepCharges>()

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::stripe::Metadata;
 
 /// What our lines and invoices say of themselves in their metadata.
@@ -40,8 +42,9 @@ pub struct Line {
     pub currency: String,
 }
 
-/// Something that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Something that is not as it should be. As JSON it is what findings tell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
 pub enum Difference {
     /// A charge does not stand there.
     Missing { charge_id: String },

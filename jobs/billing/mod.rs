@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod charges;
+pub mod csv;
 pub mod history;
 pub mod ledger;
 pub mod lines;

@@ -1,12 +1,15 @@
 //! Billing: the periods of accounts, what is owed for them, and where it goes.
 //!
-//! Everything that writes is done within a transaction of its caller's that has locked the account. Nothing here asks a
-//! provider.
+//! Everything that writes is done within a transaction of its caller's that has locked the account, but for `operate`,
+//! which is for people. Nothing here asks a provider.
 
+pub mod check;
 mod close;
+pub mod explain;
 mod givebacks;
 mod history;
 mod ledger;
+pub mod operate;
 mod periods;
 mod place;
 mod rate;

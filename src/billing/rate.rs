@@ -85,6 +85,28 @@ pub async fn rate(
     Ok(outcome)
 }
 
+/// Which of these closed periods come to something else now than was charged for them, and how in words. It reads only.
+pub async fn differing<'a>(
+    conn: &mut PgConnection,
+    periods: &'a [StoredPeriod],
+) -> sqlx::Result<Vec<(&'a StoredPeriod, String)>> {
+    let facts = Facts::load(conn, &periods.iter().collect::<Vec<_>>()).await?;
+    let told = periods.iter().filter_map(|period| {
+        let what = match facts.revisions(period) {
+            Ok(revisions) => {
+                let told = revisions.iter().map(|one| {
+                    let (before, now) = (one.previous_rated_minor, one.rated_minor);
+                    format!("{} comes to {now}, and {before} was charged", one.meter)
+                });
+                told.collect::<Vec<_>>().join("; ")
+            }
+            Err(error) => error.to_string(),
+        };
+        (!what.is_empty()).then_some((period, what))
+    });
+    Ok(told.collect())
+}
+
 /// Everything that rating looks at, read in one go for all periods.
 struct Facts {
     used: BTreeMap<Uuid, Used>,

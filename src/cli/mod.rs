@@ -1,5 +1,6 @@
 //! The command line: one file per command. A command is a clap struct with a `run`.
 
+mod billing;
 mod check;
 mod database;
 mod demo;
@@ -64,6 +65,7 @@ enum Command {
     Notifications(notifications::Notifications),
     Secrets(secrets::Secrets),
     Usage(usage::Usage),
+    Billing(billing::Billing),
     Config(check::Config),
 }
 
@@ -82,6 +84,7 @@ impl Command {
             Command::Notifications(command) => command.run(program).await,
             Command::Secrets(command) => command.run(program).await,
             Command::Usage(command) => command.run(program).await,
+            Command::Billing(command) => command.run(program).await,
             Command::Config(command) => command.run(program),
         }
     }
@@ -117,7 +120,8 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         | Command::Endpoints(_)
         | Command::Notifications(_)
         | Command::Secrets(_)
-        | Command::Usage(_) => Settings::of_operator(line.sandbox)?,
+        | Command::Usage(_)
+        | Command::Billing(_) => Settings::of_operator(line.sandbox)?,
         _ => Settings::read(line.sandbox)?,
     };
     let config = &settings.config;

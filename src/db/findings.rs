@@ -67,6 +67,102 @@ pub async fn close_all_but(
     Ok(done.rows_affected())
 }
 
+/// Open a finding, or tell what is so now if it is open already; not one that a person has accepted as it is. False: it
+/// was accepted.
+pub async fn keep(
+    conn: &mut PgConnection,
+    kind: &str,
+    subject: &str,
+    account_id: &str,
+    detail: &Value,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into findings as f (id, kind, subject, account_id, detail)
+         select $1, $2, $3, $4, $5
+         where not exists (select 1 from findings
+                           where kind = $2 and subject = $3 and detail = $5 and starts_with(closed_why, $6))
+         on conflict (kind, subject) where closed_at is null do update set detail = excluded.detail",
+    )
+    .bind(Uuid::now_v7())
+    .bind(kind)
+    .bind(subject)
+    .bind(account_id)
+    .bind(detail)
+    .bind(ACCEPTED_BY)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How the reason begins for which a person closed a finding that still holds.
+const ACCEPTED_BY: &str = "accepted by ";
+
+/// A person accepts everything of these kinds that is open about an account. Answers how many there were.
+pub async fn accept(
+    conn: &mut PgConnection,
+    account_id: &str,
+    kinds: &[&str],
+    who: &str,
+    why: &str,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "update findings set closed_at = now(), closed_why = $3
+         where account_id = $1 and kind = any($2) and closed_at is null",
+    )
+    .bind(account_id)
+    .bind(kinds)
+    .bind(format!("{ACCEPTED_BY}{who}: {why}"))
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Close the open findings of a kind about these subjects of an account.
+pub async fn close_about(
+    conn: &mut PgConnection,
+    kind: &str,
+    account_id: &str,
+    subjects: &[&str],
+    why: &str,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "update findings set closed_at = now(), closed_why = $4
+         where kind = $1 and account_id = $2 and subject = any($3) and closed_at is null",
+    )
+    .bind(kind)
+    .bind(account_id)
+    .bind(subjects)
+    .bind(why)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// The subjects of a kind's open findings about an account.
+pub async fn open_subjects(
+    conn: &mut PgConnection,
+    kind: &str,
+    account_id: &str,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select subject from findings where kind = $1 and account_id = $2 and closed_at is null",
+    )
+    .bind(kind)
+    .bind(account_id)
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether a finding of a kind is open.
+pub async fn is_any_open(conn: &mut PgConnection, kind: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from findings where kind = $1 and closed_at is null)",
+    )
+    .bind(kind)
+    .fetch_one(conn)
+    .await
+}
+
 /// How many findings about these accounts are open.
 pub async fn count_open(conn: &mut PgConnection, account_ids: &[String]) -> sqlx::Result<i64> {
     sqlx::query_scalar(

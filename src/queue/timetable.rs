@@ -92,6 +92,32 @@ async fn store(
     Ok(new.len())
 }
 
+/// The ticks of an entry since then that are stored, in their order, and until when it was looked at. None: nobody has
+/// looked yet.
+pub async fn stored(
+    conn: &mut PgConnection,
+    name: &str,
+    since: Option<DateTime<Utc>>,
+) -> sqlx::Result<Option<(DateTime<Utc>, Vec<DateTime<Utc>>)>> {
+    let looked: Option<DateTime<Utc>> =
+        sqlx::query_scalar("select last_tick from queue.schedules where name = $1")
+            .bind(name)
+            .fetch_optional(&mut *conn)
+            .await?;
+    let Some(looked) = looked else {
+        return Ok(None);
+    };
+    let ticks = sqlx::query_scalar(
+        "select tick_at from queue.cron_ticks
+         where name = $1 and tick_at >= coalesce($2, '-infinity') order by tick_at",
+    )
+    .bind(name)
+    .bind(since)
+    .fetch_all(conn)
+    .await?;
+    Ok(Some((looked, ticks)))
+}
+
 /// Forget every tick after `now`: a moved clock that is gone left them behind, and the next one to
 /// be moved would find them stored.
 pub async fn forget_future(conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {

@@ -2,13 +2,12 @@
 
 use tollkeeper_jobs::{
     CompareInvoice, FinalizeInvoice, NewJob,
-    billing::matching::{CHARGE_KEY, Difference, Line, Wanted, compare, is_ours},
+    billing::matching::{Difference, Line, Wanted, compare},
     compare_invoice::{Plan, decide},
-    stripe::InvoiceItem,
 };
 use uuid::Uuid;
 
-use super::Work;
+use super::{Work, reconciliation::line};
 use crate::{
     context::Context,
     db::{
@@ -95,15 +94,6 @@ async fn matched(
         queue::enqueue_all(tx, &[finalize]).await?;
     }
     Ok(())
-}
-
-fn line(item: &InvoiceItem) -> Option<Line> {
-    is_ours(&item.metadata).then(|| Line {
-        item_ref: item.id.clone(),
-        charge_id: item.metadata.get(CHARGE_KEY).cloned().unwrap_or_default(),
-        amount_minor: item.amount,
-        currency: item.currency.clone(),
-    })
 }
 
 /// None: it does not stand there yet.

@@ -3,10 +3,11 @@
 use serde_json::Value;
 use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification, FinalizeInvoice,
-    HandleStripeEvent, Job, NotifyCustomer, OpenPeriod, PollInvoiceDrafts, PollStripeEvents,
-    ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony, RecordInvoice,
-    ReleaseNumber, SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
+    CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
+    FinalizeInvoice, HandleStripeEvent, Job, NotifyCustomer, OpenPeriod, PollInvoiceDrafts,
+    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony,
+    ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber, SuspendTelephony,
+    SweepCharges, SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -51,4 +52,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<RecordInvoice>("in_1SFixtureCycle01");
     check::<SweepCharges>("all");
     check::<PollInvoiceDrafts>("all");
+    check::<ReconcileInvoices>("all");
+    check::<ReconcileAccount>("user_42");
+    check::<CheckBilling>("sample");
 }

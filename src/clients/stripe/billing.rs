@@ -119,6 +119,20 @@ impl Stripe {
         .await
     }
 
+    /// Every line that a customer was made since then, on whatever invoice, or on none yet.
+    pub async fn items_of_customer(
+        &self,
+        customer: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<InvoiceItem>, ClientError> {
+        let since = since.timestamp().to_string();
+        let query = [("customer", customer), ("created[gte]", since.as_str())];
+        self.all(&["v1", "invoiceitems"], &query, |item: &InvoiceItem| {
+            Some(item.id.clone())
+        })
+        .await
+    }
+
     pub async fn charge(&self, id: &str) -> Result<Option<Charge>, ClientError> {
         found(self.get(&["v1", "charges", id], &[]).await)
     }

@@ -1,10 +1,11 @@
 //! Invoices: Stripe's as it said last, and our own, which are planned here first.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone, FromRow, Serialize)]
 pub struct Invoice {
     pub invoice_id: Uuid,
     pub account_id: String,

@@ -1,10 +1,11 @@
 //! Accounts for which nothing is billed until a person has looked, and what a person approved.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone, FromRow, Serialize)]
 pub struct Park {
     pub account_id: String,
     pub why: String,

@@ -131,6 +131,7 @@ impl Histories {
             self.billing.house.take_in(event_id).await;
         }
         self.billing.house.settle().await;
+        self.billing.books_are_right().await;
     }
 
     /// By the database: what each account was charged and is on an invoice, and what it owes still.
@@ -258,5 +259,7 @@ async fn whatever_goes_wrong_everybody_is_billed_once_to_the_cent() {
         "accounts",
         count,
     );
+    histories.billing.books_are_right().await;
+    histories.billing.reconcile().await;
     histories.billing.check_calm().await;
 }

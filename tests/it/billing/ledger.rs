@@ -41,10 +41,6 @@ impl Billing {
         let path: Vec<&str> = ["v1"].into_iter().chain(path.iter().copied()).collect();
         stripe.post(&path, form, &key).await.unwrap()
     }
-
-    pub async fn last_invoice(&self, who: &SignedUp) -> Value {
-        self.invoices(who).await.pop().unwrap()
-    }
 }
 
 pub fn balances(expected: &[(&str, i64)]) -> Vec<(String, i64)> {

@@ -1,13 +1,16 @@
 //! Overage on the right invoice, exactly once, to the cent: through the real queue on a real Postgres, against a
 //! Stripe whose own books are the judge.
 
+mod commands;
 mod cycle;
 mod dunning;
 mod histories;
 mod history;
+mod invariants;
 mod ledger;
 mod notices;
 mod orders;
+mod reconcile;
 mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -148,6 +151,16 @@ impl Billing {
         self.pass(end + after - self.now()).await;
     }
 
+    /// Let time pass up to so long before the first draft ends by itself.
+    pub async fn pass_end_of_drafts(&self, before: TimeDelta) {
+        let first: DateTime<Utc> =
+            sqlx::query_scalar("select min(finalizes_at) from invoices where status = 'draft'")
+                .fetch_one(&self.house.service.db)
+                .await
+                .unwrap();
+        self.pass(first - before - self.now()).await;
+    }
+
     pub async fn stripe(&self, path: &str) -> Value {
         let url = format!("{}/v1/{path}", self.house.sandbox.stripe_base());
         let answer = reqwest::Client::new()
@@ -167,6 +180,11 @@ impl Billing {
         let mut invoices = list["data"].as_array().unwrap().clone();
         invoices.reverse();
         invoices
+    }
+
+    /// The newest of a customer's invoices.
+    pub async fn last_invoice(&self, who: &SignedUp) -> Value {
+        self.invoices(who).await.pop().unwrap()
     }
 
     /// What somebody put on an invoice.

@@ -209,7 +209,9 @@ impl Story {
              and exists (select 1 from notification_endpoints where disabled_at is not null)
              and (select count(distinct kind) from queue.finished_jobs
                   where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
-                                 'sweep_provider_resources', 'reactivate_telephony')) = 5",
+                                 'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
+                                 'reconcile_invoices', 'reconcile_account')) = 8
+             and exists (select 1 from findings where kind = 'billing_i10_broken')",
         )
         .await?;
         self.pause("sweep_provider_resources").await;

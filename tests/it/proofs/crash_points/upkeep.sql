@@ -1,5 +1,6 @@
 -- What upkeep is there for: history, a webhook and a notification that are old enough, a run whose worker is gone, a
--- day of usage that nobody has closed and one whose counter is wrong, and a timetable that nobody has looked at.
+-- day of usage that nobody has closed and one whose counter is wrong, an effect that claims too much, and a timetable
+-- that nobody has looked at.
 create table queue.finished_jobs_20260101 partition of queue.finished_jobs
     for values from ('2026-01-01') to ('2026-01-02');
 insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
@@ -21,8 +22,11 @@ insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, q
 select 'ann', 'day', day, feature, day + interval '1 day', day::date, 2000000, 1, closed_at
 from (values ('emails', null), ('canvas_scans', now())) used (feature, closed_at),
      (select date_trunc('day', now()) - interval '3 days' as day) days;
+insert into provider_calls (id, provider, kind, subject, account_id, request_sha256, state, ext_ref)
+values (gen_random_uuid(), 'stripe', 'delete_invoice_item', 'ii_old', 'ann', '', 'done', 'ii_old');
 delete from queue.cron_ticks;
-update queue.schedules set last_tick = last_tick - case name when 'recount_usage' then interval '1 day'
-                                                             else interval '2 hours' end;
+update queue.schedules
+set last_tick = last_tick - case when name in ('recount_usage', 'check_billing_fully', 'reconcile_invoices')
+                                 then interval '1 day' else interval '2 hours' end;
 -- What was paid is known of no invoice any more: a refund has it asked for again.
 delete from invoices;

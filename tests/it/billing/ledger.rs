@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use tollkeeper::sandbox::stripe::SignedUp;
 use tollkeeper_jobs::RecordInvoice;
 
 use super::{Billing, MINUTES};

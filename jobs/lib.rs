@@ -79,3 +79,6 @@ pub use sweep_charges::SweepCharges;
 pub use sweep_expired_leases::SweepExpiredLeases;
 pub use sweep_provider_resources::SweepProviderResources;
 pub use sync_subscription::SyncSubscription;
+
+#[cfg(test)]
+mod dice;

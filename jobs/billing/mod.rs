@@ -19,6 +19,8 @@ pub mod waivers;
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod simulation;
 
 pub use charges::{Last, Revision, revise};
 pub use rating::{NUMBER, Rated, Used, rate};

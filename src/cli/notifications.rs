@@ -134,8 +134,11 @@ fn text(story: &Story) -> String {
         [] => "nobody was told yet".to_owned(),
         deliveries => jobs_text::list(deliveries),
     };
+    let mailed = told.mailed_at.map_or(String::new(), |at| {
+        format!("\n  mailed     {}", at.format("%F %T%.3f"))
+    });
     format!(
-        "{} {}\n  account    {}\n  occasion   {}\n  announced  {}\n  data       {}\n{deliveries}",
+        "{} {}\n  account    {}\n  occasion   {}\n  announced  {}{mailed}\n  data       {}\n{deliveries}",
         told.kind,
         told.notification_id,
         told.account_id,

@@ -111,23 +111,25 @@ pub async fn refuse(conn: &mut PgConnection, id: Uuid, phone_number: &str) -> sq
     Ok(done.rows_affected() == 1)
 }
 
-/// The candidate is ours. False: that was known.
+/// The candidate is ours, from `now` by the service's clock, by which it is billed. False: that was known.
 pub async fn bought(
     conn: &mut PgConnection,
     id: Uuid,
     number_ref: &str,
     capabilities: &Value,
     status: &str,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update phone_numbers
-         set status = $4, number_ref = $2, capabilities = $3, purchased_at = now(), updated_at = now()
+         set status = $4, number_ref = $2, capabilities = $3, purchased_at = $5, updated_at = now()
          where id = $1 and status = 'buying' and number_ref is null",
     )
     .bind(id)
     .bind(number_ref)
     .bind(capabilities)
     .bind(status)
+    .bind(now)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -170,12 +172,13 @@ pub async fn release(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
 }
 
 /// It is gone, or was never bought. False: that was known.
-pub async fn released(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+pub async fn released(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update phone_numbers set status = 'released', released_at = now(), updated_at = now()
+        "update phone_numbers set status = 'released', released_at = $2, updated_at = now()
          where id = $1 and status in ('ordered', 'buying', 'releasing')",
     )
     .bind(id)
+    .bind(now)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -171,6 +171,7 @@ impl Order {
                     &bought.ext_ref,
                     capabilities,
                     NumberStatus::Configuring.as_str(),
+                    ctx.clock.now(),
                 )
                 .await?;
                 let there = phone_numbers::load(&mut tx, number.id).await?;

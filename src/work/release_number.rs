@@ -102,11 +102,19 @@ async fn look_up(
     let outcome = match there {
         Some(there) => {
             let capabilities = &there.capabilities;
-            phone_numbers::bought(&mut tx, number.id, &there.sid, capabilities, status).await?;
+            phone_numbers::bought(
+                &mut tx,
+                number.id,
+                &there.sid,
+                capabilities,
+                status,
+                ctx.clock.now(),
+            )
+            .await?;
             Outcome::Later(ctx.clock.now(), "it was bought after all".into())
         }
         None => {
-            phone_numbers::released(&mut tx, number.id).await?;
+            phone_numbers::released(&mut tx, number.id, ctx.clock.now()).await?;
             telephony::release(&mut tx, &number.account_id).await?;
             Outcome::Done
         }
@@ -131,7 +139,7 @@ async fn give_back(
         return unfinished.into_verdict("twilio");
     }
     let mut tx = lease.begin(&ctx.pools.work).await?;
-    phone_numbers::released(&mut tx, number.id).await?;
+    phone_numbers::released(&mut tx, number.id, ctx.clock.now()).await?;
     tx.commit().await?;
     Ok(Outcome::Done)
 }

@@ -1,7 +1,7 @@
 //! What a mail server's answers mean, and what is passed on of them: their numbers, never their text, which may
 //! quote the address.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use lettre::transport::smtp;
 
@@ -71,7 +71,7 @@ fn said(error: &smtp::Error) -> String {
 fn without_answer(error: &smtp::Error) -> &'static str {
     if error.is_timeout() {
         "no answer in time"
-    } else if error.is_tls() {
+    } else if is_tls(error) {
         "its certificate or its TLS does not fit"
     } else if error.is_client() {
         "it does not offer that"
@@ -80,4 +80,19 @@ fn without_answer(error: &smtp::Error) -> &'static str {
     } else {
         "the connection failed"
     }
+}
+
+/// Also one that lettre takes for a broken connection.
+fn is_tls(error: &smtp::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.is_tls()
 }

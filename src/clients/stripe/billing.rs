@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use tollkeeper_jobs::{
-    stripe::{Charge, CreditNote, Dispute, Invoice, InvoiceItem, List, Reference},
+    stripe::{Charge, CreditNote, Dispute, Invoice, InvoiceItem, List, Preview, Reference},
     usage::Span,
 };
 
@@ -41,6 +41,16 @@ pub struct NewItem<'a> {
 struct InvoicePayment {
     id: String,
     invoice: Reference,
+}
+
+/// Another price for an item of a subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPrice<'a> {
+    /// `si_…`; without it the price would be added to what is there.
+    pub item: &'a str,
+    pub price: &'a str,
+    /// The instant from which on it would hold.
+    pub from: DateTime<Utc>,
 }
 
 /// What was deleted.
@@ -169,6 +179,28 @@ impl Stripe {
         let form = [("auto_advance", "true")];
         self.post(&["v1", "invoices", id, "finalize"], &form, key)
             .await
+    }
+
+    /// The next invoice of a subscription, as it is or with a price changed. It changes nothing there, and needs no key.
+    ///
+    /// A customer or subscription that Stripe does not know and one that will have no further invoice are refused.
+    pub async fn preview(
+        &self,
+        customer: &str,
+        subscription: &str,
+        change: Option<NewPrice<'_>>,
+    ) -> Result<Preview, ClientError> {
+        let mut form = vec![("customer", customer), ("subscription", subscription)];
+        let from = change.map(|change| change.from.timestamp().to_string());
+        if let (Some(change), Some(from)) = (&change, &from) {
+            form.extend([
+                ("subscription_details[items][0][id]", change.item),
+                ("subscription_details[items][0][price]", change.price),
+                ("subscription_details[proration_date]", from.as_str()),
+            ]);
+        }
+        let path = self.url(&["v1", "invoices", "create_preview"]);
+        self.send(self.http.post(path).form(&form)).await
     }
 
     /// All pages of a list. `id_of` answers where the next page begins.

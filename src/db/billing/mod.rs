@@ -2,6 +2,7 @@
 
 pub mod charges;
 pub mod events;
+pub mod history;
 pub mod invoices;
 pub mod ledger;
 pub mod parks;

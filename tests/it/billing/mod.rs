@@ -3,6 +3,7 @@
 
 mod cycle;
 mod dunning;
+mod histories;
 mod history;
 mod ledger;
 mod notices;

@@ -1,10 +1,30 @@
 //! What users are told of their bills, through HTTP and from the function it all comes from.
 
+mod estimate;
+mod history;
+mod refusals;
 mod statement;
+mod upcoming;
+mod usage;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use reqwest::Method;
+use secrecy::ExposeSecret;
+use serde_json::Value;
 use sqlx::PgPool;
+use tollkeeper::{
+    cli::keys,
+    http::auth::Scope,
+    sandbox::{Fault, Provider, Rule, When},
+};
 use uuid::Uuid;
+
+use crate::{billing::Billing, support::web::Web};
+
+const USAGE: &str = "/api/billing/usage";
+const HISTORY: &str = "/api/billing/history";
+const ESTIMATE: &str = "/api/billing/estimate";
+const UPCOMING: &str = "/api/billing/upcoming";
 
 /// Now, as finely as Postgres keeps it.
 fn now() -> DateTime<Utc> {
@@ -82,4 +102,49 @@ async fn golden(db: &PgPool, account_id: &str, number: &str, now: DateTime<Utc>)
     used(db, account_id, "voice_minutes", 150, hour_ago).await;
     used(db, account_id, "sms", 120, hour_ago).await;
     self::number(db, account_id, number, hour_ago).await;
+}
+
+/// An app that asks about the customers of a house with a Stripe of its own.
+struct Crm {
+    billing: Billing,
+    web: Web,
+    key: String,
+}
+
+impl Crm {
+    async fn new() -> Crm {
+        let billing = Billing::new().await;
+        let web = billing.house.web();
+        let mut conn = web.service.db.acquire().await.unwrap();
+        let scopes = [Scope::SubscriptionRead];
+        let key = keys::create(&mut conn, "crm", &scopes, None, Utc::now())
+            .await
+            .unwrap();
+        Crm {
+            key: key.secret.expose_secret().to_owned(),
+            billing,
+            web,
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, user: &str, body: Option<Value>) -> Value {
+        let url = format!("http://{}{path}?userId={user}", self.web.address);
+        let mut request = self.web.client.request(method, url).bearer_auth(&self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.unwrap()
+    }
+
+    /// The next request to Stripe on such a path goes wrong.
+    fn strike(&self, method: &str, path: &str, fault: Fault) {
+        let rule = Rule::on(Provider::Stripe, method, path, When::First(1), fault);
+        self.billing.house.sandbox.add_rules(vec![rule]);
+    }
+
+    async fn get(&self, path: &str, user: &str) -> Value {
+        self.ask(Method::GET, path, user, None).await
+    }
 }

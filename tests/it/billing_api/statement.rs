@@ -56,10 +56,10 @@ async fn billed(
     now: DateTime<Utc>,
     over: DateTime<Utc>,
 ) -> Vec<(String, i64)> {
-    let catalogue = &service.ctx.catalogue;
+    let rules = billing::Rules::of(&service.ctx);
     let mut tx = service.db.begin().await.unwrap();
     accounts::lock_all(&mut tx, &[account_id]).await.unwrap();
-    billing::align(&mut tx, catalogue, &[account_id], now)
+    billing::align(&mut tx, rules.catalogue, &[account_id], now)
         .await
         .unwrap();
     let running = periods::at(&mut tx, account_id, now)
@@ -71,7 +71,7 @@ async fn billed(
         .execute(&mut *tx)
         .await
         .unwrap();
-    let closed = billing::close(&mut tx, catalogue, &[running.period_id], over)
+    let closed = billing::close(&mut tx, rules, &[running.period_id], over)
         .await
         .unwrap();
     assert_eq!(closed.rated, 1, "{closed:?}");

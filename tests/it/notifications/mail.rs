@@ -14,7 +14,11 @@ use tollkeeper_jobs::{
 use uuid::Uuid;
 
 use super::{Teller, threshold};
-use crate::support::{mail_server::MailServer, until};
+use crate::support::{
+    mail_server::{MailServer, Received},
+    service::Service,
+    until,
+};
 
 pub const ADDRESS: &str = "ann@customers.test";
 
@@ -124,7 +128,7 @@ async fn each_kind_is_mailed_once_though_announced_twice_and_though_its_jobs_run
 
     assert_eq!((ids.len(), again.len()), (6, 0));
     let received = office.server.received();
-    let told = |of: fn(&crate::support::mail_server::Received) -> String| {
+    let told = |of: fn(&Received) -> String| {
         let all: Vec<String> = received.iter().map(of).collect();
         assert_eq!(all.len(), 6, "{all:?}");
         all.into_iter().collect::<BTreeSet<String>>()
@@ -308,7 +312,7 @@ async fn a_login_is_told_to_the_server_as_the_url_has_it() {
 async fn a_worker_without_a_mail_server_leaves_the_mail_to_another() {
     let office = Office::new().await;
     let service = &office.teller.service;
-    let without = crate::support::service::Service {
+    let without = Service {
         ctx: tollkeeper::context::Context {
             mailer: None,
             ..service.ctx.clone()

@@ -11,7 +11,7 @@ use super::{
     mail::{ADDRESS, Office, trial},
 };
 use crate::support::{
-    mail_server::{Does, Step},
+    mail_server::{Does, MailServer, Step},
     until,
 };
 
@@ -178,7 +178,7 @@ async fn a_server_that_refuses_us_refuses_no_customer() {
             "refuses the address: 530 5.7.0",
         ),
     ] {
-        let server = crate::support::mail_server::MailServer::start().await;
+        let server = MailServer::start().await;
         let url = server.url_of("ann:secret@");
         let mut office = Office::with(|mail| mail.server = url.into()).await;
         office.server = server;
@@ -209,24 +209,33 @@ async fn a_server_that_refuses_us_refuses_no_customer() {
 
 #[tokio::test]
 async fn a_server_that_must_encrypt_and_does_not_is_told_nothing() {
-    let server = crate::support::mail_server::MailServer::start().await;
-    let url = server
-        .url_of("ann:secret@")
-        .replace("tls=none", "tls=required");
-    let office = Office::with(|mail| mail.server = url.into()).await;
-    let service = &office.teller.service;
-    let worker = service.work(Register::all());
+    let server = MailServer::start().await;
+    let url = server.url_of("ann:secret@");
+    for (url, why) in [
+        (
+            url.replace("tls=none", "tls=required"),
+            "does not encrypt (STARTTLS): it does not offer that",
+        ),
+        (
+            url.replace("smtp:", "smtps:").replace("?tls=none", ""),
+            "cannot be reached: its certificate or its TLS does not fit",
+        ),
+    ] {
+        let office = Office::with(|mail| mail.server = url.into()).await;
+        let service = &office.teller.service;
+        let worker = service.work(Register::all());
 
-    office.teller.announce(&[trial()]).await;
-    until("it was tried twice", async || {
-        server.count(Step::Hello) >= 2
-    })
-    .await;
-    worker.stop().await;
+        office.teller.announce(&[trial()]).await;
+        until("it was tried twice", async || {
+            let tried = "select count(*) from queue.jobs where failures >= 2";
+            service.value::<i64>(tried).await == 1
+        })
+        .await;
+        worker.stop().await;
 
-    let (_, note, _) = office.job().await;
-    let expected = "the mail server does not encrypt (STARTTLS): it does not offer that";
-    assert_eq!(note, expected);
+        let (_, note, _) = office.job().await;
+        assert_eq!(note, format!("the mail server {why}"));
+    }
     assert_eq!(server.count(Step::Login) + server.count(Step::Sender), 0);
 }
 
@@ -304,7 +313,7 @@ async fn a_mail_that_was_taken_is_not_sent_again_for_a_farewell_that_never_comes
 
 #[tokio::test]
 async fn a_server_that_hangs_keeps_no_other_work_waiting() {
-    let server = crate::support::mail_server::MailServer::start().await;
+    let server = MailServer::start().await;
     server.at(Step::Greeting, Does::Hangs);
     let teller = super::Teller::with(|config| {
         config.worker.default = 8;
@@ -327,11 +336,11 @@ async fn a_server_that_hangs_keeps_no_other_work_waiting() {
         .map(|attempt| payment_failed("ann", "in_1", attempt, 1, "usd", None, None))
         .collect();
     teller.announce(&many).await;
-    until("the app was told everything", async || {
-        app.subscriber.told().len() == 20
+    until("the app was told everything, beside a mail", async || {
+        app.subscriber.told().len() == 20 && server.count(Step::Greeting) > 0
     })
     .await;
     worker.stop().await;
 
-    assert!((1..=2).contains(&server.count(Step::Greeting)));
+    assert!(server.count(Step::Greeting) <= 2, "a quarter of the lane");
 }

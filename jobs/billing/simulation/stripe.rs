@@ -73,7 +73,8 @@ pub struct Stripe {
     pub items: Vec<Item>,
     replies: BTreeMap<(Effect, i32, u32), (DateTime<Utc>, Reply)>,
     late: Vec<(DateTime<Utc>, Key, Request)>,
-    /// A key came again after it had been forgotten.
+    /// A key came again after it had been forgotten, where nothing but the key keeps a repeat from having its effect
+    /// again.
     pub has_forgotten: bool,
 }
 
@@ -115,7 +116,8 @@ impl Stripe {
             if at < *since + KEY_LIVES_FOR {
                 return *reply;
             }
-            self.has_forgotten = true;
+            // To finalize an invoice once more changes nothing.
+            self.has_forgotten |= !matches!(request, Request::Finalize { .. });
         }
         let done = self.effect(request, at);
         let reply = match done {

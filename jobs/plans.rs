@@ -209,6 +209,11 @@ impl Catalogue {
         })
     }
 
+    /// The catalogue this service is built with, its price ids by the names of their settings.
+    pub fn of_settings(price_ids: &BTreeMap<String, String>) -> Result<Catalogue, Vec<String>> {
+        Catalogue::load(BUILT_IN, |setting| price_ids.get(setting).cloned())
+    }
+
     /// Everything that is counted, in the order of the file.
     pub fn features(&self) -> &[Feature] {
         &self.features

@@ -1,9 +1,10 @@
 //! Find what is owed and on no invoice, and invoices of ours that were begun and not finished.
 //!
 //! Enqueued by the timetable. Safe to run twice: it only asks for `raise_usage_invoice`, of which one lives at a time
-//! for each account. It is what gets charges onto invoices; webhooks only make it happen sooner.
+//! for each account. It is what gets charges onto invoices; webhooks only make it happen sooner. What no invoice took for
+//! two months is a finding.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{Job, Lane};
@@ -20,4 +21,9 @@ impl Job for SweepCharges {
     fn key(&self) -> String {
         "all".into()
     }
+}
+
+/// What is owed since before then, a trifle or a credit that no invoice came by for, is a person's matter.
+pub fn owed_for_long_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::days(60)
 }

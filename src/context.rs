@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use sqlx::{PgPool, postgres::PgConnectOptions};
-use tollkeeper_jobs::plans::{self, Catalogue};
+use tollkeeper_jobs::plans::Catalogue;
 
 use crate::{
     clients::{mailer::Mailer, notifier::Notifier, stripe::Stripe, twilio::Twilio},
@@ -39,10 +39,8 @@ impl Context {
     /// setting that does not fit, with its name.
     pub fn new(config: Config, pools: Pools, clock: Clock) -> Result<Context, Vec<String>> {
         let mut faults = Vec::new();
-        let catalogue = Catalogue::load(plans::BUILT_IN, |setting| {
-            config.price_ids.get(setting).cloned()
-        })
-        .map_err(|mut found| faults.append(&mut found));
+        let catalogue = Catalogue::of_settings(&config.price_ids)
+            .map_err(|mut found| faults.append(&mut found));
         let keyring = Keyring::new(&config.encryption_keys)
             .map_err(|error| faults.push(format!("ENCRYPTION_KEY: {error}")));
         let mailer = config.mail.as_ref();

@@ -16,6 +16,7 @@ use crate::{
     db::{
         accounts,
         billing::{
+            charges::NewCharge,
             parks,
             periods::{self, StoredPeriod},
         },
@@ -27,10 +28,10 @@ use crate::{
 /// What came of closing periods.
 #[derive(Debug, Default)]
 pub struct Closed {
-    /// How many were rated.
-    pub rated: usize,
-    /// How many revisions were charged.
-    pub charges: usize,
+    /// Those that were rated.
+    pub rated: Vec<StoredPeriod>,
+    /// The revisions that were charged for them.
+    pub charges: Vec<NewCharge>,
     /// Those that cannot be rated yet, and when they may be.
     pub waiting: Vec<(Uuid, DateTime<Utc>)>,
     /// Stripe is asked first about the subscriptions of these.
@@ -88,7 +89,7 @@ pub async fn close(
         .await?;
         parks::park(tx, account_id, &error.to_string(), "close_period", now).await?;
     }
-    closed.rated = ready.len();
+    closed.rated = ready;
     closed.charges = rated.charges;
     jobs.extend(
         rated

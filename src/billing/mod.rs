@@ -13,12 +13,13 @@ pub mod operate;
 mod periods;
 mod place;
 mod rate;
+pub mod run;
 mod statement;
 
 use chrono::TimeDelta;
 use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
 
-use crate::context::Context;
+use crate::{config::Config, context::Context};
 
 pub use close::{Closed, close};
 pub use givebacks::{post_dispute, post_refunds};
@@ -38,11 +39,15 @@ pub struct Rules<'a> {
     pub caps: &'a Caps,
 }
 
-impl Rules<'_> {
+impl<'a> Rules<'a> {
     pub fn of(ctx: &Context) -> Rules<'_> {
-        let billing = &ctx.config.billing;
+        Rules::of_config(&ctx.config, &ctx.catalogue)
+    }
+
+    pub fn of_config(config: &'a Config, catalogue: &'a Catalogue) -> Rules<'a> {
+        let billing = &config.billing;
         Rules {
-            catalogue: &ctx.catalogue,
+            catalogue,
             settles_for: TimeDelta::from_std(billing.settles_for).unwrap_or(TimeDelta::MAX),
             caps: &billing.caps,
         }

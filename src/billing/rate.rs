@@ -30,8 +30,8 @@ use crate::db::{
 /// What came of rating periods.
 #[derive(Debug, Default)]
 pub struct Rated {
-    /// How many revisions were charged, waived ones too.
-    pub charges: usize,
+    /// The revisions that were charged, waived ones too.
+    pub charges: Vec<NewCharge>,
     /// Of these accounts something is owed that is on no invoice yet.
     pub owing: Vec<String>,
     /// Periods that come to more than an amount can be; nothing of them was charged.
@@ -75,12 +75,12 @@ pub async fn rate(
         .map(|id| waivers.get(id).copied().flatten().map(Waiver::as_str))
         .collect();
     periods::rated(tx, &ids, &stored, now).await?;
-    outcome.charges = new.len();
     outcome.owing = new
-        .into_iter()
+        .iter()
         .filter(|charge| charge.waiver.is_none())
-        .map(|charge| charge.account_id)
+        .map(|charge| charge.account_id.clone())
         .collect();
+    outcome.charges = new;
     outcome.owing.dedup();
     Ok(outcome)
 }

@@ -27,7 +27,7 @@ impl Work for ClosePeriod {
             let why = "Stripe is asked first what became of its subscription";
             return Ok(Outcome::Later(now + ASKED_AGAIN_AFTER, why.into()));
         }
-        Ok(match (closed.rated, closed.charges) {
+        Ok(match (closed.rated.len(), closed.charges.len()) {
             (0, _) => Outcome::Skipped("there is no such period any more".into()),
             (_, 0) => Outcome::Skipped("it comes to what was charged for it".into()),
             _ => Outcome::Done,

@@ -1,5 +1,6 @@
 //! Record what Stripe says of one invoice; see the promise in `jobs/record_invoice.rs`.
 
+use chrono::TimeDelta;
 use tollkeeper_jobs::{
     AttachCharges, NewJob, RecordInvoice, SyncSubscription,
     billing::{
@@ -24,6 +25,11 @@ use crate::{
     queue::{self, Failure, Fenced, Lease, Outcome},
 };
 
+/// Also an old invoice is looked at so often before it is nobody's.
+const LOOKS_MIN: i32 = 3;
+/// Its subscription is looked at meanwhile.
+const FIRST_DELAY: TimeDelta = TimeDelta::seconds(5);
+
 impl Work for RecordInvoice {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let said = ctx.stripe.invoice(&self.invoice_ref).await?;
@@ -41,7 +47,7 @@ impl Work for RecordInvoice {
             None => owner(&mut tx, &said).await?,
         };
         let Some(account_id) = owner else {
-            return unresolved(ctx, tx, &said).await;
+            return unresolved(ctx, lease, tx, &said).await;
         };
         accounts::lock(&mut tx, &account_id).await?;
         let Some(row) = row(ctx, &self.invoice_ref, &said, account_id) else {
@@ -125,11 +131,16 @@ async fn owner(tx: &mut Fenced, said: &Invoice) -> sqlx::Result<Option<String>> 
 }
 
 /// Its subscription is looked at first, which finds out whose it is. Who is still unknown after that is not ours.
-async fn unresolved(ctx: &Context, mut tx: Fenced, said: &Invoice) -> Result<Outcome, Failure> {
+async fn unresolved(
+    ctx: &Context,
+    lease: &Lease,
+    mut tx: Fenced,
+    said: &Invoice,
+) -> Result<Outcome, Failure> {
     let now = ctx.clock.now();
     let age = now - said.created.unwrap_or(now);
     let why = "nobody we know is its customer";
-    if age >= UNRESOLVED_FOR {
+    if age >= UNRESOLVED_FOR && lease.attempt > LOOKS_MIN {
         return Ok(Outcome::Skipped(why.into()));
     }
     if let Some(subscription_ref) = said.subscription_ref() {
@@ -138,7 +149,11 @@ async fn unresolved(ctx: &Context, mut tx: Fenced, said: &Invoice) -> Result<Out
     }
     tx.commit().await?;
     ctx.wake.ring();
-    Ok(Outcome::Later(now + delay_of_unresolved(age), why.into()))
+    let delay = match lease.attempt {
+        1 => FIRST_DELAY,
+        _ => delay_of_unresolved(age),
+    };
+    Ok(Outcome::Later(now + delay, why.into()))
 }
 
 fn row(

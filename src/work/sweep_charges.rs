@@ -1,15 +1,22 @@
 //! Find what is owed and on no invoice; see the promise in `jobs/sweep_charges.rs`.
 
-use tollkeeper_jobs::{AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges};
+use serde_json::json;
+use tollkeeper_jobs::{
+    AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges, sweep_charges::owed_for_long_since,
+};
 
 use super::Work;
 use crate::{
     context::Context,
-    db::billing::{charges, invoices},
+    db::{
+        billing::{charges, invoices},
+        findings,
+    },
     queue::{self, Failure, Lease, Outcome},
 };
 
 const BATCH_MAX: i64 = 500;
+const OWED_FOR_LONG: &str = "owed_for_long";
 
 impl Work for SweepCharges {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -30,6 +37,7 @@ impl Work for SweepCharges {
             tx.commit().await?;
             ctx.wake.ring();
         }
+        tell_of_what_is_owed_for_long(ctx, lease).await?;
         Ok(match asked {
             0 => Outcome::Skipped("everything is on an invoice".into()),
             _ => Outcome::Done,
@@ -51,4 +59,24 @@ async fn attach_what_was_begun(ctx: &Context, lease: &Lease) -> Result<usize, Fa
     tx.commit().await?;
     ctx.wake.ring();
     Ok(jobs.len())
+}
+
+/// A trifle or a credit that no invoice came by for: nobody is billed silently nothing.
+async fn tell_of_what_is_owed_for_long(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let since = owed_for_long_since(ctx.clock.now());
+    let owed = charges::owed_for_long(&mut tx, since).await?;
+    for (account_id, amount_minor, currency) in &owed {
+        let detail = json!({ "amount_minor": amount_minor, "currency": currency });
+        findings::open(&mut tx, OWED_FOR_LONG, account_id, account_id, &detail).await?;
+    }
+    let subjects: Vec<&str> = owed
+        .iter()
+        .map(|(account_id, ..)| account_id.as_str())
+        .collect();
+    let kinds = vec![OWED_FOR_LONG; subjects.len()];
+    let why = "it is on an invoice now";
+    findings::close_all_but(&mut tx, &[OWED_FOR_LONG], &kinds, &subjects, why).await?;
+    tx.commit().await?;
+    Ok(())
 }

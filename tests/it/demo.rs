@@ -76,7 +76,10 @@ fn the_demo_proves_its_point_also_over_the_data_of_an_earlier_run() {
         assert!(!text.contains('\x1b'), "no colours into a pipe: {text}");
     }
 
-    let (code, jobs) = printed(tollkeeper(&data.0, &["jobs", "list", "--sandbox"]));
+    let (code, jobs) = printed(tollkeeper(
+        &data.0,
+        &["jobs", "list", "--kind", "release_number", "--sandbox"],
+    ));
     assert_eq!(code, 0, "{jobs}");
     assert!(jobs.contains("release_number"), "{jobs}");
 }

@@ -19,10 +19,10 @@ const NOTHING_KNOWN: After = ("handled", "", "", "");
 /// By the file's name, in whichever shape. What a job refetches is what the recording says, and for
 /// everything that is no subscription, an active one.
 const LEADS_TO: &[(&str, After)] = &[
-    ("charge.dispute.closed.lost", ("held", "", "", "")),
-    ("charge.dispute.created", ("held", "", "", "")),
-    ("charge.refunded.full", ("held", "", "", "")),
-    ("charge.refunded.partial", ("held", "", "", "")),
+    ("charge.dispute.closed.lost", NOTHING_KNOWN),
+    ("charge.dispute.created", NOTHING_KNOWN),
+    ("charge.refunded.full", NOTHING_KNOWN),
+    ("charge.refunded.partial", NOTHING_KNOWN),
     ("checkout.session.completed", PAID),
     (
         "checkout.session.completed.unpaid_async",

@@ -5,8 +5,10 @@ mod explain;
 mod export;
 mod history;
 mod park;
+mod preview;
 mod progress;
 mod reconcile;
+mod run;
 
 use clap::{Args, Subcommand};
 use sqlx::PgConnection;
@@ -22,6 +24,8 @@ pub struct Billing {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Preview(preview::Preview),
+    Run(run::BillingRun),
     Explain(explain::Explain),
     History(history::History),
     Export(export::Export),
@@ -44,6 +48,8 @@ impl Billing {
 impl Verb {
     async fn run(self, program: &Program, conn: &mut PgConnection) -> anyhow::Result<()> {
         match self {
+            Verb::Preview(verb) => verb.run(program, conn).await,
+            Verb::Run(verb) => verb.run(program, conn).await,
             Verb::Explain(verb) => verb.run(program, conn).await,
             Verb::History(verb) => verb.run(program, conn).await,
             Verb::Export(verb) => verb.run(program, conn).await,

@@ -244,6 +244,21 @@ pub async fn total_of(conn: &mut PgConnection, period_id: Uuid) -> sqlx::Result<
     .await
 }
 
+/// Who owes something since before then that is on no invoice: the account, how much in minor units, and the currency.
+pub async fn owed_for_long(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Vec<(String, i64, String)>> {
+    sqlx::query_as(
+        "select account_id, sum(amount_minor)::bigint, currency from charges
+         where invoice_id is null and waiver is null
+         group by account_id, currency having min(created_at) < $1 order by 1, 3",
+    )
+    .bind(since)
+    .fetch_all(conn)
+    .await
+}
+
 /// Accounts that owe something that is on no invoice, or have an invoice of ours that is not finalized.
 pub async fn accounts_unfinished(
     conn: &mut PgConnection,

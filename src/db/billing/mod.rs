@@ -10,5 +10,6 @@ pub mod invoices;
 pub mod ledger;
 pub mod parks;
 pub mod periods;
+pub mod plans;
 pub mod reconcile;
 pub mod usage;

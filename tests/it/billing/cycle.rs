@@ -188,3 +188,25 @@ async fn copies_of_a_use_and_of_every_event_bill_nothing_twice() {
     assert_eq!(billing.billed(&ann).await, 565);
     billing.check_calm().await;
 }
+
+#[tokio::test]
+async fn a_trifle_that_no_invoice_came_by_for_is_told_to_a_person_after_two_months() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.uses("ann", MINUTES, 100).await;
+    billing.pass(TimeDelta::days(3)).await;
+    let used_at = billing.now() - TimeDelta::hours(1);
+    billing.cancel(&ann).await;
+    billing.pass(TimeDelta::minutes(11)).await;
+    assert_eq!(billing.billed(&ann).await, 500);
+
+    billing.uses_at("ann", MINUTES, 10, "late", used_at).await;
+    billing.pass(TimeDelta::days(2)).await;
+    billing.timetable().await;
+    billing.check_calm().await;
+    billing.pass(TimeDelta::days(61)).await;
+    billing.timetable().await;
+
+    assert_eq!(billing.billed(&ann).await, 500);
+    assert_eq!(billing.house.findings().await, ["owed_for_long"]);
+}

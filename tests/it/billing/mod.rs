@@ -12,6 +12,7 @@ mod notices;
 mod orders;
 mod reconcile;
 mod refunds;
+mod run;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;

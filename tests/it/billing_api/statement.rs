@@ -74,7 +74,7 @@ async fn billed(
     let closed = billing::close(&mut tx, rules, &[running.period_id], over)
         .await
         .unwrap();
-    assert_eq!(closed.rated, 1, "{closed:?}");
+    assert_eq!(closed.rated.len(), 1, "{closed:?}");
     tx.commit().await.unwrap();
     sqlx::query_as("select description, amount_minor from charges where account_id = $1 order by meter, subject")
         .bind(account_id)

@@ -168,7 +168,7 @@ async fn is_ready(process: &Process) -> bool {
 async fn kept_once(db: &PgPool, acknowledged: &BTreeSet<String>) -> usize {
     let kept: i64 = sqlx::query_scalar(concat!(
         "select count(*) from webhooks
-         where event_key = any($1) and state = 'held'
+         where event_key = any($1) and state = 'handled'
            and (select count(*) from queue.finished_jobs job join ",
         crate::support::every_run!(),
         " run on run.job_id = job.id

@@ -38,7 +38,10 @@ impl Source {
 
     /// Only compiled for tests and measurements, all of it.
     pub fn is_test(&self) -> bool {
-        self.is_under("tests") || self.is_under("benches") || self.path.ends_with("/tests.rs")
+        self.is_under("tests")
+            || self.is_under("benches")
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
     }
 
     /// The code that ships: without comments and without the tests at the end.

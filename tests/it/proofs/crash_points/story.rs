@@ -103,6 +103,7 @@ impl Story {
                 .with("NOTIFY_ALLOW_PRIVATE", "true")
                 .with("SMTP_URL", &mail.url())
                 .with("EMAIL_FROM", "billing@example.org");
+            let program = program.with("BILLING_SETTLES_FOR", "0s");
             crashes.heeded_by(program.with("NUMBER_RELEASE_GRACE", "300ms"))
         })
         .await;

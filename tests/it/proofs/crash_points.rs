@@ -46,13 +46,24 @@ const MONEY_PATH: [(Chapter, &str); 6] = [
     ),
     (Chapter::Leave, "Answered release_number release_number"),
 ];
-/// Findings that the story does not come to: what stands before these commits is in no chapter.
-const NOT_TOLD: [&str; 4] = [
+/// What the story does not come to: findings, Stripe's no, and what the timetable finds of cycles that end a month
+/// after it. What stands before these commits is in no chapter.
+const NOT_TOLD: [&str; 10] = [
+    "billing::close(&mut tx, rules, &ids, now)",
+    "Plan::Park(differences)",
+    "Plan::Delete(surplus)",
+    "charges::take_off(&mut tx",
+    "parks::park(",
+    "charges::accounts_unfinished(&mut tx",
     "bought_number_lost",
     "number_missing",
     "provisioning_refused",
     "it was bought after all",
 ];
+
+/// What only the end of a cycle comes to, a month after the story. What is put on an invoice of our own is told, and
+/// it is put there by the same lines.
+const A_MONTH_LATER: [&str; 2] = ["attach_charges", "delete_invoice_item"];
 
 type Chapters = BTreeMap<Chapter, Told>;
 
@@ -202,7 +213,7 @@ fn missing(chapters: &Chapters) -> Vec<String> {
         .values()
         .flat_map(|told| told.reached.iter().map(String::as_str))
         .collect();
-    let mut missing = Vec::new();
+    let mut missing: Vec<String> = Vec::new();
     let mut want = |what: String, is_it: &dyn Fn(&[&str]) -> bool| {
         let is_there = reached
             .iter()
@@ -251,6 +262,7 @@ fn missing(chapters: &Chapters) -> Vec<String> {
             });
         }
     }
+    missing.retain(|point| !A_MONTH_LATER.iter().any(|later| point.contains(later)));
     missing
 }
 

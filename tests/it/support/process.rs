@@ -52,6 +52,7 @@ impl Program {
         .with("STRIPE_SECRET_KEY", "sk_test_sandbox")
         .with("STRIPE_WEBHOOK_SECRET", super::web::STRIPE_SECRET)
         .with("STRIPE_REPX1_MONTHLY_PRICE_ID", "price_repx1")
+        .with("STRIPE_PRICE_AI_SECRETARY", super::house::SECRETARY)
         .with("TWILIO_API_BASE", &sandbox.twilio_base())
         .with("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001")
         .with("TWILIO_AUTH_TOKEN", "00000000000000000000000000000002")

@@ -10,7 +10,14 @@ use tollkeeper::{
 };
 use tollkeeper_jobs::{Job, NewJob};
 
-use super::{cluster, house::PRICE, kept::Kept, process::Program, until, web::STRIPE_SECRET};
+use super::{
+    cluster,
+    house::{PRICE, SECRETARY},
+    kept::Kept,
+    process::Program,
+    until,
+    web::STRIPE_SECRET,
+};
 
 /// How long a worker that died keeps its jobs.
 pub const LEASE: Duration = Duration::from_secs(1);
@@ -34,6 +41,7 @@ impl Works {
         .await
         .unwrap();
         sandbox.add_price(PRICE, 9700);
+        sandbox.add_price(SECRETARY, 4000);
         let options = cluster::fresh_database_options().await;
         let program = Program::over(&options, &sandbox)
             .with("JOB_LEASE", &format!("{}ms", LEASE.as_millis()))
@@ -71,12 +79,21 @@ impl Works {
 
     /// The subscription's id.
     pub fn sign_up(&self, user: &str) -> String {
+        self.sign_up_for(user, PRICE)
+    }
+
+    /// The same for a plan that bills usage.
+    pub fn sign_up_for_usage(&self, user: &str) -> String {
+        self.sign_up_for(user, SECRETARY)
+    }
+
+    fn sign_up_for(&self, user: &str, price: &str) -> String {
         let signed_up = self
             .sandbox
             .sign_up(&SignUp {
                 user_id: user.into(),
                 email: format!("{user}@example.com"),
-                price_id: PRICE.into(),
+                price_id: price.into(),
                 ..SignUp::default()
             })
             .unwrap();

@@ -285,7 +285,7 @@ fn of_two_subscriptions_the_one_that_bills_usage_governs() {
     let mut stored = Stored::default();
     let rep = subscribed("repx5", "2026-09-01 00:00", "2026-10-01 00:00");
     let ai = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
-    stored.look(&[rep.clone()], at("2026-09-02"));
+    stored.look(std::slice::from_ref(&rep), at("2026-09-02"));
     stored.look(&[ai, rep], at("2026-09-15 12:01"));
     stored.check(
         &[

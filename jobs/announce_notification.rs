@@ -1,8 +1,9 @@
-//! Ask for the deliveries of one notification, one for each endpoint that wants it.
+//! Ask for the deliveries of one notification, one for each endpoint that wants it, and for the mail to the
+//! customer.
 //!
 //! Enqueued by `notify::announce`, in the transaction of what happened. Safe to run twice: a delivery
 //! that is under way is there already, and one that was done is done again under the same id, by which
-//! the receiver knows it. It sends nothing itself.
+//! the receiver knows it; what was mailed is written down. It sends nothing itself.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -34,8 +34,6 @@ impl Job for HandleStripeEvent {
 pub enum Plan {
     /// Nothing here wants it.
     Ignore,
-    /// Nothing yet: it is kept whole for a part of the service that takes it up later.
-    Hold,
     Do(Vec<Step>),
     /// A thin event: fetch the object, then decide with [`decide_on_checkout`].
     FetchCheckoutSession(String),
@@ -51,6 +49,12 @@ pub enum Step {
     },
     SyncSubscription(String),
     RecordInvoice(String),
+    /// Its next invoice is coming.
+    AnnounceUpcoming(String),
+    /// By the charge.
+    ApplyRefund(String),
+    /// By the dispute.
+    ApplyDispute(String),
     /// Its subscriptions ended with it: sync every one.
     CustomerDeleted(String),
 }
@@ -58,10 +62,8 @@ pub enum Step {
 /// What the event asks for, by its kind and its object.
 pub fn decide(event: &Event) -> Plan {
     match event.kind.as_str() {
-        "charge.refunded" | "charge.dispute.created" | "charge.dispute.closed" => {
-            return Plan::Hold;
-        }
         "customer.deleted" => return decide_on_deleted_customer(event),
+        "invoice.upcoming" => return decide_on_upcoming(event),
         _ => {}
     }
     match &event.object {
@@ -71,18 +73,21 @@ pub fn decide(event: &Event) -> Plan {
         Object::Invoice(invoice) => decide_on_invoice(invoice),
         Object::CheckoutSession(session) => decide_on_checkout(session),
         Object::Customer(customer) => decide_on_customer(customer),
+        Object::Charge(charge) => Plan::Do(vec![Step::ApplyRefund(charge.id.clone())]),
+        Object::Dispute(dispute) => Plan::Do(vec![Step::ApplyDispute(dispute.id.clone())]),
         Object::Related { kind, id } => match kind.as_str() {
             "subscription" => Plan::Do(vec![Step::SyncSubscription(id.clone())]),
             "invoice" => Plan::Do(vec![Step::RecordInvoice(id.clone())]),
+            "charge" => Plan::Do(vec![Step::ApplyRefund(id.clone())]),
+            "dispute" => Plan::Do(vec![Step::ApplyDispute(id.clone())]),
             "checkout.session" => Plan::FetchCheckoutSession(id.clone()),
             _ => Plan::Ignore,
         },
-        Object::Charge(_) | Object::Other => Plan::Ignore,
+        Object::Other => Plan::Ignore,
     }
 }
 
-/// An invoice is recorded, and its subscription looked at. The one that is upcoming has no id; one that was written by
-/// hand has no subscription.
+/// An invoice is recorded, and its subscription looked at. One that was written by hand has none.
 fn decide_on_invoice(invoice: &Invoice) -> Plan {
     let sync = invoice.subscription_ref().map(str::to_owned);
     let steps: Vec<Step> = sync
@@ -93,6 +98,20 @@ fn decide_on_invoice(invoice: &Invoice) -> Plan {
     match steps.is_empty() {
         true => Plan::Ignore,
         false => Plan::Do(steps),
+    }
+}
+
+/// What is upcoming has no id yet, and no lines of ours: they go on the draft that it becomes.
+fn decide_on_upcoming(event: &Event) -> Plan {
+    match &event.object {
+        Object::Invoice(invoice) => match invoice.subscription_ref().map(str::to_owned) {
+            Some(id) => Plan::Do(vec![
+                Step::SyncSubscription(id.clone()),
+                Step::AnnounceUpcoming(id),
+            ]),
+            None => Plan::Ignore,
+        },
+        _ => Plan::Ignore,
     }
 }
 
@@ -189,9 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn every_other_event_is_held_ignored_or_fetched() {
+    fn every_other_event_asks_for_its_object_to_be_looked_at() {
         for shape in ["new", "old"] {
-            check(&format!("{shape}/charge.refunded.partial"), Plan::Hold);
+            check(
+                &format!("{shape}/charge.refunded.partial"),
+                Plan::Do(vec![Step::ApplyRefund("ch_3SFixture01".into())]),
+            );
+            check(
+                &format!("{shape}/charge.dispute.closed.lost"),
+                Plan::Do(vec![Step::ApplyDispute("du_1SFixture01".into())]),
+            );
             check(
                 &format!("{shape}/customer.deleted"),
                 Plan::Do(vec![Step::CustomerDeleted("cus_TFixture000001".into())]),
@@ -201,6 +227,10 @@ mod tests {
             "thin/v1.invoice.created",
             Plan::Do(vec![Step::RecordInvoice("in_1SFixtureCycle01".into())]),
         );
-        check("new/invoice.upcoming.no_id", Plan::Do(vec![sync()]));
+        let upcoming = Step::AnnounceUpcoming(SUBSCRIPTION.into());
+        check(
+            "new/invoice.upcoming.no_id",
+            Plan::Do(vec![sync(), upcoming]),
+        );
     }
 }

@@ -4,8 +4,12 @@
 //! name in the service's `src/work/` does what was decided here.
 
 pub mod announce_notification;
+pub mod announce_upcoming_invoice;
+pub mod apply_dispute;
+pub mod apply_refund;
 pub mod attach_charges;
 pub mod billing;
+pub mod billing_notices;
 pub mod check_billing;
 pub mod close_due_periods;
 pub mod close_period;
@@ -15,9 +19,11 @@ pub mod deliver_notification;
 pub mod finalize_invoice;
 pub mod handle_stripe_event;
 pub mod job;
+pub mod mail;
 pub mod mask;
 pub mod money;
 pub mod notification;
+pub mod notify_customer;
 pub mod open_period;
 pub mod outside;
 pub mod plans;
@@ -46,6 +52,9 @@ pub mod timetable;
 pub mod usage;
 
 pub use announce_notification::AnnounceNotification;
+pub use announce_upcoming_invoice::AnnounceUpcomingInvoice;
+pub use apply_dispute::ApplyDispute;
+pub use apply_refund::ApplyRefund;
 pub use attach_charges::AttachCharges;
 pub use check_billing::CheckBilling;
 pub use close_due_periods::CloseDuePeriods;
@@ -57,6 +66,7 @@ pub use finalize_invoice::FinalizeInvoice;
 pub use handle_stripe_event::HandleStripeEvent;
 pub use job::{Job, Lane, NewJob, RetryPolicy};
 pub use notification::NewNotification;
+pub use notify_customer::NotifyCustomer;
 pub use open_period::OpenPeriod;
 pub use poll_invoice_drafts::PollInvoiceDrafts;
 pub use poll_stripe_events::PollStripeEvents;
@@ -75,3 +85,6 @@ pub use sweep_charges::SweepCharges;
 pub use sweep_expired_leases::SweepExpiredLeases;
 pub use sweep_provider_resources::SweepProviderResources;
 pub use sync_subscription::SyncSubscription;
+
+#[cfg(test)]
+mod dice;

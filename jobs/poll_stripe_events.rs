@@ -1,4 +1,5 @@
-//! Fetch the Stripe events that were not delivered, and take them in as if they had been.
+//! Fetch the Stripe events that were not delivered, and take them in as if they had been. What was held back is taken
+//! up again.
 //!
 //! Enqueued by the timetable. Safe to run twice: an event is stored once, by its id. It never decides
 //! anything about an event: it stores it with its job, as the receiver does.

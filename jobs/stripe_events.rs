@@ -79,6 +79,26 @@ mod tests {
         check("", None);
     }
 
+    /// The first column of the table in ARCHITECTURE.
+    fn explained() -> Vec<String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../ARCHITECTURE.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let chapter = text.split("## What Stripe's events lead to").nth(1);
+        let chapter = chapter.unwrap().split("\n## ").next().unwrap();
+        let rows = chapter.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.map(|row| row.split('`').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_architecture_says_what_every_type_leads_to() {
+        let mut handled: Vec<&str> = handled_types().collect();
+        let mut explained = explained();
+        handled.sort_unstable();
+        explained.sort_unstable();
+        assert_eq!(explained, handled);
+    }
+
     #[test]
     fn no_type_stands_twice_in_the_list() {
         for (at, event_type) in handled_types().enumerate() {

@@ -189,6 +189,8 @@ grant select, insert, update, delete on billing_periods, invoices, charges, bill
     to tollkeeper_service;
 grant select, insert on ledger_transactions, ledger_entries to tollkeeper_service;
 grant select on billing_periods, invoices, charges, billing_events to tollkeeper_app;
+-- What a user is shown of the running period is counted from the events, as their bill is.
+grant select on usage_events to tollkeeper_app;
 
 do $$
 declare t text;

@@ -41,6 +41,8 @@ pub struct Config {
     pub rate_limits: RateLimitConfig,
     pub notify: NotifyConfig,
     pub billing: BillingConfig,
+    /// None: customers are told nothing by e-mail.
+    pub mail: Option<MailConfig>,
     pub log_format: LogFormat,
     /// `RUST_LOG`, in the form of tracing's filters.
     pub log_filter: String,
@@ -183,6 +185,18 @@ pub struct BillingConfig {
     /// How long what is on its way when a period ends is waited for. A renewal's draft stays open for an hour.
     pub settles_for: Duration,
     pub caps: Caps,
+}
+
+/// How customers are told by e-mail.
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// `SMTP_URL`, with its user and its password.
+    pub server: SecretString,
+    /// An address, or a name and an address.
+    pub from: String,
+    pub reply_to: Option<String>,
+    /// How long the server may take until it waits for the mail, and again until it has accepted it.
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tollkeeper_jobs::plans::{self, Catalogue};
 
 use crate::{
-    clients::{notifier::Notifier, stripe::Stripe, twilio::Twilio},
+    clients::{mailer::Mailer, notifier::Notifier, stripe::Stripe, twilio::Twilio},
     clock::Clock,
     config::{Config, PoolConfig},
     db,
@@ -24,6 +24,8 @@ pub struct Context {
     pub stripe: Stripe,
     pub twilio: Twilio,
     pub notifier: Notifier,
+    /// None: no mail server is set.
+    pub mailer: Option<Mailer>,
     pub catalogue: Arc<Catalogue>,
     pub keyring: Arc<Keyring>,
     /// Tells idle workers that something was stored.
@@ -43,13 +45,17 @@ impl Context {
         .map_err(|mut found| faults.append(&mut found));
         let keyring = Keyring::new(&config.encryption_keys)
             .map_err(|error| faults.push(format!("ENCRYPTION_KEY: {error}")));
-        let (Ok(catalogue), Ok(keyring)) = (catalogue, keyring) else {
+        let mailer = config.mail.as_ref();
+        let mailer = mailer.map(|mail| Mailer::new(mail, config.worker.default));
+        let mailer = mailer.transpose().map_err(|fault| faults.push(fault));
+        let (Ok(catalogue), Ok(keyring), Ok(mailer)) = (catalogue, keyring, mailer) else {
             return Err(faults);
         };
         Ok(Context {
             stripe: Stripe::new(&config.stripe),
             twilio: Twilio::new(&config.twilio),
             notifier: Notifier::new(&config.notify, config.worker.default),
+            mailer,
             config: Arc::new(config),
             pools,
             clock,

@@ -10,12 +10,13 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    AnnounceNotification, AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod,
-    CloseUsageWindows, CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent,
-    Lane, OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
-    PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices,
-    RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges,
-    SweepExpiredLeases, SweepProviderResources, SyncSubscription,
+    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
+    CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
+    DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer, OpenPeriod,
+    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
+    RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice,
+    RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases,
+    SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -52,6 +53,9 @@ impl Register {
     pub fn all() -> Register {
         Register::default()
             .with::<AnnounceNotification>()
+            .with::<AnnounceUpcomingInvoice>()
+            .with::<ApplyDispute>()
+            .with::<ApplyRefund>()
             .with::<AttachCharges>()
             .with::<CheckBilling>()
             .with::<CloseDuePeriods>()
@@ -60,6 +64,7 @@ impl Register {
             .with::<DeliverNotification>()
             .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
+            .with::<NotifyCustomer>()
             .with::<OpenPeriod>()
             .with::<PollInvoiceDrafts>()
             .with::<PollStripeEvents>()

@@ -53,7 +53,7 @@ pub fn exceeded(caps: &Caps, amount_minor: i64, earlier_periods: &[i64]) -> Opti
     }
     let multiple = caps.multiple_of_mean?;
     let count = earlier_periods.len();
-    if count < caps.earlier_periods_min.max(1) || amount_minor <= caps.floor_minor {
+    if count < caps.earlier_periods_min || amount_minor <= caps.floor_minor {
         return None;
     }
     // Compared without dividing, so that no rounding decides.

@@ -92,7 +92,7 @@ fn words(meter: &str) -> Words {
     }
 }
 
-fn money_text(currency: &str, number: &str) -> String {
+pub(super) fn money_text(currency: &str, number: &str) -> String {
     match currency {
         "usd" => format!("${number}"),
         other => format!("{} {number}", other.to_ascii_uppercase()),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::stripe::Metadata;
+
 /// What our lines and invoices say of themselves in their metadata.
 pub const APP_KEY: &str = "app";
 pub const APP: &str = "tollkeeper";
@@ -14,6 +16,11 @@ pub const CHARGE_KEY: &str = "charge_id";
 pub const REVISION_KEY: &str = "revision";
 /// The invoice of ours that an invoice is.
 pub const INVOICE_KEY: &str = "invoice_id";
+
+/// Whether a line or an invoice says that it is ours.
+pub fn is_ours(metadata: &Metadata) -> bool {
+    metadata.get(APP_KEY).is_some_and(|app| app == APP)
+}
 
 /// A charge of ours that should stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 pub mod caps;
 pub mod charges;
 pub mod csv;
+pub mod history;
+pub mod ledger;
 pub mod lines;
 pub mod matching;
 pub mod periods;
@@ -12,11 +14,14 @@ pub mod proration;
 pub mod rating;
 pub mod statement;
 pub mod terms;
+pub mod upcoming;
 pub mod voice;
 pub mod waivers;
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod simulation;
 
 pub use charges::{Last, Revision, revise};
 pub use rating::{NUMBER, Rated, Used, rate};

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::*;
+use crate::dice::Dice;
 
 /// The model's promise, and half of what the rules are given: nothing happens later than this.
 const LATE_MAX_MINUTES: i64 = 120;
@@ -14,19 +15,6 @@ const KEY_LIVES_FOR: TimeDelta = TimeDelta::hours(24);
 
 type Next = fn(&Row, Discipline, TimeDelta, DateTime<Utc>, Option<DateTime<Utc>>) -> Step;
 type After = fn(&Row, &Answer) -> Row;
-
-/// splitmix64: small, seeded, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 /// One request as the provider sees it. The key tells epochs apart, the candidate what is bought.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -1,5 +1,6 @@
 //! A charge, and how much of it was given back.
 
+use chrono::{DateTime, Utc, serde::ts_seconds_option};
 use serde::Deserialize;
 
 use super::Reference;
@@ -15,8 +16,10 @@ pub struct Charge {
     /// Minor units, of all refunds so far.
     #[serde(default)]
     pub amount_refunded: i64,
+    #[serde(default, with = "ts_seconds_option")]
+    pub created: Option<DateTime<Utc>>,
     #[serde(default)]
-    pub refunded: bool,
+    pub payment_intent: Option<Reference>,
     /// Until 2025-02-24; later a charge does not name its invoice.
     #[serde(default)]
     pub invoice: Option<Reference>,

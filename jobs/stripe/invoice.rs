@@ -36,6 +36,21 @@ pub struct Invoice {
     /// Minor units.
     #[serde(default)]
     pub amount_paid: i64,
+    /// The customer's balance before it was finalized, and after; minor units, a credit is below zero.
+    #[serde(default)]
+    pub starting_balance: i64,
+    /// None while it is a draft.
+    #[serde(default)]
+    pub ending_balance: Option<i64>,
+    /// Minor units, of credit notes from before it was paid.
+    #[serde(default)]
+    pub pre_payment_credit_notes_amount: i64,
+    /// Minor units, of credit notes from after it was paid.
+    #[serde(default)]
+    pub post_payment_credit_notes_amount: i64,
+    /// Whether Stripe goes on with it by itself.
+    #[serde(default)]
+    pub auto_advance: bool,
     /// How often collecting was tried.
     #[serde(default)]
     pub attempt_count: i32,

@@ -6,17 +6,23 @@
 
 mod charge;
 mod checkout;
+mod credit_note;
 mod customer;
+mod dispute;
 mod event;
 mod invoice;
+mod preview;
 mod subscription;
 mod whose;
 
 pub use charge::Charge;
 pub use checkout::CheckoutSession;
+pub use credit_note::CreditNote;
 pub use customer::Customer;
+pub use dispute::{Dispute, DisputeStatus};
 pub use event::{Event, Object};
 pub use invoice::{Invoice, InvoiceItem};
+pub use preview::{Preview, PreviewLine};
 pub use subscription::{Status, Subscription};
 pub use whose::Whose;
 

@@ -16,6 +16,9 @@ pub struct Subscription {
     pub metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
     pub cancel_at_period_end: bool,
+    /// When it ends, where that is planned.
+    #[serde(default, with = "ts_seconds_option")]
+    pub cancel_at: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub created: Option<DateTime<Utc>>,
     /// Where its months are counted from.
@@ -61,6 +64,8 @@ struct Paused {
 #[derive(Debug, Clone, Deserialize)]
 struct Item {
     #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
     price: Option<Reference>,
     #[serde(default)]
     plan: Option<Reference>,
@@ -98,6 +103,14 @@ impl Subscription {
             .paused
             .as_ref()?
             .transitioned_at
+    }
+
+    /// The id of its one item. None: there are several, and none is the plan.
+    pub fn only_item(&self) -> Option<&str> {
+        match self.items.data.as_slice() {
+            [only] if !self.items.has_more => only.id.as_deref(),
+            _ => None,
+        }
     }
 
     /// What is subscribed to, one price per item.

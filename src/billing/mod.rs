@@ -1,15 +1,19 @@
 //! Billing: the periods of accounts, what is owed for them, and where it goes.
 //!
-//! Everything here but `check` and `explain`, which read, and `operate`, which is for people, is done within a
-//! transaction of its caller's that has locked the account. It asks no provider.
+//! Everything that writes is done within a transaction of its caller's that has locked the account, but for `operate`,
+//! which is for people. Nothing here asks a provider.
 
 pub mod check;
 mod close;
 pub mod explain;
+mod givebacks;
+mod history;
+mod ledger;
 pub mod operate;
 mod periods;
 mod place;
 mod rate;
+mod statement;
 
 use chrono::TimeDelta;
 use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
@@ -17,8 +21,12 @@ use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
 use crate::context::Context;
 
 pub use close::{Closed, close};
+pub use givebacks::{post_dispute, post_refunds};
+pub use history::tell_of_subscription;
+pub use ledger::post_invoice;
 pub use periods::align;
 pub use place::{Owing, Placed, draft, owing, put_on};
+pub use statement::{RunningPeriod, StatementError, statement};
 
 /// What decides about billing beside what is stored.
 #[derive(Debug, Clone, Copy)]

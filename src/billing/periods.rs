@@ -69,7 +69,7 @@ pub async fn align(
 }
 
 /// A subscription as far as periods depend on it. None: it was never paid for.
-fn subscribed(row: Subscription) -> Option<Subscribed> {
+pub(super) fn subscribed(row: Subscription) -> Option<Subscribed> {
     let status = Status::from(row.status.as_str());
     if matches!(status, Status::Incomplete | Status::IncompleteExpired) {
         return None;

@@ -1,11 +1,13 @@
-//! `tollkeeper notifications …`: what apps were told, and whether it arrived.
+//! `tollkeeper notifications …`: what apps and customers were told, and whether it arrived.
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
-use tollkeeper_jobs::{DeliverNotification, Job, deliver_notification::keys_begin_with};
+use tollkeeper_jobs::{
+    DeliverNotification, Job, NotifyCustomer, deliver_notification::keys_begin_with,
+};
 use uuid::Uuid;
 
 use super::{Database, Program, jobs_text, signed::Signed};
@@ -49,7 +51,7 @@ enum Verb {
     },
 }
 
-/// A notification and the jobs that deliver it.
+/// A notification and the jobs that deliver it, by mail too.
 #[derive(Serialize)]
 struct Story {
     #[serde(flatten)]
@@ -87,7 +89,12 @@ impl Verb {
                     );
                 };
                 let begin = keys_begin_with(id);
-                let deliveries = look::with_keys(conn, DeliverNotification::KIND, &begin).await?;
+                let mut deliveries =
+                    look::with_keys(conn, DeliverNotification::KIND, &begin).await?;
+                let mail = NotifyCustomer {
+                    notification_id: id,
+                };
+                deliveries.extend(look::with_keys(conn, NotifyCustomer::KIND, &mail.key()).await?);
                 let story = Story {
                     notification,
                     deliveries,
@@ -127,8 +134,11 @@ fn text(story: &Story) -> String {
         [] => "nobody was told yet".to_owned(),
         deliveries => jobs_text::list(deliveries),
     };
+    let mailed = told.mailed_at.map_or(String::new(), |at| {
+        format!("\n  mailed     {}", at.format("%F %T%.3f"))
+    });
     format!(
-        "{} {}\n  account    {}\n  occasion   {}\n  announced  {}\n  data       {}\n{deliveries}",
+        "{} {}\n  account    {}\n  occasion   {}\n  announced  {}{mailed}\n  data       {}\n{deliveries}",
         told.kind,
         told.notification_id,
         told.account_id,

@@ -29,8 +29,8 @@ pub struct Settings {
 
 const DATA_DEFAULT: &str = "./.tollkeeper";
 
-/// The sandbox never gets a real key and never sends anything to a real provider.
-const PROVIDER_VARIABLES: [&str; 10] = [
+/// The sandbox never gets a real key and never sends anything to a real provider or a customer.
+const PROVIDER_VARIABLES: [&str; 13] = [
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_API_BASE",
@@ -41,6 +41,9 @@ const PROVIDER_VARIABLES: [&str; 10] = [
     "PUBLIC_BASE_URL",
     "WEBHOOK_BASE_URL",
     "BASE_URL",
+    "SMTP_URL",
+    "EMAIL_FROM",
+    "EMAIL_REPLY_TO",
 ];
 
 const DEMO_VARIABLES: [&str; 5] = [

@@ -1,10 +1,12 @@
-//! Thin clients of the providers, and of the apps' endpoints. The only code that knows reqwest.
+//! Thin clients of the providers, of the apps' endpoints and of the mail server. The only code that knows
+//! reqwest and lettre.
 //!
 //! No client retries by itself or follows a redirect: what may be repeated is the journal's matter.
 
 mod breaker;
 mod call;
 pub mod jwks;
+pub mod mailer;
 pub mod notifier;
 pub mod stripe;
 pub mod twilio;

@@ -9,10 +9,12 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 mod billing;
+mod mail;
 mod web;
 
 use self::{
     billing::billing,
+    mail::mail,
     web::{http, notify, rate_limits},
 };
 use super::{reader::Reader, *};
@@ -141,6 +143,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         rate_limits: rate_limits(reader),
         notify: notify(reader),
         billing: billing(reader),
+        mail: mail(reader),
         log_format: log_format(reader),
         log_filter: reader.text("RUST_LOG", "info,sqlx=warn"),
         price_ids: price_ids(environment),

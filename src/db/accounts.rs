@@ -48,6 +48,16 @@ pub async fn by_email(conn: &mut PgConnection, email: &str) -> sqlx::Result<Vec<
         .await
 }
 
+/// The account's e-mail address, as far as we know.
+pub async fn email(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Option<String>> {
+    let found: Option<Option<String>> =
+        sqlx::query_scalar("select email from accounts where account_id = $1")
+            .bind(account_id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(found.flatten())
+}
+
 /// Where the account's days begin, by an IANA name.
 pub async fn set_time_zone(
     conn: &mut PgConnection,

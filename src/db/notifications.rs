@@ -1,4 +1,5 @@
-//! What apps are told. A row is what happened, said once; whether it was delivered, the queue knows.
+//! What apps and customers are told. A row is what happened, said once; whether it was delivered to apps, the
+//! queue knows, and whether it was mailed, the row.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub struct Notification {
     pub occasion: String,
     pub data: Value,
     pub created_at: DateTime<Utc>,
+    /// When the mail server accepted the mail about it.
+    pub mailed_at: Option<DateTime<Utc>>,
 }
 
 /// One that was just stored, and whose it is.
@@ -77,12 +80,28 @@ pub async fn load(
     notification_id: Uuid,
 ) -> sqlx::Result<Option<Notification>> {
     sqlx::query_as(
-        "select notification_id, account_id, type, occasion, data, created_at
+        "select notification_id, account_id, type, occasion, data, created_at, mailed_at
          from notifications where notification_id = $1",
     )
     .bind(notification_id)
     .fetch_optional(conn)
     .await
+}
+
+/// Write down that the mail about it was accepted. False: it was before, or it is forgotten.
+pub async fn mailed(
+    conn: &mut PgConnection,
+    notification_id: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update notifications set mailed_at = $2 where notification_id = $1 and mailed_at is null",
+    )
+    .bind(notification_id)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The newest that match, at most `limit`, older than `before` (the id of the last one seen).
@@ -93,7 +112,7 @@ pub async fn list(
     limit: i64,
 ) -> sqlx::Result<Vec<Notification>> {
     sqlx::query_as(
-        "select notification_id, account_id, type, occasion, data, created_at from notifications
+        "select notification_id, account_id, type, occasion, data, created_at, mailed_at from notifications
          where ($1::text is null or account_id = $1) and ($2::text is null or type = $2)
            and ($3::uuid is null or notification_id < $3)
          order by notification_id desc limit $4",

@@ -186,6 +186,25 @@ pub async fn load(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Stor
         .await
 }
 
+/// Stripe's events that are held back, the oldest first, but those about which a finding of this kind is open.
+pub async fn held(
+    conn: &mut PgConnection,
+    finding: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<StoredWebhook>> {
+    sqlx::query_as(
+        "select id, kind, body from webhooks w
+         where state = 'held' and provider = 'stripe'
+           and not exists (select 1 from findings f
+                           where f.kind = $1 and f.subject = w.id::text and f.closed_at is null)
+         order by received_at limit $2",
+    )
+    .bind(finding)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
 /// What became of it: `handled`, `ignored` or `held`. False: it was so already.
 pub async fn mark(conn: &mut PgConnection, id: Uuid, state: &str) -> sqlx::Result<bool> {
     let done = sqlx::query(

@@ -9,6 +9,8 @@ pub enum Family {
     Flat,
     /// The same body, but its clients know one sentence for every kind of missing identity.
     Tenant,
+    /// `{"error":"text","code"}`, with one sentence for every kind of missing identity, and one for our own faults.
+    Bare,
 }
 
 /// What stands where `GET /api/subscription/:userId` has the user: never a user's id.
@@ -37,6 +39,9 @@ impl Family {
         if path.starts_with("/api/twilio/") {
             return Family::Tenant;
         }
+        if path.starts_with("/api/billing/") {
+            return Family::Bare;
+        }
         let user_id = path
             .strip_prefix("/api/subscription/")
             .filter(|rest| !rest.is_empty() && !rest.contains('/'));
@@ -61,6 +66,8 @@ mod tests {
             ("/api/subscription/user-1", Family::Flat),
             ("/api/subscription/user-1/more", Family::Enveloped),
             ("/api/twilio/numbers", Family::Tenant),
+            ("/api/billing/usage", Family::Bare),
+            ("/api/billing", Family::Enveloped),
             ("/nowhere", Family::Enveloped),
         ] {
             assert_eq!(Family::of(path), family, "{path}");

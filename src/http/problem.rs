@@ -181,6 +181,14 @@ impl Problem {
             Family::Flat | Family::Tenant => {
                 json!({ "success": false, "error": self.message, "code": self.code })
             }
+            Family::Bare => {
+                let error = match self.status {
+                    StatusCode::UNAUTHORIZED => "Unauthorized",
+                    StatusCode::INTERNAL_SERVER_ERROR => "Internal server error",
+                    _ => self.message.as_str(),
+                };
+                json!({ "error": error, "code": self.code })
+            }
         }
     }
 }

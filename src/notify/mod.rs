@@ -1,4 +1,5 @@
-//! What happened, told to the apps: stored in the transaction in which it happens, delivered by jobs.
+//! What happened, told to the apps and to customers: stored in the transaction in which it happens, delivered
+//! by jobs.
 //!
 //! [`announce`] is all that a part of the service needs to tell something. Delivery is at least once, in
 //! no promised order, and under the notification's own id, by which a receiver knows what it was told.
@@ -6,10 +7,15 @@
 pub mod operate;
 
 use sqlx::PgConnection;
-use tollkeeper_jobs::{AnnounceNotification, DeliverNotification, NewJob, NewNotification};
+use tollkeeper_jobs::{
+    AnnounceNotification, DeliverNotification, NewJob, NewNotification, NotifyCustomer,
+};
 use uuid::Uuid;
 
 use crate::{db::notifications, queue};
+
+/// The finding about an account that mail does not reach.
+pub const MAIL_REFUSED: &str = "customer_mail_refused";
 
 /// Store these notifications and the jobs that deliver them, in the transaction of what happened. One
 /// whose (account, type, occasion) was announced before is left out; the answer is the ids of the others.
@@ -52,5 +58,17 @@ pub async fn deliver(
         })
         .collect();
     queue::enqueue_all(tx, &jobs).await?;
+    Ok(())
+}
+
+/// Store the mail about a notification, in its account's turn. One that is under way already is not stored
+/// twice.
+pub async fn mail(
+    tx: &mut PgConnection,
+    notification_id: Uuid,
+    account_id: &str,
+) -> sqlx::Result<()> {
+    let job = NewJob::of(&NotifyCustomer { notification_id });
+    queue::enqueue_all(tx, &[job.of_account(Some(account_id.to_owned()))]).await?;
     Ok(())
 }

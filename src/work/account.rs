@@ -99,7 +99,11 @@ async fn wanted(ctx: &Context, tx: &mut PgConnection, account_id: &str) -> Resul
             past_due_since: subscription.past_due_since,
         })
         .collect();
-    let grace = TimeDelta::from_std(ctx.config.telephony.past_due_grace)
-        .map_err(|error| Failure::Stop(format!("the past due grace time: {error}")))?;
-    Ok(desired::wanted(&subscribed, grace))
+    Ok(desired::wanted(&subscribed, past_due_grace(ctx)?))
+}
+
+/// For so long telephony goes on without being paid for.
+pub fn past_due_grace(ctx: &Context) -> Result<TimeDelta, Failure> {
+    TimeDelta::from_std(ctx.config.telephony.past_due_grace)
+        .map_err(|error| Failure::Stop(format!("the past due grace time: {error}")))
 }

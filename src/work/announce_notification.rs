@@ -3,6 +3,7 @@
 use tollkeeper_jobs::{
     AnnounceNotification,
     announce_notification::{Listening, decide},
+    notify_customer::is_for,
 };
 
 use super::Work;
@@ -29,16 +30,15 @@ impl Work for AnnounceNotification {
             })
             .collect();
         let told = decide(&notification.kind, &listening);
-        if told.is_empty() {
-            return Ok(Outcome::Skipped("no endpoint wants it".into()));
+        let account_id = &notification.account_id;
+        let is_mailed = ctx.mailer.is_some() && is_for(&notification.kind, account_id);
+        if told.is_empty() && !is_mailed {
+            return Ok(Outcome::Skipped("nobody wants it".into()));
         }
-        notify::deliver(
-            &mut tx,
-            self.notification_id,
-            &notification.account_id,
-            &told,
-        )
-        .await?;
+        notify::deliver(&mut tx, self.notification_id, account_id, &told).await?;
+        if is_mailed {
+            notify::mail(&mut tx, self.notification_id, account_id).await?;
+        }
         tx.commit().await?;
         ctx.wake.ring();
         Ok(Outcome::Done)

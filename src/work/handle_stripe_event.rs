@@ -3,7 +3,8 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    HandleStripeEvent, NewJob, RecordInvoice, SyncSubscription,
+    AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, HandleStripeEvent, NewJob, RecordInvoice,
+    SyncSubscription,
     handle_stripe_event::{self, Plan, Step},
     stripe::Event,
 };
@@ -18,6 +19,9 @@ use crate::{
     },
     queue::{self, Failure, Lease, Outcome},
 };
+
+/// The finding about an event that cannot be read; its subject is the webhook.
+pub const UNREADABLE: &str = "unreadable_event";
 
 impl Work for HandleStripeEvent {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -38,10 +42,6 @@ impl Work for HandleStripeEvent {
             Plan::Do(steps) => {
                 carry_out(&mut tx, &webhook, &steps).await?;
                 ("handled", Outcome::Done)
-            }
-            Plan::Hold => {
-                let why = format!("{} is kept for later", webhook.kind);
-                ("held", Outcome::Skipped(why))
             }
             Plan::Ignore | Plan::FetchCheckoutSession(_) => {
                 let why = format!("{} asks for nothing", webhook.kind);
@@ -86,6 +86,18 @@ async fn carry_out(
             Step::RecordInvoice(invoice_ref) => {
                 let invoice_ref = invoice_ref.clone();
                 jobs.push(NewJob::of(&RecordInvoice { invoice_ref }));
+            }
+            Step::AnnounceUpcoming(subscription_ref) => {
+                let subscription_ref = subscription_ref.clone();
+                jobs.push(NewJob::of(&AnnounceUpcomingInvoice { subscription_ref }));
+            }
+            Step::ApplyRefund(charge_ref) => {
+                let charge_ref = charge_ref.clone();
+                jobs.push(NewJob::of(&ApplyRefund { charge_ref }));
+            }
+            Step::ApplyDispute(dispute_ref) => {
+                let dispute_ref = dispute_ref.clone();
+                jobs.push(NewJob::of(&ApplyDispute { dispute_ref }));
             }
             Step::CustomerDeleted(customer_ref) => {
                 accounts::customer_deleted(tx, customer_ref).await?;
@@ -142,7 +154,7 @@ async fn hold_unreadable(
     // Only where: the text of the error may quote the body.
     let detail = json!({ "line": error.line(), "column": error.column() });
     let subject = webhook_id.to_string();
-    findings::open(&mut tx, "unreadable_event", &subject, "", &detail).await?;
+    findings::open(&mut tx, UNREADABLE, &subject, "", &detail).await?;
     webhooks::mark(&mut tx, webhook_id, "held").await?;
     tx.commit().await?;
     let why = "the event cannot be read; it is kept, and a finding is open";

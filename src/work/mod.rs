@@ -2,6 +2,9 @@
 
 mod account;
 mod announce_notification;
+mod announce_upcoming_invoice;
+mod apply_dispute;
+mod apply_refund;
 mod attach_charges;
 mod check_billing;
 mod close_due_periods;
@@ -12,7 +15,9 @@ mod deliver_notification;
 mod finalize_invoice;
 mod handle_stripe_event;
 mod invoicing;
+mod notify_customer;
 mod open_period;
+mod payments;
 mod poll_invoice_drafts;
 mod poll_stripe_events;
 mod provision_number;

@@ -6,12 +6,15 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::{Work, account};
+use super::{Work, account, handle_stripe_event::UNREADABLE};
 use crate::{
     context::Context,
     db::webhooks::{self, NewWebhook, Provider, State},
     queue::{self, Failure, Lease, Outcome},
 };
+
+/// So many held events are taken up at once; the next poll takes the rest.
+const HELD_MAX: i64 = 500;
 
 impl Work for PollStripeEvents {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -43,14 +46,31 @@ impl Work for PollStripeEvents {
             }
             tx.commit().await?;
         }
+        new += take_up_held(ctx, lease).await?;
         if new == 0 {
             return Ok(Outcome::Skipped("every event is stored already".into()));
         }
         ctx.wake.ring();
         tracing::warn!(
             events = new,
-            "stripe events were fetched that nobody delivered"
+            "stripe events were fetched that nobody delivered, or taken up that were held"
         );
         Ok(Outcome::Done)
     }
+}
+
+/// Events that were kept for later are looked at again. Those that cannot be read wait for a person: once the finding
+/// about one is closed, it is looked at too.
+async fn take_up_held(ctx: &Context, lease: &Lease) -> Result<usize, Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let held = webhooks::held(&mut tx, UNREADABLE, HELD_MAX).await?;
+    let mut jobs = Vec::new();
+    for webhook in &held {
+        let webhook_id = webhook.id;
+        let account_id = account::of_event(&mut tx, &webhook.body).await?;
+        jobs.push(NewJob::of(&HandleStripeEvent { webhook_id }).of_account(account_id));
+    }
+    queue::enqueue_all(&mut tx, &jobs).await?;
+    tx.commit().await?;
+    Ok(jobs.len())
 }

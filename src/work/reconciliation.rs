@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
     CompareInvoice, NewJob, RecordInvoice,
-    billing::matching::{APP, APP_KEY, CHARGE_KEY, INVOICE_KEY, Line, Wanted},
+    billing::matching::{CHARGE_KEY, INVOICE_KEY, Line, Wanted, is_ours},
     reconcile_account::{Drifted, Facts, OurInvoice, TheirInvoice, decide, is_settled},
     reconcile_invoices,
     stripe::{Invoice, InvoiceItem},
@@ -252,7 +252,7 @@ fn ours(known: &Known, standing: &[Standing], now: DateTime<Utc>) -> OurInvoice 
 }
 
 fn their(invoice: &Invoice) -> Option<TheirInvoice> {
-    let is_ours = invoice.metadata.get(APP_KEY).is_some_and(|app| app == APP);
+    let is_ours = is_ours(&invoice.metadata);
     let says_it_is = invoice
         .metadata
         .get(INVOICE_KEY)
@@ -270,8 +270,7 @@ fn their(invoice: &Invoice) -> Option<TheirInvoice> {
 
 /// A line that says it is ours.
 pub fn line(item: &InvoiceItem) -> Option<Line> {
-    let is_ours = item.metadata.get(APP_KEY).is_some_and(|app| app == APP);
-    is_ours.then(|| any_line(item))
+    is_ours(&item.metadata).then(|| any_line(item))
 }
 
 fn any_line(item: &InvoiceItem) -> Line {

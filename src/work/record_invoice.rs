@@ -3,7 +3,8 @@
 use tollkeeper_jobs::{
     AttachCharges, NewJob, RecordInvoice, SyncSubscription,
     billing::{
-        matching::{APP, APP_KEY},
+        ledger::{InvoiceFacts, Kind, Posted, needs_lines},
+        matching::is_ours,
         placement::takes_charges,
     },
     stripe::Invoice,
@@ -11,13 +12,13 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::Work;
+use super::{Work, account};
 use crate::{
-    billing::draft,
+    billing::{self, draft},
     context::Context,
     db::{
         accounts,
-        billing::{charges, invoices},
+        billing::{charges, invoices, ledger},
         subscriptions,
     },
     queue::{self, Failure, Fenced, Lease, Outcome},
@@ -26,6 +27,10 @@ use crate::{
 impl Work for RecordInvoice {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let said = ctx.stripe.invoice(&self.invoice_ref).await?;
+        let facts = match &said {
+            Some(said) => facts(ctx, &self.invoice_ref, said).await?,
+            None => None,
+        };
         let mut tx = lease.begin(&ctx.pools.work).await?;
         let known = invoices::by_ref(&mut tx, &self.invoice_ref).await?;
         let Some(said) = said else {
@@ -44,6 +49,11 @@ impl Work for RecordInvoice {
         };
         let mut row = row;
         row.invoice_id = invoices::store(&mut tx, &row).await?;
+        if let Some(facts) = &facts {
+            let grace = account::past_due_grace(ctx)?;
+            let now = ctx.clock.now();
+            billing::post_invoice(&mut tx, &row.account_id, &said, facts, grace, now).await?;
+        }
         if takes_charges(&draft(&row), ctx.clock.now()).is_ok() {
             let invoice_ref = self.invoice_ref.clone();
             let attach = NewJob::of(&AttachCharges { invoice_ref });
@@ -53,6 +63,52 @@ impl Work for RecordInvoice {
         ctx.wake.ring();
         Ok(Outcome::Done)
     }
+}
+
+/// What the ledger takes from it. None: it is in no ledger yet. What is entered of it already tells whether its lines
+/// are asked for, and its credit notes; only this job enters anything about it.
+async fn facts(
+    ctx: &Context,
+    invoice_ref: &str,
+    said: &Invoice,
+) -> Result<Option<InvoiceFacts>, Failure> {
+    let now = ctx.clock.now();
+    let mut conn = ctx.pools.work.acquire().await?;
+    let posted = match invoices::by_ref(&mut conn, invoice_ref).await? {
+        Some(known) => ledger::posted(&mut conn, &known.account_id, invoice_ref).await?,
+        None => Posted::default(),
+    };
+    drop(conn);
+    let Some(facts) = InvoiceFacts::of(said, 0, &[], now) else {
+        return Ok(None);
+    };
+    if facts.finalized_at.is_none() {
+        return Ok(None);
+    }
+    let usage_minor = match needs_lines(&facts, &posted) {
+        true => usage_on(ctx, invoice_ref).await?,
+        false => 0,
+    };
+    let is_credited = said.pre_payment_credit_notes_amount != 0
+        || said.post_payment_credit_notes_amount != 0
+        || posted.has_any(Kind::Credited);
+    let credits = match is_credited {
+        true => ctx.stripe.credit_notes_of(invoice_ref).await?,
+        false => Vec::new(),
+    };
+    Ok(InvoiceFacts::of(said, usage_minor, &credits, now))
+}
+
+/// How much of an invoice are lines of ours, as Stripe says: what we meant to put there may have come too late.
+async fn usage_on(ctx: &Context, invoice_ref: &str) -> Result<i64, Failure> {
+    let items = ctx.stripe.items_of(invoice_ref).await?;
+    let ours = items.iter().filter(|item| is_ours(&item.metadata));
+    let sum: i128 = ours.map(|item| i128::from(item.amount)).sum();
+    i64::try_from(sum).map_err(|_| {
+        Failure::Stop(format!(
+            "the lines of {invoice_ref} come to more than an amount can be"
+        ))
+    })
 }
 
 /// Whose invoice it is: its subscription's, else its customer's.
@@ -99,7 +155,7 @@ fn row(
         customer_ref: said.customer.as_ref()?.0.clone(),
         subscription_ref: said.subscription_ref().map(str::to_owned),
         stripe_ref: Some(invoice_ref.to_owned()),
-        is_own: said.metadata.get(APP_KEY).is_some_and(|app| app == APP),
+        is_own: is_ours(&said.metadata),
         status: said.status.clone()?,
         billing_reason: said.billing_reason.clone(),
         number: said.number.clone(),

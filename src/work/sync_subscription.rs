@@ -12,6 +12,7 @@ use tollkeeper_jobs::{
 
 use super::{Work, account};
 use crate::{
+    billing,
     context::Context,
     db::{accounts, findings, subscriptions, telephony},
     queue::{self, Failure, Lease, Outcome},
@@ -70,6 +71,9 @@ impl Work for SyncSubscription {
             synced_at: now,
         };
         subscriptions::store(&mut tx, &row).await?;
+        let catalogue = &ctx.catalogue;
+        billing::tell_of_subscription(&mut tx, catalogue, &said, before.as_ref(), &row, now)
+            .await?;
         report(&mut tx, &row, unknown_price.as_deref()).await?;
         ask_for_telephony(ctx, &mut tx, &owner.account_id).await?;
         let account_id = owner.account_id;

@@ -11,11 +11,14 @@ use crate::support::{
 
 const CONFIG: &str = "/api/subscription/twilio-config";
 const NUMBERS: &str = "/api/twilio/numbers";
-const EVERY_GET: [&str; 4] = [
+const EVERY_GET: [&str; 7] = [
     CONFIG,
     NUMBERS,
     "/api/twilio/subaccount/provision",
     "/api/subscription/ann",
+    "/api/billing/usage",
+    "/api/billing/history",
+    "/api/billing/upcoming",
 ];
 
 fn tag(answer: &Answer) -> String {

@@ -71,6 +71,10 @@ fn all_faults_are_told_at_once_with_their_variables() {
         ("JOB_LEASE", "soon"),
         ("NOTIFY_ALLOW_PRIVATE", "perhaps"),
         ("NOTIFY_TIMEOUT", "2m"),
+        ("SMTP_URL", "smtp://ann:hunter2@mail.example.com?tls=none"),
+        ("EMAIL_FROM", "hunter2"),
+        ("EMAIL_REPLY_TO", "hunter2@"),
+        ("SMTP_TIMEOUT", "51s"),
         ("LOG_FORMAT", "xml"),
     ])
     .unwrap_err();
@@ -90,6 +94,10 @@ fn all_faults_are_told_at_once_with_their_variables() {
         "JOB_LEASE",
         "NOTIFY_ALLOW_PRIVATE",
         "NOTIFY_TIMEOUT",
+        "SMTP_URL",
+        "EMAIL_FROM",
+        "EMAIL_REPLY_TO",
+        "SMTP_TIMEOUT",
         "LOG_FORMAT",
     ] {
         assert!(
@@ -128,6 +136,32 @@ fn a_limit_of_the_api_is_switched_off_with_nothing_and_a_window_is_in_millisecon
 }
 
 #[test]
+fn mail_has_a_server_and_a_sender_or_neither() {
+    let url = ("SMTP_URL", "smtps://ann:hunter2@mail.example.com");
+    let from = ("EMAIL_FROM", "Billing <billing@example.com>");
+    let reply_to = ("EMAIL_REPLY_TO", "help@example.com");
+    assert!(config(&[]).unwrap().mail.is_none());
+    let both = config(&[url, from]).unwrap().mail.unwrap();
+    assert_eq!(both.from, from.1);
+    assert_eq!((both.reply_to, both.timeout.as_secs()), (None, 30));
+    let all = config(&[url, from, reply_to]).unwrap().mail.unwrap();
+    assert_eq!(all.reply_to.as_deref(), Some(reply_to.1));
+
+    for (alone, missing) in [(url, "EMAIL_FROM"), (from, "SMTP_URL")] {
+        let faults = config(&[alone, reply_to]).unwrap_err().faults;
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        let begin = format!("{missing}: is not set, and {} is", alone.0);
+        assert!(faults[0].starts_with(&begin), "{faults:?}");
+        assert!(!faults[0].contains("hunter2"), "{faults:?}");
+    }
+    let faults = config(&[reply_to]).unwrap_err().faults;
+    assert!(faults[0].starts_with("EMAIL_REPLY_TO: "), "{faults:?}");
+    let open = ("SMTP_URL", "smtp://ann:hunter2@mail.example.com?tls=none");
+    let faults = config(&[open, from]).unwrap_err().faults;
+    assert!(faults[0].contains("unencrypted"), "{faults:?}");
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let hidden = "5ec4e7".repeat(11);
     let key = &hidden[..64];
@@ -143,6 +177,11 @@ fn secrets_are_not_printed() {
         ),
         ("TWILIO_AUTH_TOKEN", &hidden),
         ("VOIPMS_CALLBACK_TOKENS", &hidden),
+        (
+            "SMTP_URL",
+            &format!("smtps://ann:{hidden}@mail.example.com"),
+        ),
+        ("EMAIL_FROM", "billing@example.com"),
     ])
     .unwrap();
     assert!(!format!("{config:?}").contains("5ec4e7"), "{config:?}");

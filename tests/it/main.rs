@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod billing;
+mod billing_api;
 mod callbacks;
 mod cli;
 mod conditional_gets;

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 use tollkeeper_jobs::{
-    AnnounceNotification, AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod,
-    CompareInvoice, DeliverNotification, FinalizeInvoice, HandleStripeEvent, Job, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
-    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber,
-    SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
+    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
+    CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
+    FinalizeInvoice, HandleStripeEvent, Job, NotifyCustomer, OpenPeriod, PollInvoiceDrafts,
+    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony,
+    ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber, SuspendTelephony,
+    SweepCharges, SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -29,6 +30,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<AnnounceNotification>(id);
     check::<DeliverNotification>(&format!("{id}:0198c0de-7c3a-7000-8000-000000000002"));
     check::<HandleStripeEvent>(id);
+    check::<NotifyCustomer>(id);
     check::<SyncSubscription>("sub_1SFixture0000000001");
     check::<ProvisionSubaccount>("user_42");
     check::<ProvisionNumber>("user_42");
@@ -37,6 +39,9 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<ReleaseNumber>(id);
     check::<SweepProviderResources>("");
     check::<PollStripeEvents>("");
+    check::<AnnounceUpcomingInvoice>("sub_1SFixture0000000001");
+    check::<ApplyRefund>("ch_3SFixture01");
+    check::<ApplyDispute>("du_1SFixture01");
     check::<OpenPeriod>("user_42");
     check::<ClosePeriod>(id);
     check::<CloseDuePeriods>("all");

@@ -46,7 +46,7 @@ fn story_of(customer: usize) -> Vec<Value> {
 }
 
 /// Every order of `0..n`.
-fn orders(n: usize) -> Vec<Vec<usize>> {
+pub fn orders(n: usize) -> Vec<Vec<usize>> {
     if n == 0 {
         return vec![vec![]];
     }

@@ -151,6 +151,21 @@ fn a_step_is_for_its_own_units_only() {
     }
 }
 
+/// The catalogue has none such; what is stored is not asked.
+#[test]
+fn steps_out_of_order_bill_no_unit_twice() {
+    let step = |up_to, rate| Step {
+        up_to,
+        rate: Rate(rate),
+    };
+    let rates = [
+        step(Some(10), 100_000),
+        step(Some(5), 90_000),
+        step(None, 20_000),
+    ];
+    assert_eq!(amount(0, &rates, MicroUnits::of_units(12)), Ok(104));
+}
+
 #[test]
 fn an_amount_too_large_is_an_error_and_no_panic() {
     let largest = [Step::flat(i64::MAX)];

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{billing::csv, usage::MicroUnits};
 
 use super::{Output, Program};
-use crate::db::billing::history::{self, Exported};
+use crate::db::billing::books::{self, Exported};
 
 const PERIODS_MAX: i64 = 10_000;
 const HEAD: [&str; 14] = [
@@ -38,7 +38,7 @@ pub struct Export {
 
 impl Export {
     pub async fn run(self, program: &Program, conn: &mut PgConnection) -> anyhow::Result<()> {
-        let periods = history::periods(conn, &self.account, PERIODS_MAX).await?;
+        let periods = books::periods(conn, &self.account, PERIODS_MAX).await?;
         let begun = periods
             .iter()
             .filter(|period| period.starts_at.date_naive() == self.period);
@@ -52,7 +52,7 @@ impl Export {
         }
         let mut charges = Vec::new();
         for period in begun {
-            charges.extend(history::export(conn, period.period_id).await?);
+            charges.extend(books::export(conn, period.period_id).await?);
         }
         match program.output {
             Output::Text => println!("{}", table(&charges)),

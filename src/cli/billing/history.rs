@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::money::major_text;
 
 use super::Program;
-use crate::db::billing::history::{self, Invoice, Period};
+use crate::db::billing::books::{self, Invoice, Period};
 
 /// An account's periods with what they came to, and its invoices, the newest first.
 #[derive(Debug, Args)]
@@ -19,8 +19,8 @@ pub struct History {
 
 impl History {
     pub async fn run(self, program: &Program, conn: &mut PgConnection) -> anyhow::Result<()> {
-        let periods = history::periods(conn, &self.account, self.limit).await?;
-        let invoices = history::invoices(conn, &self.account, self.limit).await?;
+        let periods = books::periods(conn, &self.account, self.limit).await?;
+        let invoices = books::invoices(conn, &self.account, self.limit).await?;
         if periods.is_empty() && invoices.is_empty() {
             bail!("{} has neither periods nor invoices", self.account);
         }

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use tollkeeper_jobs::{
-    stripe::{Invoice, InvoiceItem, List},
+    stripe::{Charge, CreditNote, Dispute, Invoice, InvoiceItem, List, Preview, Reference},
     usage::Span,
 };
 
@@ -34,6 +34,23 @@ pub struct NewItem<'a> {
     pub description: &'a str,
     pub period: Span,
     pub metadata: &'a [(&'a str, &'a str)],
+}
+
+/// Which invoice a payment is for.
+#[derive(Debug, Deserialize)]
+struct InvoicePayment {
+    id: String,
+    invoice: Reference,
+}
+
+/// Another price for an item of a subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPrice<'a> {
+    /// `si_…`; without it the price would be added to what is there.
+    pub item: &'a str,
+    pub price: &'a str,
+    /// The instant from which on it would hold.
+    pub from: DateTime<Utc>,
 }
 
 /// What was deleted.
@@ -93,6 +110,15 @@ impl Stripe {
         .await
     }
 
+    /// The credit notes of an invoice.
+    pub async fn credit_notes_of(&self, invoice: &str) -> Result<Vec<CreditNote>, ClientError> {
+        let query = [("invoice", invoice)];
+        self.all(&["v1", "credit_notes"], &query, |note: &CreditNote| {
+            Some(note.id.clone())
+        })
+        .await
+    }
+
     /// Every line that a customer was made since then, on whatever invoice, or on none yet.
     pub async fn items_of_customer(
         &self,
@@ -105,6 +131,30 @@ impl Stripe {
             Some(item.id.clone())
         })
         .await
+    }
+
+    pub async fn charge(&self, id: &str) -> Result<Option<Charge>, ClientError> {
+        found(self.get(&["v1", "charges", id], &[]).await)
+    }
+
+    pub async fn dispute(&self, id: &str) -> Result<Option<Dispute>, ClientError> {
+        found(self.get(&["v1", "disputes", id], &[]).await)
+    }
+
+    /// The invoice that a payment intent is for. None: it is for no invoice.
+    pub async fn invoice_of_payment(&self, intent: &str) -> Result<Option<String>, ClientError> {
+        let query = [
+            ("payment[type]", "payment_intent"),
+            ("payment[payment_intent]", intent),
+        ];
+        let payments: Vec<InvoicePayment> = self
+            .all(
+                &["v1", "invoice_payments"],
+                &query,
+                |payment: &InvoicePayment| Some(payment.id.clone()),
+            )
+            .await?;
+        Ok(payments.into_iter().next().map(|payment| payment.invoice.0))
     }
 
     /// Delete a line of a draft.
@@ -143,6 +193,28 @@ impl Stripe {
         let form = [("auto_advance", "true")];
         self.post(&["v1", "invoices", id, "finalize"], &form, key)
             .await
+    }
+
+    /// The next invoice of a subscription, as it is or with a price changed. It changes nothing there, and needs no key.
+    ///
+    /// A customer or subscription that Stripe does not know and one that will have no further invoice are refused.
+    pub async fn preview(
+        &self,
+        customer: &str,
+        subscription: &str,
+        change: Option<NewPrice<'_>>,
+    ) -> Result<Preview, ClientError> {
+        let mut form = vec![("customer", customer), ("subscription", subscription)];
+        let from = change.map(|change| change.from.timestamp().to_string());
+        if let (Some(change), Some(from)) = (&change, &from) {
+            form.extend([
+                ("subscription_details[items][0][id]", change.item),
+                ("subscription_details[items][0][price]", change.price),
+                ("subscription_details[proration_date]", from.as_str()),
+            ]);
+        }
+        let path = self.url(&["v1", "invoices", "create_preview"]);
+        self.send(self.http.post(path).form(&form)).await
     }
 
     /// All pages of a list. `id_of` answers where the next page begins.

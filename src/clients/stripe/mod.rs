@@ -18,7 +18,7 @@ use super::{
     call::{self, Answer},
     found,
 };
-pub use billing::{NewInvoice, NewItem};
+pub use billing::{NewInvoice, NewItem, NewPrice};
 
 use crate::config::StripeConfig;
 

@@ -1,74 +1,39 @@
-//! An account's bills as a person reads them.
+//! What an account's user is shown of the past: invoices that were finalized, and what happened to their money.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
-use uuid::Uuid;
 
-/// A period and what it came to.
-#[derive(Debug, Clone, FromRow, Serialize)]
-pub struct Period {
-    pub period_id: Uuid,
-    pub starts_at: DateTime<Utc>,
-    pub ends_at: DateTime<Utc>,
-    pub tier: String,
-    pub waiver: Option<String>,
-    pub closed_at: Option<DateTime<Utc>>,
-    pub charges: i64,
-    /// Minor units: of all its charges, of those that are not waived, and of those of these on an invoice.
-    pub rated_minor: i64,
-    pub owed_minor: i64,
-    pub invoiced_minor: i64,
-}
-
-/// An account's periods, the newest first.
-pub async fn periods(
-    conn: &mut PgConnection,
-    account_id: &str,
-    limit: i64,
-) -> sqlx::Result<Vec<Period>> {
-    sqlx::query_as(
-        "select p.period_id, p.starts_at, p.ends_at, p.tier, p.waiver, p.closed_at, count(c.charge_id) as charges,
-                coalesce(sum(c.amount_minor), 0)::bigint as rated_minor,
-                coalesce(sum(c.amount_minor) filter (where c.waiver is null), 0)::bigint as owed_minor,
-                coalesce(sum(c.amount_minor) filter (where c.invoice_id is not null), 0)::bigint as invoiced_minor
-         from billing_periods p left join charges c using (period_id)
-         where p.account_id = $1 group by p.period_id order by p.starts_at desc limit $2",
-    )
-    .bind(account_id)
-    .bind(limit)
-    .fetch_all(conn)
-    .await
-}
-
-/// An invoice and what of it is usage.
-#[derive(Debug, Clone, FromRow, Serialize)]
-pub struct Invoice {
-    pub invoice_id: Uuid,
-    pub stripe_ref: Option<String>,
-    pub number: Option<String>,
+/// An invoice that was sent.
+#[derive(Debug, Clone, FromRow)]
+pub struct SentInvoice {
+    pub stripe_ref: String,
+    /// open, paid, void or uncollectible.
     pub status: String,
+    pub billing_reason: Option<String>,
+    /// Ours: of usage alone.
     pub is_own: bool,
+    pub number: Option<String>,
+    pub url: Option<String>,
     pub currency: String,
+    /// Minor units.
     pub total_minor: i64,
-    pub paid_minor: i64,
-    pub usage_minor: i64,
+    pub period_starts_at: Option<DateTime<Utc>>,
+    pub period_ends_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    pub matched_at: Option<DateTime<Utc>>,
 }
 
-/// An account's invoices, the newest first.
+/// The invoices of an account that were finalized, newest first.
 pub async fn invoices(
     conn: &mut PgConnection,
     account_id: &str,
     limit: i64,
-) -> sqlx::Result<Vec<Invoice>> {
+) -> sqlx::Result<Vec<SentInvoice>> {
     sqlx::query_as(
-        "select i.invoice_id, i.stripe_ref, i.number, i.status, i.is_own, i.currency, i.total_minor, i.paid_minor,
-                coalesce((select sum(amount_minor) from charges c where c.invoice_id = i.invoice_id), 0)::bigint
-                    as usage_minor,
-                i.created_at, i.matched_at
-         from invoices i where i.account_id = $1 order by i.created_at desc, i.invoice_id limit $2",
+        "select stripe_ref, status, billing_reason, is_own, number, url, currency, total_minor, period_starts_at,
+                period_ends_at, created_at
+         from invoices
+         where account_id = $1 and stripe_ref is not null and status in ('open', 'paid', 'void', 'uncollectible')
+         order by created_at desc, invoice_id desc limit $2",
     )
     .bind(account_id)
     .bind(limit)
@@ -76,38 +41,29 @@ pub async fn invoices(
     .await
 }
 
-/// A line of a period's export.
-#[derive(Debug, Clone, FromRow, Serialize)]
-pub struct Exported {
-    pub charge_id: Uuid,
-    pub meter: String,
-    pub subject: String,
-    pub revision: i32,
-    pub quantity: i64,
-    pub beyond: i64,
-    pub amount_minor: i64,
-    pub currency: String,
+/// Something that happened to an account's money.
+#[derive(Debug, Clone, FromRow)]
+pub struct BillingEvent {
+    pub event_type: String,
+    /// Minor units. None: it is about no amount.
+    pub amount_minor: Option<i64>,
+    pub currency: Option<String>,
     pub description: String,
-    pub waiver: Option<String>,
-    pub created_at: DateTime<Utc>,
-    pub invoice_ref: Option<String>,
-    pub invoice_number: Option<String>,
-    pub item_ref: Option<String>,
+    pub occurred_at: DateTime<Utc>,
 }
 
-/// Every charge of a period.
-pub async fn export(conn: &mut PgConnection, period_id: Uuid) -> sqlx::Result<Vec<Exported>> {
+/// What happened to an account's money, newest first.
+pub async fn events(
+    conn: &mut PgConnection,
+    account_id: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<BillingEvent>> {
     sqlx::query_as(
-        "select c.charge_id, c.meter, c.subject, c.revision, c.quantity, c.beyond, c.amount_minor, c.currency,
-                c.description, c.waiver, c.created_at, i.stripe_ref as invoice_ref, i.number as invoice_number,
-                call.ext_ref as item_ref
-         from charges c
-         left join invoices i using (invoice_id)
-         left join provider_calls call on call.provider = 'stripe' and call.kind = 'add_invoice_item'
-          and call.subject = c.charge_id || ':' || c.invoice_id and call.state = 'done'
-         where c.period_id = $1 order by c.meter, c.subject, c.revision",
+        "select event_type, amount_minor, currency, description, occurred_at from billing_events
+         where account_id = $1 order by occurred_at desc, event_id desc limit $2",
     )
-    .bind(period_id)
+    .bind(account_id)
+    .bind(limit)
     .fetch_all(conn)
     .await
 }

@@ -1,6 +1,7 @@
 //! What was used and held in periods: the facts that are rated.
 
 use sqlx::{FromRow, PgConnection};
+use tollkeeper_jobs::usage::Span;
 use uuid::Uuid;
 
 /// What was used of one meter in a period, in millionths; reversals taken off.
@@ -50,6 +51,45 @@ pub async fn numbers_held(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result
          order by p.period_id, n.id",
     )
     .bind(ids)
+    .fetch_all(conn)
+    .await
+}
+
+/// What an account used of these meters in a span of time, stored as a period or not: the meter, and how many millionths.
+pub async fn between(
+    conn: &mut PgConnection,
+    account_id: &str,
+    span: Span,
+    meters: &[&str],
+) -> sqlx::Result<Vec<(String, i64)>> {
+    sqlx::query_as(
+        "select feature, sum(quantity)::bigint from usage_events
+         where account_id = $1 and feature = any($4) and occurred_at >= $2 and occurred_at < $3
+         group by feature",
+    )
+    .bind(account_id)
+    .bind(span.starts_at)
+    .bind(span.ends_at)
+    .bind(meters)
+    .fetch_all(conn)
+    .await
+}
+
+/// The numbers an account held in a span of time, however shortly.
+pub async fn numbers_between(
+    conn: &mut PgConnection,
+    account_id: &str,
+    span: Span,
+) -> sqlx::Result<Vec<(Uuid, String)>> {
+    sqlx::query_as(
+        "select id, phone_number from phone_numbers
+         where account_id = $1 and phone_number is not null
+           and purchased_at < $3 and (released_at is null or released_at > $2)
+         order by id",
+    )
+    .bind(account_id)
+    .bind(span.starts_at)
+    .bind(span.ends_at)
     .fetch_all(conn)
     .await
 }

@@ -71,6 +71,15 @@ pub struct FlatProblem {
     pub code: String,
 }
 
+/// A refusal of `/api/billing/*`.
+#[derive(Debug, Object)]
+pub struct BareProblem {
+    /// A sentence for a person.
+    pub error: String,
+    /// UPPER_SNAKE; never changes once given out.
+    pub code: String,
+}
+
 /// The refusal of an operation whose refusals have the body `B`. `B` is documentation: the body is
 /// written where every error is, by the family of the path.
 pub struct Refused<B>(Problem, PhantomData<fn() -> B>);

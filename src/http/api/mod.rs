@@ -2,6 +2,7 @@
 //!
 //! Every operation authenticates first, and reads and writes as the one account it is about.
 
+mod billing;
 mod caching;
 mod edge;
 mod envelope;
@@ -26,12 +27,16 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
-use self::{subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations};
+use self::{
+    billing::BillingOperations, subaccounts::Subaccounts, subscriptions::Subscriptions,
+    usage::UsageOperations,
+};
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
     health::{self, Providers},
 };
 use crate::{
+    clients::stripe::Stripe,
     clock::Clock,
     context::Context,
     db::{self, subscriptions::Subscription},
@@ -43,7 +48,7 @@ use crate::{
 const WAITING_MAX: usize = 64;
 
 const DESCRIPTION: &str = "\
-Subscriptions, phone numbers and usage: what apps ask about their users.
+Subscriptions, phone numbers, usage and bills: what apps ask about their users.
 
 `RateLimit-Policy` and `RateLimit` say how often a user may ask, or an app for each user it names, and \
 how much of that is left. Whoever asks more often is answered 429, with `Retry-After`.
@@ -65,6 +70,7 @@ struct Shared {
     clock: Clock,
     wake: Wake,
     catalogue: Arc<Catalogue>,
+    stripe: Stripe,
     public_base_url: String,
     provision_wait: Duration,
     waiting: Semaphore,
@@ -98,6 +104,8 @@ enum Tag {
     Subscription,
     /// May they, and it was done.
     Usage,
+    /// What a user owes, and will owe.
+    Billing,
     /// Subaccounts and numbers at Twilio.
     Telephony,
 }
@@ -112,6 +120,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         clock: ctx.clock.clone(),
         wake: ctx.wake.clone(),
         catalogue: ctx.catalogue.clone(),
+        stripe: ctx.stripe.clone(),
         public_base_url: ctx.config.public_base_url.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),
@@ -122,6 +131,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
     let operations = (
         Subscriptions(shared.clone()),
         UsageOperations(shared.clone()),
+        BillingOperations(shared.clone()),
         Subaccounts(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")

@@ -3,9 +3,15 @@
 
 mod commands;
 mod cycle;
+mod dunning;
 mod histories;
+mod history;
 mod invariants;
+mod ledger;
+mod notices;
+mod orders;
 mod reconcile;
+mod refunds;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -174,6 +180,11 @@ impl Billing {
         let mut invoices = list["data"].as_array().unwrap().clone();
         invoices.reverse();
         invoices
+    }
+
+    /// The newest of a customer's invoices.
+    pub async fn last_invoice(&self, who: &SignedUp) -> Value {
+        self.invoices(who).await.pop().unwrap()
     }
 
     /// What somebody put on an invoice.

@@ -104,11 +104,6 @@ impl Billing {
             .to_owned()
     }
 
-    /// The newest of a customer's invoices.
-    async fn last_invoice(&self, who: &SignedUp) -> Value {
-        self.invoices(who).await.pop().unwrap()
-    }
-
     /// Customers with three lines each on the draft of their first cycle, compared already.
     async fn customers_with_drafts(&self, users: &[String]) -> Vec<SignedUp> {
         let sign_up = |user: &String| {

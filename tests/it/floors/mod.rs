@@ -78,6 +78,7 @@ fn each_rule_is_tripped_by_what_it_forbids() {
     let ignored = concat!("#[test]\n#[", "ignore]\nfn a() {}");
     for (path, text, fault) in [
         ("src/http/mod.rs", "use reqwest::Client;", "names reqwest"),
+        ("src/work/a.rs", "use lettre::Message;", "names lettre"),
         (
             "src/work/a.rs",
             "use apalis_core::backend::Backend;",

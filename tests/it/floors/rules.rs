@@ -42,11 +42,16 @@ struct Wall {
     why: &'static str,
 }
 
-const WALLS: [Wall; 9] = [
+const WALLS: [Wall; 10] = [
     Wall {
         words: &["reqwest"],
         only_in: &["src/clients", "src/sandbox"],
         why: "only the clients know reqwest",
+    },
+    Wall {
+        words: &["lettre"],
+        only_in: &["src/clients"],
+        why: "only the clients know lettre",
     },
     Wall {
         words: &["apalis", "apalis_core"],
@@ -97,10 +102,11 @@ const WALLS: [Wall; 9] = [
 ];
 
 /// Words that stand nowhere in `jobs/`: no I/O, no clock, no luck, no waiting.
-pub const IMPURE: [&str; 16] = [
+pub const IMPURE: [&str; 17] = [
     "tokio",
     "sqlx",
     "reqwest",
+    "lettre",
     "poem",
     "rand",
     "async",

@@ -8,7 +8,11 @@ use tollkeeper::worker::Register;
 use tollkeeper_jobs::NewNotification;
 use uuid::Uuid;
 
-use super::{Teller, threshold};
+use super::{
+    Teller,
+    mail::{ADDRESS, Office, trial},
+    threshold,
+};
 use crate::support::subscriber::Subscriber;
 
 /// The key that the service of the tests seals with.
@@ -43,6 +47,21 @@ impl Teller {
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         (output.status.success(), text)
     }
+}
+
+#[tokio::test]
+async fn a_notification_is_shown_with_its_mail_and_without_the_address() {
+    let office = Office::new().await;
+    let id = office.tell(trial()).await.to_string();
+
+    let shown = office.teller.said(&["notifications", "show", &id]);
+    let (_, read) = office.teller.read(&["notifications", "show", &id]);
+
+    assert!(shown["mailed_at"].is_string(), "{shown}");
+    assert_eq!(shown["deliveries"][0]["kind"], "notify_customer");
+    assert_eq!(shown["deliveries"][0]["state"], "done");
+    assert!(read.contains("\n  mailed     2"), "{read}");
+    assert!(!read.contains(ADDRESS), "{read}");
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 mod commands;
 mod delivery;
 mod endpoints;
+mod mail;
+mod mail_faults;
+mod mail_secrets;
 mod private_addresses;
 mod replays;
 

@@ -5,6 +5,7 @@
 //! figures and in every column of every table.
 
 mod app;
+mod customer;
 mod nest;
 mod senders;
 
@@ -22,13 +23,14 @@ use tollkeeper::{
 use self::{nest::Nest, senders::Senders};
 use crate::support::{
     cluster,
+    mail_server::MailServer,
     process::{Process, Program},
     proof::{all_held, size},
     tables, until,
 };
 
 /// Where something of it may be, and why.
-const ALLOWED: [(&str, &str, &str); 7] = [
+const ALLOWED: [(&str, &str, &str); 8] = [
     (
         "public.webhooks",
         "body",
@@ -64,12 +66,23 @@ const ALLOWED: [(&str, &str, &str); 7] = [
         "url",
         "where an app listens; it is the fact, not a copy",
     ),
+    (
+        "public.notifications",
+        "data",
+        "what apps and customers are told, kept as it is for the next attempt",
+    ),
 ];
 
 const SID: &str = "AC00000000000000000000000000000001";
 
 /// The settings of a whole service, a canary in each that is a secret.
-fn program(database: &sqlx::postgres::PgConnectOptions, sandbox: &Sandbox, nest: &Nest) -> Program {
+fn program(
+    database: &sqlx::postgres::PgConnectOptions,
+    sandbox: &Sandbox,
+    mail: &MailServer,
+    nest: &Nest,
+) -> Program {
+    let login = format!("c4n4ry:{}@", nest.of("the password of the mail server"));
     Program::over(
         &database
             .clone()
@@ -88,6 +101,8 @@ fn program(database: &sqlx::postgres::PgConnectOptions, sandbox: &Sandbox, nest:
     .with("ADMIN_KEY", nest.of("the administrators' key"))
     .with("PROVIDER_QUIET_TIME", "100ms")
     .with("NOTIFY_ALLOW_PRIVATE", "true")
+    .with("SMTP_URL", &mail.url_of(&login))
+    .with("EMAIL_FROM", "billing@example.org")
 }
 
 fn planted() -> Nest {
@@ -108,6 +123,10 @@ fn planted() -> Nest {
         (
             "the administrators' key",
             "c4n4ry-of-the-administrators-0001",
+        ),
+        (
+            "the password of the mail server",
+            "c4n4ry-of-the-mail-server-0001",
         ),
         (
             "the secret of tokens",
@@ -133,7 +152,10 @@ async fn no_canary_is_found_where_it_does_not_belong() {
     sandbox.add_price("price_repx1", 9700);
     let database = cluster::fresh_database_options().await;
     let db = PgPool::connect_with(database.clone()).await.unwrap();
-    let program = program(&database, &sandbox, &nest);
+    let mail = MailServer::start().await;
+    // It quotes the address of the second customer as it refuses it.
+    mail.knows_not("c4n4ry1@customers.test");
+    let program = program(&database, &sandbox, &mail, &nest);
     let mut conn = db.acquire().await.unwrap();
     let key = keys::create(&mut conn, "an app", &[Scope::All], None, chrono::Utc::now())
         .await
@@ -159,6 +181,7 @@ async fn no_canary_is_found_where_it_does_not_belong() {
         provision(&mut senders, &web, number).await;
         senders.send_everything(&web, number).await;
         app::announce(&db, &app, number).await;
+        customer::tell(&db, &mail, &mut senders.nest, number).await;
         settled(&db).await;
         seen.look_at(&format!("web, {level}, {format}"), &web).await;
         seen.look_at(&format!("worker, {level}, {format}"), &worker)

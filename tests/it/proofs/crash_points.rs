@@ -2,6 +2,7 @@
 //! it had not.
 
 mod apps;
+mod payments;
 mod story;
 
 use std::{

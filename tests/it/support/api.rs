@@ -60,6 +60,8 @@ pub struct Setup {
     pub cors_origins: Vec<String>,
     pub provision_wait: Duration,
     pub admin_key: Option<String>,
+    /// Which price a setting names.
+    pub price_ids: Vec<(&'static str, &'static str)>,
     /// None: no limit.
     pub rate_limits: Option<RateLimitConfig>,
 }
@@ -75,6 +77,7 @@ impl Default for Setup {
             cors_origins: Vec::new(),
             provision_wait: Duration::from_secs(8),
             admin_key: None,
+            price_ids: Vec::new(),
             rate_limits: None,
         }
     }
@@ -96,6 +99,11 @@ impl Api {
             config.jwt = setup.jwt;
             config.admin_key = setup.admin_key.map(Into::into);
             config.http.cors_origins = setup.cors_origins;
+            for (setting, price) in setup.price_ids {
+                config
+                    .price_ids
+                    .insert(setting.to_owned(), price.to_owned());
+            }
             config.rate_limits = setup.rate_limits.unwrap_or(config.rate_limits.clone());
         });
         let options = Options {

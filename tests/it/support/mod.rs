@@ -9,6 +9,7 @@ pub mod figures;
 pub mod house;
 pub mod kept;
 pub mod load;
+pub mod mail_server;
 pub mod postgres_server;
 pub mod probe;
 pub mod process;

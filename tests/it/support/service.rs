@@ -215,6 +215,7 @@ fn config() -> Config {
             allow_private: true,
             timeout: Duration::from_secs(15),
         },
+        mail: None,
         log_format: LogFormat::Text,
         log_filter: "warn".into(),
         price_ids: Default::default(),

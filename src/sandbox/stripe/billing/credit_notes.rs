@@ -41,13 +41,20 @@ pub(in crate::sandbox) struct CreditNote {
     pub currency: String,
     pub customer: String,
     pub invoice: String,
-    /// Amount and description, and the invoice's line if it is about one.
-    pub lines: Vec<(i64, Option<String>, Option<String>)>,
+    pub lines: Vec<NoteLine>,
     pub memo: Option<String>,
     pub reason: Option<String>,
     pub metadata: Metadata,
     pub refund: Option<String>,
     pub is_before_payment: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct NoteLine {
+    pub amount: i64,
+    pub description: Option<String>,
+    /// The invoice's line that it is about.
+    pub on: Option<String>,
 }
 
 impl Object for CreditNote {
@@ -64,14 +71,14 @@ impl CreditNote {
     fn json(&self) -> Value {
         let lines = self.lines.iter().enumerate();
         let lines: Vec<Value> = lines
-            .map(|(index, (amount, description, line))| {
+            .map(|(index, line)| {
                 json!({
                     "id": format!("cnli_{}_{index}", self.id),
                     "object": "credit_note_line_item",
-                    "amount": amount,
-                    "description": description,
-                    "invoice_line_item": line,
-                    "type": if line.is_some() { "invoice_line_item" } else { "custom_line_item" },
+                    "amount": line.amount,
+                    "description": line.description,
+                    "invoice_line_item": line.on,
+                    "type": if line.on.is_some() { "invoice_line_item" } else { "custom_line_item" },
                 })
             })
             .collect();
@@ -132,7 +139,7 @@ impl Stripe {
         let lines = lines(ask, &invoice)?;
         let sum = lines
             .iter()
-            .fold(0_i64, |sum, line| sum.saturating_add(line.0));
+            .fold(0_i64, |sum, line| sum.saturating_add(line.amount));
         let amount = match integer(params, "amount")? {
             Some(amount) => amount,
             None if lines.is_empty() => return Err(errors::missing_parameter("amount")),
@@ -260,7 +267,7 @@ impl Stripe {
 }
 
 /// `lines[n][amount|invoice_line_item|description|type]`.
-fn lines(ask: Ask, invoice: &Invoice) -> Result<Vec<(i64, Option<String>, Option<String>)>, Reply> {
+fn lines(ask: Ask, invoice: &Invoice) -> Result<Vec<NoteLine>, Reply> {
     let mut lines = Vec::new();
     for index in 0..LINES_MAX {
         let name = |field: &str| format!("lines[{index}][{field}]");
@@ -283,7 +290,11 @@ fn lines(ask: Ask, invoice: &Invoice) -> Result<Vec<(i64, Option<String>, Option
             None => integer(ask.params, &name("unit_amount"))?
                 .ok_or_else(|| errors::missing_parameter(&name("amount")))?,
         };
-        lines.push((amount, field("description"), on));
+        lines.push(NoteLine {
+            amount,
+            description: field("description"),
+            on,
+        });
     }
     Ok(lines)
 }

@@ -80,6 +80,7 @@ impl Senders<'_> {
             "/webhooks/voipms/sms",
             "/api/subscription/provision-twilio",
             "/api/twilio/numbers",
+            "/api/billing/estimate",
             "/healthz",
             "/readyz",
             "/docs",
@@ -249,6 +250,8 @@ impl Senders<'_> {
                 "/api/subscription/twilio-config",
                 "/api/twilio/numbers",
                 "/api/twilio/subaccount/provision",
+                "/api/billing/usage",
+                "/api/billing/history",
             ] {
                 let request = client
                     .get(format!("{base}{path}?userId=user-{number}"))
@@ -306,6 +309,13 @@ impl Senders<'_> {
                 .post(format!("{base}/api/subscription/{path}"))
                 .bearer_auth(&key)
                 .json(&body);
+            assert!(request.send().await.unwrap().status() < StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        for target in [person.as_str(), "repx2"] {
+            let request = client
+                .post(format!("{base}/api/billing/estimate?userId={person}"))
+                .bearer_auth(&key)
+                .json(&json!({ "target_tier": target }));
             assert!(request.send().await.unwrap().status() < StatusCode::INTERNAL_SERVER_ERROR);
         }
         // An app whose user ids are addresses.

@@ -26,12 +26,21 @@ select line from (
                      case when kind in ('unreadable_event', 'notification_endpoint_gone', 'usage_counter_wrong') then '…' else subject end)
     from findings where closed_at is null
     union all
-    select 10, format('%s was announced: %s', type, occasion) from notifications
+    -- When a plan became smaller is told to the second.
+    select 10, format('%s was announced to %s: %s%s', type, account_id,
+                      case when type in ('usage.threshold', 'subscription.cancellation_scheduled') then occasion else '…' end,
+                      case when mailed_at is null then '' else ', and mailed' end) from notifications
     union all
     select 11, format('an endpoint is %s', coalesce('disabled: ' || disabled_why, 'enabled')) from notification_endpoints
     union all
     select 12, format('of %s %s is counted, %s', feature, quantity,
                       case when closed_at is null then 'which may change' else 'for good' end)
     from usage_counters
+    union all
+    select 13, format('%s was told of %s %s times', account_id, event_type, count(*))
+    from billing_events group by account_id, event_type
+    union all
+    select 14, format('%s: %s comes to %s', account_id, ledger_account, sum(debit_minor - credit_minor))
+    from ledger_entries group by account_id, ledger_account
 ) lines
 order by part, line

@@ -17,9 +17,10 @@ use tollkeeper::{
     signature::stripe,
 };
 
-use super::apps::Apps;
+use super::{apps::Apps, payments};
 use crate::support::{
-    crashes::Crashes, house::TO_NUMBERS, kept::Kept, web::STRIPE_SECRET, works::Works,
+    crashes::Crashes, house::TO_NUMBERS, kept::Kept, mail_server::MailServer, web::STRIPE_SECRET,
+    works::Works,
 };
 
 /// The chapters in their order; each ends when nothing is left to do.
@@ -35,8 +36,9 @@ pub const CHAPTERS: [Chapter; 5] = [
 pub enum Chapter {
     /// Ann signs up and gets a subaccount and a number.
     SignUp,
-    /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. Two apps are told
-    /// something, and one of them is gone.
+    /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. What she paid is refunded in
+    /// part, disputed and won back, and her next invoice is coming. Two apps are told
+    /// something, and one of them is gone; two customers are, and mail reaches one of them.
     Upkeep,
     /// Her subscription ends: all is suspended.
     Cancellation,
@@ -93,10 +95,14 @@ pub struct Story {
 impl Story {
     pub async fn begin() -> Story {
         let crashes = Crashes::new();
+        let mail = MailServer::start().await;
         let mut key = String::new();
         let works = Works::with(1, |program| {
             key = program.setting("ENCRYPTION_KEY").to_owned();
-            let program = program.with("NOTIFY_ALLOW_PRIVATE", "true");
+            let program = program
+                .with("NOTIFY_ALLOW_PRIVATE", "true")
+                .with("SMTP_URL", &mail.url())
+                .with("EMAIL_FROM", "billing@example.org");
             crashes.heeded_by(program.with("NUMBER_RELEASE_GRACE", "300ms"))
         })
         .await;
@@ -114,7 +120,7 @@ impl Story {
         });
         let story = Story {
             web: works.open_for_events().await,
-            apps: Apps::register(&works.db, &key, BY).await,
+            apps: Apps::register(&works.db, &key, mail, BY).await,
             works,
             crashes,
             twilio,
@@ -183,13 +189,22 @@ impl Story {
             .set_status(&self.subscription_ref, Status::Trialing);
         self.works.sandbox.clear_mischief();
         self.execute(include_str!("upkeep.sql")).await;
+        let upcoming = payments::give_back(&self.works.sandbox, &self.subscription_ref).await;
+        self.until("an event is taken", async || self.post(&upcoming).await)
+            .await?;
         self.resume("sweep_provider_resources").await;
         self.apps.announce(&self.works.db).await;
         self.rest(
             "(select status from subscriptions where tier is not null) = 'trialing'
              and (select count(*) from webhooks where received_at < now() - interval '90 days') = 0
              and to_regclass('queue.finished_jobs_20260101') is null
-             and (select count(*) from notifications) = 1
+             and (select count(*) from notifications
+                  where type in ('usage.threshold', 'subscription.cancellation_scheduled')) = 3
+             and exists (select 1 from notifications
+                         where type = 'subscription.cancellation_scheduled' and mailed_at is not null)
+             and (select count(*) from billing_events where event_type in ('refund', 'dispute_won')) = 2
+             and exists (select 1 from notifications where type = 'invoice.upcoming')
+             and exists (select 1 from queue.jobs where kind = 'notify_customer' and state = 'dead')
              and exists (select 1 from queue.finished_jobs where kind = 'deliver_notification' and state = 'done')
              and exists (select 1 from notification_endpoints where disabled_at is not null)
              and (select count(distinct kind) from queue.finished_jobs

@@ -5,6 +5,8 @@ create table queue.finished_jobs_20260101 partition of queue.finished_jobs
     for values from ('2026-01-01') to ('2026-01-02');
 insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
 values (gen_random_uuid(), 'stripe', 'evt_old', 'an old one', 'a test', '{}', '', 'ignored', now() - interval '100 days');
+-- Whom mail does not reach.
+insert into accounts (account_id, email) values ('ben', 'ben@example.com');
 insert into notifications (notification_id, account_id, type, occasion, data, created_at)
 values (gen_random_uuid(), 'ann', 'usage.threshold', 'an old one', '{}', now() - interval '100 days');
 insert into queue.jobs
@@ -26,3 +28,5 @@ delete from queue.cron_ticks;
 update queue.schedules
 set last_tick = last_tick - case when name in ('recount_usage', 'check_billing_fully', 'reconcile_invoices')
                                  then interval '1 day' else interval '2 hours' end;
+-- What was paid is known of no invoice any more: a refund has it asked for again.
+delete from invoices;

@@ -112,7 +112,7 @@ fn look_into(object: &Object) {
         Object::Customer(customer) => {
             let _ = account_in(&customer.metadata);
         }
-        Object::Charge(_) | Object::Related { .. } | Object::Other => {}
+        Object::Charge(_) | Object::Dispute(_) | Object::Related { .. } | Object::Other => {}
     }
 }
 

@@ -45,6 +45,14 @@ pub struct Route {
 const HOLD: &str = "the tenant's hold";
 const EVENT: &str = "the tenant's event";
 
+/// Operations that are posted and change nothing.
+const READS: [&str; 4] = [
+    "validateAccess",
+    "checkLimits",
+    "billingUsageByPost",
+    "estimateChange",
+];
+
 /// What an operation needs that its specification does not say: the scope, and what a good body is.
 fn known(operation: &str) -> (Scope, Option<Value>) {
     let order = json!({ "email": "x@example.com", "subscriptionTier": "repx1" });
@@ -52,6 +60,13 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
         "provisionTwilio" => (Scope::TelephonyWrite, Some(order)),
         "twilioConfig" | "subaccount" | "numbers" => (Scope::TelephonyRead, None),
         "subscription" | "usageStats" => (Scope::SubscriptionRead, None),
+        "billingUsage" | "billingUsageByPost" | "billingHistory" | "upcomingInvoice" => {
+            (Scope::SubscriptionRead, None)
+        }
+        "estimateChange" => (
+            Scope::SubscriptionRead,
+            Some(json!({ "target_tier": "repx1" })),
+        ),
         "provisionSubaccount" => (Scope::TelephonyWrite, None),
         "validateAccess" => (Scope::SubscriptionRead, Some(json!({ "feature": "calls" }))),
         "checkLimits" => (Scope::SubscriptionRead, Some(json!({}))),
@@ -132,7 +147,7 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
         }
     }
     Route {
-        is_read: method == "get" || matches!(id.as_str(), "validateAccess" | "checkLimits"),
+        is_read: method == "get" || READS.contains(&id.as_str()),
         id,
         method: method.to_uppercase().parse().unwrap(),
         path: path.to_owned(),

@@ -115,8 +115,10 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
     let rows = [
         "insert into accounts (account_id, email) values ($1, $1 || '@example.com') on conflict do nothing",
         "insert into stripe_customers (customer_ref, account_id) values ('cus_' || $1, $1) on conflict do nothing",
-        "insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, created_at, synced_at)
-         values ('sub_' || $1, $1, 'cus_' || $1, 'active', $5, now(), now()) on conflict do nothing",
+        "insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, period_starts_at, period_ends_at,
+                                    created_at, synced_at)
+         values ('sub_' || $1, $1, 'cus_' || $1, 'active', $5, now() - interval '15 days', now() + interval '15 days',
+                 now(), now()) on conflict do nothing",
         "insert into findings (id, kind, subject, account_id, detail)
          values (gen_random_uuid(), 'test', $1, $1, '{}') on conflict do nothing",
         "insert into provider_calls (id, provider, kind, subject, account_id, state, request_sha256)
@@ -147,9 +149,10 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          values ($1, 'app', $1, '', $7::uuid, '', now())",
         "insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, quantity, events)
          values ($1, 'day', '2026-01-01Z', 'calls', '2026-01-02Z', '2026-01-01', 1000000, 1) on conflict do nothing",
-        "insert into billing_periods (period_id, account_id, starts_at, ends_at, tier, terms, created_at)
+        "insert into billing_periods (period_id, account_id, starts_at, ends_at, tier, terms, closed_at, rated_at, created_at)
          values (gen_random_uuid(), $1, '2000-01-01Z', '2026-01-01Z', $5,
-                 jsonb_build_object('tier', $5, 'currency', 'usd', 'meters', '{}'::jsonb), now()) on conflict do nothing",
+                 jsonb_build_object('tier', $5, 'currency', 'usd', 'meters', '{}'::jsonb), now(), now(), now())
+         on conflict do nothing",
         "insert into invoices (invoice_id, account_id, customer_ref, stripe_ref, is_own, status, currency, created_at, synced_at)
          values (gen_random_uuid(), $1, 'cus_' || $1, 'in_' || $1, true, 'paid', 'usd', now(), now()) on conflict do nothing",
         "insert into charges (charge_id, account_id, period_id, meter, revision, previous_rated_minor, rated_minor,

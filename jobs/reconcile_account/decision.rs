@@ -164,7 +164,10 @@ impl Plan {
         if is_deleted || !ours.is_settled {
             return;
         }
-        let differences = compare(&ours.wanted, &theirs.lines);
+        let mut differences = compare(&ours.wanted, &theirs.lines);
+        if theirs.status == "draft" {
+            differences.retain(|one| !is_still_to_come(one, &ours.wanted));
+        }
         let mut drifts = of_invoice(ours, theirs);
         if drifts.is_empty() && !differences.is_empty() && theirs.status == "draft" && !is_parked {
             self.compare.push(ours.invoice_id);
@@ -219,6 +222,15 @@ impl Plan {
             differences,
         });
     }
+}
+
+/// A line that a draft is still to get: the account was parked before, or nobody has come to it.
+fn is_still_to_come(difference: &Difference, wanted: &[Wanted]) -> bool {
+    let Difference::Missing { charge_id } = difference else {
+        return false;
+    };
+    let mut of_charge = wanted.iter().filter(|one| one.charge_id == *charge_id);
+    of_charge.any(|one| one.item_ref.is_empty())
 }
 
 /// For a person to read: what does not fit is shown as the largest amount there is.

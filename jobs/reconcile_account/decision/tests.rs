@@ -104,6 +104,30 @@ fn a_draft_is_repaired_unless_the_account_is_parked() {
 }
 
 #[test]
+fn what_a_parked_draft_did_not_get_yet_is_no_drift_and_what_it_lost_is() {
+    let not_put_there = Wanted {
+        item_ref: String::new(),
+        ..wanted("a", 10)
+    };
+    let mut facts = facts(
+        Some(ours("draft", vec![not_put_there])),
+        Some(theirs("draft", vec![])),
+    );
+    facts.is_parked = true;
+    check(&facts, &[], 0, 0);
+    facts.ours[0].wanted = vec![wanted("a", 10)];
+    check(&facts, &["missing"], 0, 0);
+    // A final one gets nothing any more.
+    let gone = Wanted {
+        item_ref: String::new(),
+        ..wanted("a", 10)
+    };
+    facts.ours = vec![ours("paid", vec![gone])];
+    facts.theirs = vec![theirs("paid", vec![])];
+    check(&facts, &["missing"], 0, 0);
+}
+
+#[test]
 fn what_somebody_is_working_on_is_no_drift() {
     let now = DateTime::UNIX_EPOCH;
     let long_ago = now - WORKED_ON_FOR;

@@ -8,7 +8,7 @@ from (
     from charges c
     join provider_calls call on call.account_id = c.account_id and call.provider = 'stripe'
      and call.kind = 'add_invoice_item' and call.state = 'done' and split_part(call.subject, ':', 1) = c.charge_id::text
-    join invoices i on i.invoice_id::text = split_part(call.subject, ':', 2) and i.status <> 'deleted'
+    join invoices i on i.invoice_id = split_part(call.subject, ':', 2)::uuid and i.status <> 'deleted'
     where c.created_at >= (select since from scope)
 ) standing
 group by charge_id, account_id

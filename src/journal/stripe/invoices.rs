@@ -138,8 +138,10 @@ impl Effect for FinalizeInvoice<'_> {
         Ok(is_final.then(|| nothing_more(self.invoice_ref.to_owned())))
     }
 
-    async fn send(&self, ctx: &Context, key: &str) -> Result<Found, ClientError> {
-        ctx.stripe.finalize_invoice(self.invoice_ref, key).await?;
+    /// Each request has a key of its own: a failure that Stripe has stored under one would be its answer for a day.
+    async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
+        let key = Uuid::now_v7().to_string();
+        ctx.stripe.finalize_invoice(self.invoice_ref, &key).await?;
         Ok(nothing_more(self.invoice_ref.to_owned()))
     }
 }

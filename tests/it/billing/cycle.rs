@@ -1,6 +1,7 @@
 //! A cycle ends: what was used beyond the plan is on its own invoice.
 
 use chrono::TimeDelta;
+use tollkeeper::sandbox::{Fault, Provider, Rule, When};
 
 use super::{Billing, Item, MESSAGES, MINUTES};
 
@@ -209,4 +210,30 @@ async fn a_trifle_that_no_invoice_came_by_for_is_told_to_a_person_after_two_mont
 
     assert_eq!(billing.billed(&ann).await, 500);
     assert_eq!(billing.house.findings().await, ["owed_for_long"]);
+}
+
+#[tokio::test]
+async fn a_failure_that_stripe_keeps_under_a_key_delays_no_final_invoice() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.pass(TimeDelta::days(3)).await;
+    let kept = Fault::ErrorBefore { status: 500 };
+    let rule = Rule::on(Provider::Stripe, "POST", "/finalize", When::First(1), kept);
+    billing.house.sandbox.add_rules(vec![rule]);
+    billing.cancel(&ann).await;
+
+    billing.pass(TimeDelta::minutes(11)).await;
+
+    let last = billing.last_invoice(&ann).await;
+    assert_eq!(
+        (&last["status"], &last["total"]),
+        (&"paid".into(), &500.into())
+    );
+    let calls = billing.house.sandbox.calls();
+    let asked = calls
+        .iter()
+        .filter(|call| call.path.ends_with("/finalize"))
+        .count();
+    assert_eq!(asked, 2, "the second request is no repeat of the first");
+    billing.check_calm().await;
 }

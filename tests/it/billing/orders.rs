@@ -7,10 +7,15 @@ use serde_json::Value;
 use tollkeeper::sandbox::stripe::{ApiVersion, SignUp};
 
 use super::{Billing, MINUTES};
-use crate::{story::orders, support::house::SECRETARY};
+use crate::{
+    story::orders,
+    support::{house::SECRETARY, proof::size},
+};
 
-/// So many orders are tried at most, spread over all there are.
-const TRIED_MAX: usize = 120;
+/// So many orders are tried at most, spread over all there are: each needs a customer of its own.
+fn tried_max() -> usize {
+    size(40, 720)
+}
 
 /// Everything that billing left behind for one account, but for ids and times.
 const STATE: &str = "
@@ -54,7 +59,7 @@ fn events_after(billing: &Billing, known: usize) -> BTreeMap<String, Vec<String>
 #[tokio::test]
 async fn every_order_of_a_renewals_events_each_twice_ends_in_the_same_tables() {
     let billing = Billing::new().await;
-    for customer in 0..TRIED_MAX {
+    for customer in 0..tried_max() {
         let who = SignUp {
             user_id: format!("user-{customer}"),
             email: format!("user-{customer}@example.com"),
@@ -64,7 +69,7 @@ async fn every_order_of_a_renewals_events_each_twice_ends_in_the_same_tables() {
         billing.house.sandbox.sign_up(&who).unwrap();
     }
     billing.house.take_in_all().await;
-    for customer in 0..TRIED_MAX {
+    for customer in 0..tried_max() {
         billing
             .uses(&format!("user-{customer}"), MINUTES, 150)
             .await;
@@ -79,7 +84,10 @@ async fn every_order_of_a_renewals_events_each_twice_ends_in_the_same_tables() {
     assert!(count >= 5, "{count}");
     assert!(renewals.values().all(|events| events.len() == count));
     let all = orders(count);
-    let tried: Vec<&Vec<usize>> = all.iter().step_by(all.len().div_ceil(TRIED_MAX)).collect();
+    let tried: Vec<&Vec<usize>> = all
+        .iter()
+        .step_by(all.len().div_ceil(tried_max()))
+        .collect();
 
     for place in 0..count {
         for (events, order) in renewals.values().zip(tried.iter().cycle()) {
@@ -93,7 +101,7 @@ async fn every_order_of_a_renewals_events_each_twice_ends_in_the_same_tables() {
     billing.house.take_in_all().await;
 
     let mut ends: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
-    for customer in 0..TRIED_MAX {
+    for customer in 0..tried_max() {
         let user = format!("user-{customer}");
         let state = sqlx::query_scalar(STATE)
             .bind(&user)

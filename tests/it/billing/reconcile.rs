@@ -219,12 +219,12 @@ async fn whatever_moment_of_a_cycle_is_looked_at_nothing_is_a_drift() {
     billing.uses("ann", MINUTES, 150).await;
     billing.uses("ben", MINUTES, 150).await;
     billing.pass_end("ben", TimeDelta::seconds(30)).await;
-    for account_id in ["ann", "ben"].into_iter().cycle().take(40) {
+    for account_id in ["ann", "ben"].into_iter().cycle().take(20) {
         let service = &billing.house.service;
         let account_id = account_id.to_owned();
         // Beside whatever else is going on.
         service.enqueue(&ReconcileAccount { account_id }).await;
-        billing.pass(TimeDelta::minutes(4)).await;
+        billing.pass(TimeDelta::minutes(8)).await;
     }
     billing.cancel(&ann).await;
     for _ in 0..5 {

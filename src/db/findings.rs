@@ -163,12 +163,16 @@ pub async fn is_any_open(conn: &mut PgConnection, kind: &str) -> sqlx::Result<bo
     .await
 }
 
-/// How many findings about these accounts are open.
-pub async fn count_open(conn: &mut PgConnection, account_ids: &[String]) -> sqlx::Result<i64> {
+/// The findings about these accounts that are open, each in a line: what kind, about what, and its detail.
+pub async fn open_lines(
+    conn: &mut PgConnection,
+    account_ids: &[String],
+) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
-        "select count(*) from findings where account_id = any($1) and closed_at is null",
+        "select format('%s of %s (%s): %s', kind, subject, account_id, detail) from findings
+         where account_id = any($1) and closed_at is null order by opened_at",
     )
     .bind(account_ids)
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await
 }

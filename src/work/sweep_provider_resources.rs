@@ -1,6 +1,6 @@
 //! Compare what Twilio holds for us with what we hold ourselves, both ways.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use backon::{ExponentialBuilder, Retryable};
 use chrono::TimeDelta;
@@ -59,6 +59,7 @@ impl Work for SweepProviderResources {
             }
         }
         sweep.look_for_what_is_missing();
+        sweep.forget_what_moved(ctx).await?;
         sweep.look_at_tokens(ctx).await?;
         sweep.finish(ctx, lease).await
     }
@@ -249,6 +250,22 @@ impl Sweep {
         }
     }
 
+    /// What was suspended, taken up or given back while the sweep went on was listed as it was before, or is not listed
+    /// any more. It is the next sweep's.
+    async fn forget_what_moved(&mut self, ctx: &Context) -> Result<(), Failure> {
+        let mut conn = ctx.pools.work.acquire().await?;
+        let subaccounts = subaccounts::all(&mut conn).await?;
+        let numbers = phone_numbers::all(&mut conn).await?;
+        let before: HashSet<_> = standings(&self.subaccounts, &self.numbers).collect();
+        let moved: HashSet<&str> = standings(&subaccounts, &numbers)
+            .filter(|standing| !before.contains(standing))
+            .map(|(sid, _)| sid)
+            .collect();
+        self.findings
+            .retain(|finding| !moved.contains(finding.subject.as_str()));
+        Ok(())
+    }
+
     /// A token that does not open keeps every callback of its subaccount out.
     async fn look_at_tokens(&mut self, ctx: &Context) -> Result<(), Failure> {
         let mut after = String::new();
@@ -315,6 +332,20 @@ impl Sweep {
         );
         Ok(Outcome::Done)
     }
+}
+
+/// The SIDs we know, each with where it stands with us.
+fn standings<'a>(
+    subaccounts: &'a [Subaccount],
+    numbers: &'a [PhoneNumber],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let subaccounts = subaccounts
+        .iter()
+        .filter_map(|row| Some((row.subaccount_ref.as_deref()?, row.status.as_str())));
+    let numbers = numbers
+        .iter()
+        .filter_map(|row| Some((row.number_ref.as_deref()?, row.status.as_str())));
+    subaccounts.chain(numbers)
 }
 
 /// Ask again for every step that a dead, cancelled or discarded job left undone, in both directions.

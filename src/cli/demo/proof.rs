@@ -78,9 +78,8 @@ pub async fn books(
         .iter()
         .map(|customer| customer.account_id.clone())
         .collect();
-    let findings = findings::count_open(conn, &accounts).await?;
-    if findings > 0 {
-        faults.push(format!("{findings} findings are open"));
+    for finding in findings::open_lines(conn, &accounts).await? {
+        faults.push(format!("a finding is open: {finding}"));
     }
     let dead = Filter {
         state: Some("dead".to_owned()),

@@ -87,6 +87,25 @@ fn breaches() -> Vec<Breach> {
              from entered, (values (1, 'receivable', 5, 0), (2, 'cash', 0, 5)) sides (line, account, debit, credit)",
         ),
         free(
+            "I3",
+            "with uses as (
+                 insert into usage_events
+                     (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at, per,
+                      window_starts_at, day_starts_at, tier)
+                 select gen_random_uuid(), account_id, 'emails', 'a hand', 'CA8', 1000000, max(ends_at), max(ends_at), 'day',
+                        max(ends_at), max(ends_at), 'a tier'
+                 from billing_periods group by account_id)
+             update billing_periods set closed_at = ends_at, rated_at = ends_at where closed_at is null",
+        ),
+        free(
+            "I8",
+            "insert into invoices (invoice_id, account_id, customer_ref, stripe_ref, is_own, status, currency, total_minor,
+                                   finalized_at, created_at, synced_at)
+             select gen_random_uuid(), account_id, customer_ref, 'in_unheard_of', false, 'open', 'usd', 5, created_at,
+                    created_at, created_at
+             from invoices limit 1",
+        ),
+        free(
             "I9",
             "update provider_calls set first_sent_at = last_sent_at - interval '21 hours' where kind = 'add_invoice_item'",
         ),

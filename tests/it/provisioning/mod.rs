@@ -4,14 +4,21 @@ mod endings;
 mod faults;
 mod old_news;
 
+use chrono::TimeDelta;
 use tollkeeper::{
     clients::twilio::Urls,
-    sandbox::{Fault, Mischief, MischiefRule, When, stripe::SignUp},
+    sandbox::{
+        Fault, Mischief, MischiefRule, When,
+        stripe::{SignUp, Status},
+    },
     worker::Register,
 };
 use tollkeeper_jobs::{HandleStripeEvent, Job, PollStripeEvents, SweepProviderResources};
 
-use crate::support::house::{House, TO_NUMBERS};
+use crate::support::{
+    house::{House, TO_NUMBERS},
+    until,
+};
 
 #[tokio::test]
 async fn a_paid_sign_up_gets_one_number_that_points_at_us() {
@@ -148,6 +155,44 @@ async fn what_twilio_holds_and_we_do_not_is_reported_and_kept() {
     assert_eq!(status(&double.sid).await, "closed");
     assert_eq!(status(&own).await, "active");
     assert_eq!(house.sandbox.numbers().len(), 2);
+    house.worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_that_is_given_back_while_the_sweep_goes_on_is_not_missing() {
+    let house = House::new().await;
+    let ann = house.sign_up("ann");
+    house.take_in_all().await;
+    house
+        .sandbox
+        .set_status(&ann.subscription_id, Status::Canceled);
+    house.take_in_all().await;
+    let busy = Fault::TooManyRequests {
+        retry_after_seconds: None,
+    };
+    // Between what we hold and what Twilio lists lies all the time that the listing takes.
+    house.strike("GET", "/Accounts.json", When::Always, busy);
+    let tick_at = house.sandbox.now();
+    house
+        .service
+        .enqueue(&SweepProviderResources { tick_at })
+        .await;
+    until("the sweep asks", async || {
+        let calls = house.sandbox.calls();
+        calls.iter().any(|call| call.fault.is_some())
+    })
+    .await;
+
+    house.sandbox.advance(TimeDelta::days(8));
+    house.service.ctx.wake.ring();
+    until("the number is given back", async || {
+        house.standing("ann").await == "released" && house.held() == (1, 1, 0, 1)
+    })
+    .await;
+    house.sandbox.clear_rules();
+    house.settle().await;
+
+    assert_eq!(house.findings().await, Vec::<String>::new());
     house.worker.stop().await;
 }
 

@@ -1,5 +1,5 @@
--- Ledger transactions that do not balance, and invoices of which more or less is still expected than they say. A
--- transaction about an invoice begins its subject with it.
+-- Ledger transactions that do not balance, invoices of which more or less is still expected than they say, and final ones
+-- that were never entered. A transaction about an invoice begins its subject with it.
 select t.transaction_id::text as subject, t.account_id,
        format('its debits and credits differ by %s', sum(e.debit_minor) - sum(e.credit_minor)) as what
 from ledger_transactions t
@@ -22,3 +22,9 @@ join invoices i using (stripe_ref)
 where entered.entered_at >= (select since from scope)
   and (entered.finalized is distinct from i.total_minor or entered.expected < least(i.total_minor, 0)
        or i.status in ('paid', 'void', 'uncollectible') and entered.expected <> 0)
+union all
+select i.invoice_id::text, i.account_id, format('it is %s, and not in the ledger', i.status)
+from invoices i
+where i.created_at >= (select since from scope) and i.status in ('open', 'paid', 'void', 'uncollectible')
+  and i.total_minor <> 0 and coalesce(i.finalized_at, i.synced_at) < (select now from scope) - interval '2 hours'
+  and not exists (select 1 from ledger_transactions t where t.kind = 'finalized' and t.subject = i.stripe_ref)

@@ -74,6 +74,8 @@ pub struct StripeConfig {
     /// Any of them may have signed: rotation, several endpoints, several Stripe accounts.
     pub webhook_secrets: Vec<SecretString>,
     pub api_base: String,
+    /// By all processes together; 0: as often as they like.
+    pub requests_per_second: u32,
 }
 
 #[derive(Debug, Clone)]

@@ -7,12 +7,19 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tollkeeper_jobs::plans::Catalogue;
 
 use crate::{
-    clients::{mailer::Mailer, notifier::Notifier, stripe::Stripe, twilio::Twilio},
+    clients::{
+        mailer::Mailer,
+        notifier::Notifier,
+        pace::Pace,
+        stripe::{self, Stripe},
+        twilio::Twilio,
+    },
     clock::Clock,
     config::{Config, PoolConfig},
     db,
     queue::{Contact, Wake},
     sealed::Keyring,
+    turns::SharedTurns,
 };
 
 /// One per process, shared by every role.
@@ -50,7 +57,7 @@ impl Context {
             return Err(faults);
         };
         Ok(Context {
-            stripe: Stripe::new(&config.stripe),
+            stripe: stripe(&config, &pools),
             twilio: Twilio::new(&config.twilio),
             notifier: Notifier::new(&config.notify, config.worker.default),
             mailer,
@@ -68,6 +75,14 @@ impl Context {
     pub fn quiet_time(&self) -> TimeDelta {
         TimeDelta::from_std(self.config.telephony.quiet_time).unwrap_or(TimeDelta::MAX)
     }
+}
+
+/// Stripe, asked no more often by all processes over this database together than the settings allow.
+pub fn stripe(config: &Config, pools: &Pools) -> Stripe {
+    let per_second = config.stripe.requests_per_second;
+    let turns = SharedTurns::new(stripe::PROVIDER, per_second, pools.work.clone());
+    let pace = turns.map_or(Pace::Free, |turns| Pace::InTurn(Arc::new(turns)));
+    Stripe::new(&config.stripe, pace)
 }
 
 /// Separate pools, so that a slow console or a busy worker never keeps a webhook waiting.

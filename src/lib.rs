@@ -19,6 +19,7 @@ pub mod scheduler;
 pub mod sealed;
 pub mod signature;
 pub mod telemetry;
+pub mod turns;
 pub mod usage;
 pub mod work;
 pub mod worker;

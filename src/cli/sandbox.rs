@@ -99,6 +99,7 @@ pub async fn beside(
     })
     .await?;
     config.stripe.api_base = sandbox.stripe_base();
+    config.stripe.requests_per_second = 0;
     config.twilio.api_base = sandbox.twilio_base();
     for (setting, price_id, cents) in monthly_prices() {
         sandbox.add_price(&price_id, cents);

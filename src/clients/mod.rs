@@ -8,6 +8,7 @@ mod call;
 pub mod jwks;
 pub mod mailer;
 pub mod notifier;
+pub mod pace;
 pub mod stripe;
 pub mod twilio;
 
@@ -25,6 +26,12 @@ pub enum ClientError {
         provider: &'static str,
         status: u16,
         after: Option<Duration>,
+    },
+    /// Nothing was sent: we ask the provider as often as we may, and our turn is not soon.
+    #[error("{provider} is asked as often as it may be; there is a turn in {} s", after.as_secs())]
+    Crowded {
+        provider: &'static str,
+        after: Duration,
     },
     /// The request was sent and no answer came, or one that leaves the outcome open (5xx).
     #[error("{provider} left the outcome open: {why}")]

@@ -188,6 +188,12 @@ fn stripe(reader: &mut Reader<'_>) -> StripeConfig {
         secret_key: SecretString::from(secret_key),
         webhook_secrets: reader.secrets("STRIPE_WEBHOOK_SECRET"),
         api_base: reader.base_url("STRIPE_API_BASE", "https://api.stripe.com"),
+        requests_per_second: reader.value(
+            "STRIPE_REQUESTS_PER_SECOND",
+            20,
+            "a whole number",
+            |_| true,
+        ),
     }
 }
 

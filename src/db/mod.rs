@@ -15,6 +15,7 @@ pub mod overview;
 pub mod partitions;
 pub mod phone_numbers;
 pub mod provider_calls;
+pub mod provider_turns;
 pub mod readiness;
 pub mod retention;
 pub mod sealed_columns;

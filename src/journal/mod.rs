@@ -283,7 +283,9 @@ async fn send<E: Effect>(
 
 fn answer_of(error: &ClientError) -> Answer {
     match error {
-        ClientError::Unreachable { .. } | ClientError::TryLater { .. } => Answer::NothingDone,
+        ClientError::Unreachable { .. }
+        | ClientError::TryLater { .. }
+        | ClientError::Crowded { .. } => Answer::NothingDone,
         ClientError::Unknown { status, .. } => Answer::Unknown {
             may_be_stored: status.is_some(),
         },

@@ -79,6 +79,10 @@ impl From<ClientError> for Failure {
                 after,
                 why: error.to_string(),
             },
+            ClientError::Crowded { after, .. } => Failure::Wait {
+                after: Some(after),
+                why: error.to_string(),
+            },
             ClientError::Unreachable { .. } => Failure::Wait {
                 after: None,
                 why: error.to_string(),

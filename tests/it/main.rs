@@ -39,5 +39,6 @@ mod slow_clients;
 mod story;
 mod support;
 mod timetable;
+mod turns;
 mod usage;
 mod voipms;

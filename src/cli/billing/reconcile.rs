@@ -6,10 +6,11 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tollkeeper_jobs::{reconcile_account::Drifted, reconcile_invoices::since};
 
-use super::{Program, Usage, progress::Progress};
+use super::{super::Database, Program, Usage, progress::Progress};
 use crate::{
-    clients::stripe::Stripe,
+    clients::{ClientError, stripe::Stripe},
     clock::Clock,
+    context,
     db::{accounts, billing::reconcile},
     work::reconciliation::{self, Reconciled},
 };
@@ -51,7 +52,9 @@ impl Reconcile {
             return Err(Usage(why.into()).into());
         }
         program.settings.require_providers()?;
-        let stripe = Stripe::new(&program.settings.config.stripe);
+        let config = &program.settings.config;
+        let database = Database::open(config).await?;
+        let stripe = context::stripe(config, &database.pools(&config.pools));
         let accounts = match self.account {
             Some(account_id) => vec![known(conn, account_id).await?],
             None => everybody(conn).await?,
@@ -119,10 +122,19 @@ async fn compared(
     stripe: &Stripe,
     account_id: &str,
 ) -> anyhow::Result<Option<Reconciled>> {
-    for _ in 0..TRIES {
+    let mut tries = 0;
+    while tries < TRIES {
         let now = Clock::default().now();
         let books = reconciliation::books(conn, account_id, now).await?;
-        let said = reconciliation::ask(stripe, &books).await?;
+        let said = match reconciliation::ask(stripe, &books).await {
+            // The workers ask as well.
+            Err(ClientError::Crowded { after, .. }) => {
+                tokio::time::sleep(after).await;
+                continue;
+            }
+            said => said?,
+        };
+        tries += 1;
         let mut tx = conn.begin().await?;
         let found = reconciliation::settle(&mut tx, account_id, &books, said, now).await?;
         if found.is_some() {

@@ -17,12 +17,14 @@ use super::{
     breaker::Breaker,
     call::{self, Answer},
     found,
+    pace::Pace,
 };
 pub use billing::{NewInvoice, NewItem, NewPrice};
 
 use crate::config::StripeConfig;
 
-const PROVIDER: &str = "stripe";
+/// As the journal and the turns name it.
+pub const PROVIDER: &str = "stripe";
 /// Answers come in this shape, whatever the account's default is.
 const VERSION: &str = "2026-10-28.endive";
 const PAGE: &str = "100";
@@ -35,6 +37,7 @@ const PAGES_MAX: usize = 100;
 pub struct Stripe {
     http: Client,
     breaker: Breaker,
+    pace: Pace,
     base: String,
     key: SecretString,
 }
@@ -48,13 +51,20 @@ pub struct ListedEvent {
 }
 
 impl Stripe {
-    pub fn new(config: &StripeConfig) -> Stripe {
+    pub fn new(config: &StripeConfig, pace: Pace) -> Stripe {
         Stripe {
             http: call::http(),
             breaker: Breaker::default(),
+            pace,
             base: config.api_base.trim_end_matches('/').to_owned(),
             key: config.secret_key.clone(),
         }
+    }
+
+    /// The same, for whom a person waits: it asks at once.
+    pub fn at_once(mut self) -> Stripe {
+        self.pace = self.pace.at_once();
+        self
     }
 
     /// A subscription as it is now. None: Stripe knows no such id.
@@ -152,6 +162,7 @@ impl Stripe {
         let request = request
             .bearer_auth(self.key.expose_secret())
             .header("Stripe-Version", VERSION);
+        self.pace.wait(PROVIDER).await?;
         let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
         tracing::debug!(
             status = answer.status,

@@ -120,7 +120,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         clock: ctx.clock.clone(),
         wake: ctx.wake.clone(),
         catalogue: ctx.catalogue.clone(),
-        stripe: ctx.stripe.clone(),
+        stripe: ctx.stripe.clone().at_once(),
         public_base_url: ctx.config.public_base_url.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),

@@ -19,6 +19,7 @@ pub const FLOORS: [&[&str]; 6] = [
         "sealed",
         "signature",
         "telemetry",
+        "turns",
     ],
     &["journal", "notify"],
     &["billing", "usage"],

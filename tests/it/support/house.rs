@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use tollkeeper::{
     clock::Clock,
+    config::Config,
     queue,
     sandbox::{
         Fault, Provider, Rule, Sandbox, Settings, When,
@@ -34,6 +35,10 @@ pub struct House {
 
 impl House {
     pub async fn new() -> House {
+        House::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> House {
         let clock = Clock::default();
         let sandbox = Sandbox::start(Settings {
             clock: clock.clone(),
@@ -63,6 +68,7 @@ impl House {
                     .price_ids
                     .insert(setting.to_owned(), price.to_owned());
             }
+            change(config);
         })
         .await;
         service.ctx.clock = clock;

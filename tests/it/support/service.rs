@@ -150,6 +150,7 @@ fn config() -> Config {
             secret_key: "sk_test_tollkeeper".into(),
             webhook_secrets: vec!["whsec_test_tollkeeper".into()],
             api_base: "http://127.0.0.1:9".into(),
+            requests_per_second: 0,
         },
         twilio: TwilioConfig {
             account_sid: "AC00000000000000000000000000000001".into(),

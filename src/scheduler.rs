@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tollkeeper_jobs::timetable::TIMETABLE;
+use tollkeeper_jobs::timetable::{Entry, TIMETABLE};
 
 use crate::{context::Context, queue::timetable};
 
@@ -12,17 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub async fn run_until(ctx: Context, stop: CancellationToken) {
     loop {
         for entry in TIMETABLE {
-            match timetable::tick(&ctx.pools.work, &ctx.clock, entry).await {
-                Ok(0) => {}
-                Ok(ticks) => {
-                    tracing::debug!(timetable.entry = entry.name, ticks, "ticked");
-                    ctx.wake.ring();
-                }
-                // Nothing is lost: the next look starts where the last good one ended.
-                Err(error) => {
-                    tracing::warn!(%error, timetable.entry = entry.name, "cannot tick; trying again")
-                }
-            }
+            look(&ctx, entry).await;
         }
         if stop
             .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
@@ -30,6 +20,21 @@ pub async fn run_until(ctx: Context, stop: CancellationToken) {
             .is_none()
         {
             return;
+        }
+    }
+}
+
+/// Store what of one entry has become due.
+pub async fn look(ctx: &Context, entry: &Entry) {
+    match timetable::tick(&ctx.pools.work, &ctx.clock, entry).await {
+        Ok(0) => {}
+        Ok(ticks) => {
+            tracing::debug!(timetable.entry = entry.name, ticks, "ticked");
+            ctx.wake.ring();
+        }
+        // Nothing is lost: the next look starts where the last good one ended.
+        Err(error) => {
+            tracing::warn!(%error, timetable.entry = entry.name, "cannot tick; trying again")
         }
     }
 }

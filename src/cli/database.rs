@@ -56,6 +56,28 @@ impl Database {
         }
     }
 
+    /// An embedded one that is empty, and not durable: it is thrown away with its next use.
+    pub async fn open_throwaway(config: &Config) -> anyhow::Result<Database> {
+        const UNSAFE: [&str; 3] = [
+            "fsync=off",
+            "full_page_writes=off",
+            "synchronous_commit=off",
+        ];
+        let embedded = Embedded::start_with(
+            &config.data_dir,
+            Options {
+                bindir: config.pg_bindir.clone(),
+                settings: UNSAFE.map(str::to_owned).to_vec(),
+            },
+        )
+        .await?;
+        embedded.renew().await?;
+        Ok(Database {
+            options: embedded.connect_options(),
+            embedded: Some(embedded),
+        })
+    }
+
     /// Open it, do this with one connection, close it again, whatever came of it.
     pub async fn with<T>(
         config: &Config,

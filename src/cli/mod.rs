@@ -13,6 +13,7 @@ mod made_up;
 mod migrate;
 mod notifications;
 mod output;
+mod rehearsal;
 mod roles;
 mod sandbox;
 pub mod secrets;
@@ -113,6 +114,7 @@ pub async fn main() -> ExitCode {
 async fn run(line: CommandLine) -> anyhow::Result<()> {
     let settings = match line.command {
         Command::Demo(_) => Settings::demo()?,
+        Command::Billing(ref command) if command.is_simulation() => Settings::simulation()?,
         // The one command that makes up what is missing.
         Command::Up(_) => Settings::made_up(line.sandbox)?,
         Command::Jobs(_)

@@ -27,6 +27,8 @@ pub enum Roles {
     Web,
     Worker,
     Both,
+    /// Both, and whoever runs it looks at the timetable.
+    Unscheduled,
 }
 
 /// Everything a role runs with, its settings checked against the database.
@@ -85,6 +87,8 @@ pub async fn run(
             Register::all(),
             stop.clone(),
         ));
+    }
+    if matches!(roles, Roles::Worker | Roles::Both) {
         let (ctx, stop) = (ctx.clone(), stop.clone());
         parts.spawn(async move {
             scheduler::run_until(ctx, stop).await;

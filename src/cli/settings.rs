@@ -94,6 +94,10 @@ impl Settings {
     pub fn demo() -> anyhow::Result<Settings> {
         let mut environment = config::environment();
         environment.retain(|name, _| DEMO_VARIABLES.contains(&name.as_str()));
+        Settings::played(environment)
+    }
+
+    fn played(mut environment: BTreeMap<String, String>) -> anyhow::Result<Settings> {
         environment
             .entry("RUST_LOG".to_owned())
             .or_insert_with(|| "error".to_owned());
@@ -101,6 +105,17 @@ impl Settings {
         let (values, made_up) = made_up::make(&environment, true)?;
         complete(&mut environment, values);
         Settings::of(&environment, true, made_up)
+    }
+
+    /// The same, in a folder of its own: what is there is thrown away.
+    pub fn simulation() -> anyhow::Result<Settings> {
+        let mut environment = config::environment();
+        environment.retain(|name, _| DEMO_VARIABLES.contains(&name.as_str()));
+        let data = environment.remove("TOLLKEEPER_DATA").unwrap_or_default();
+        let data = Some(data).filter(|data| !data.trim().is_empty());
+        let data = Path::new(data.as_deref().unwrap_or(DATA_DEFAULT)).join("simulation");
+        environment.insert("TOLLKEEPER_DATA".to_owned(), data.to_string_lossy().into());
+        Settings::played(environment)
     }
 
     fn of(

@@ -115,6 +115,14 @@ impl Embedded {
         options_of(&self.folder)
     }
 
+    /// Throw everything in the database away.
+    pub async fn renew(&self) -> sqlx::Result<()> {
+        let maintenance = self.connect_options().database("postgres");
+        let mut conn = PgConnection::connect_with(&maintenance).await?;
+        databases::renew(&mut conn, DATABASE).await?;
+        conn.close().await
+    }
+
     /// The same as a URL, for `psql` and for people.
     pub fn url(&self) -> String {
         let socket = self.folder.socket.to_string_lossy();

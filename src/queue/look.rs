@@ -1,6 +1,6 @@
 //! What an operator sees of the queue.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
@@ -222,6 +222,20 @@ pub async fn depth(conn: &mut PgConnection) -> sqlx::Result<Vec<Depth>> {
          from queue.jobs group by lane, state order by lane, state",
     )
     .fetch_all(conn)
+    .await
+}
+
+/// When a job is next to be run by a clock that is `ahead` of the database's; now, while one is. None: there is none.
+pub async fn next_due(
+    conn: &mut PgConnection,
+    ahead: TimeDelta,
+) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar(
+        "select min(case state when 'waiting' then run_at else now() + $1 * interval '1 microsecond' end)
+         from queue.jobs where state in ('ready', 'running', 'waiting')",
+    )
+    .bind(ahead.num_microseconds().unwrap_or(i64::MAX) as f64)
+    .fetch_one(conn)
     .await
 }
 

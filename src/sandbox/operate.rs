@@ -31,6 +31,11 @@ impl Sandbox {
         self.shared.world().audit.calls()
     }
 
+    /// How many calls there were.
+    pub fn call_count(&self) -> usize {
+        self.shared.world().audit.count()
+    }
+
     /// Requests whose clients were cut off and which are still to be carried out.
     pub fn late_count(&self) -> usize {
         self.shared.world().late_count()
@@ -46,6 +51,12 @@ impl Sandbox {
         self.shared.clock.advance(by);
         let now = self.shared.clock.now();
         self.shared.world().catch_up(now);
+    }
+
+    /// When something happens next by itself, if it still holds then: a period ends, a draft is finalized, a payment is
+    /// tried again.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.shared.world().next_due()
     }
 
     /// Everything in figures, for a person.

@@ -159,6 +159,12 @@ impl World {
         self.settle(request, reply);
     }
 
+    /// When something is next to happen by itself.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        let late = self.late.iter().map(|late| late.due);
+        late.chain(self.stripe.next_due()).min()
+    }
+
     /// Requests still to be carried out.
     pub fn late_count(&self) -> usize {
         self.late.len()

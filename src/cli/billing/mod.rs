@@ -9,6 +9,7 @@ mod preview;
 mod progress;
 mod reconcile;
 mod run;
+mod simulate;
 
 use clap::{Args, Subcommand};
 use sqlx::PgConnection;
@@ -24,6 +25,14 @@ pub struct Billing {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    OfBooks(OfBooks),
+    Simulate(simulate::Simulate),
+}
+
+/// What is asked of the books, or done to them.
+#[derive(Debug, Subcommand)]
+enum OfBooks {
     Preview(preview::Preview),
     Run(run::BillingRun),
     Explain(explain::Explain),
@@ -37,27 +46,35 @@ enum Verb {
 }
 
 impl Billing {
+    /// Whether it needs nothing that is there, and must not touch it.
+    pub fn is_simulation(&self) -> bool {
+        matches!(self.verb, Verb::Simulate(_))
+    }
+
     pub async fn run(self, program: Program) -> anyhow::Result<()> {
-        Database::with(&program.settings.config, async |conn| {
-            self.verb.run(&program, conn).await
-        })
-        .await
+        match self.verb {
+            Verb::Simulate(verb) => verb.run(program).await,
+            Verb::OfBooks(verb) => {
+                let verb = async |conn: &mut PgConnection| verb.run(&program, conn).await;
+                Database::with(&program.settings.config, verb).await
+            }
+        }
     }
 }
 
-impl Verb {
+impl OfBooks {
     async fn run(self, program: &Program, conn: &mut PgConnection) -> anyhow::Result<()> {
         match self {
-            Verb::Preview(verb) => verb.run(program, conn).await,
-            Verb::Run(verb) => verb.run(program, conn).await,
-            Verb::Explain(verb) => verb.run(program, conn).await,
-            Verb::History(verb) => verb.run(program, conn).await,
-            Verb::Export(verb) => verb.run(program, conn).await,
-            Verb::Check(verb) => verb.run(program, conn).await,
-            Verb::Reconcile(verb) => verb.run(program, conn).await,
-            Verb::Park(verb) => verb.run(program, conn).await,
-            Verb::Unpark(verb) => verb.run(program, conn).await,
-            Verb::Parked(verb) => verb.run(program, conn).await,
+            OfBooks::Preview(verb) => verb.run(program, conn).await,
+            OfBooks::Run(verb) => verb.run(program, conn).await,
+            OfBooks::Explain(verb) => verb.run(program, conn).await,
+            OfBooks::History(verb) => verb.run(program, conn).await,
+            OfBooks::Export(verb) => verb.run(program, conn).await,
+            OfBooks::Check(verb) => verb.run(program, conn).await,
+            OfBooks::Reconcile(verb) => verb.run(program, conn).await,
+            OfBooks::Park(verb) => verb.run(program, conn).await,
+            OfBooks::Unpark(verb) => verb.run(program, conn).await,
+            OfBooks::Parked(verb) => verb.run(program, conn).await,
         }
     }
 }

@@ -16,7 +16,6 @@ use std::{io, net::TcpListener, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use self::{
     cast::Customer,
@@ -24,12 +23,8 @@ use self::{
     story::{Stage, quiet_down},
     summary::Places,
 };
-use super::{
-    Database, Program, Settings,
-    roles::{self, Roles},
-    sandbox,
-};
-use crate::{clock::Clock, http::health::Providers};
+use super::{Database, Program, Settings, rehearsal::Rehearsal, roles::Roles};
+use crate::clock::Clock;
 
 /// How long a provider may take to carry a lost request out. Ten minutes in earnest.
 const QUIET_TIME: Duration = Duration::from_secs(1);
@@ -66,51 +61,35 @@ impl Demo {
         database.migrate().await?;
         let Settings { mut config, .. } = program.settings;
         let config_port = config.port;
-        let listener = listen(config_port)?;
-        let address = listener.local_addr()?;
-        config.public_base_url = format!("http://{address}");
-        config.price_ids.clear();
+        let data_dir = config.data_dir.clone();
         config.telephony.quiet_time = QUIET_TIME;
         config.worker.backoff_scale = BACKOFF_SCALE;
         config.worker.drain = DRAIN;
-        // The stand-in of Stripe and whoever looks at the demo share this machine's address.
-        config.http.connections_per_address_max = config.http.connections_max;
-        let webhook = format!("http://{address}/stripe/webhook");
-        let sandbox = sandbox::beside(&mut config, webhook, clock.clone(), rand::random()).await?;
-        let data_dir = config.data_dir.clone();
-        let ctx = roles::prepare(config, database, clock.clone()).await?;
+        let listener = listen(config_port)?;
+        let seed = rand::random();
+        let mut conn = database.connect().await?;
+        quiet_down(&mut conn, clock.now()).await?;
+        let mut rehearsal =
+            Rehearsal::begin(config, database, listener, Roles::Both, clock, seed).await?;
+        let (ctx, sandbox) = (rehearsal.ctx.clone(), rehearsal.sandbox.clone());
+        let port = rehearsal.address.port();
         let places = Places {
-            service: format!("http://{address}"),
-            taken_port: Some(config_port).filter(|port| *port != 0 && *port != address.port()),
+            service: format!("http://{}", rehearsal.address),
+            taken_port: Some(config_port).filter(|wanted| *wanted != 0 && *wanted != port),
             sandbox: format!("http://{}", sandbox.address()),
             database: database.embedded_url().unwrap_or_default(),
         };
-
-        let mut conn = database.connect().await?;
-        quiet_down(&mut conn, clock.now()).await?;
-        let stop = CancellationToken::new();
-        let mut running = tokio::spawn(roles::run(
-            ctx.clone(),
-            Roles::Both,
-            Providers::Sandbox,
-            Some(listener),
-            stop.clone(),
-        ));
         paper.ready(&places, &data_dir);
-        let stage = Stage::new(ctx, sandbox.clone(), paper, Customer::cast());
+        let stage = Stage::new(ctx, sandbox, paper, Customer::cast());
         let told = tokio::select! {
             told = stage.perform(&mut conn, &places, self.stay) => told,
-            ended = &mut running => Err(ended?.err().unwrap_or_else(|| anyhow::anyhow!("the service ended"))),
+            why = rehearsal.ended() => Err(why),
             () = program.shutdown.cancelled() => Err(anyhow::anyhow!("stopped before its end")),
         };
         if told.is_ok() && self.stay {
             program.shutdown.cancelled().await;
         }
-        stop.cancel();
-        if !running.is_finished() {
-            running.await??;
-        }
-        sandbox.stop().await;
+        rehearsal.stop().await?;
         told
     }
 }

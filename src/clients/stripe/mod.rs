@@ -273,7 +273,7 @@ mod tests {
                 .to_vec(),
         };
         let kind = match refusal(&answer) {
-            ClientError::Unreachable { .. } => "unreachable",
+            ClientError::Unreachable { .. } | ClientError::Crowded { .. } => "not sent",
             ClientError::TryLater { .. } => "later",
             ClientError::Unknown { status: None, .. } => "unknown, same key",
             ClientError::Unknown { .. } => "unknown",

@@ -76,6 +76,34 @@ pub async fn invoices(
     .await
 }
 
+/// What an account was billed and has paid.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct Totals {
+    pub account_id: String,
+    /// Charges on invoices, and those on none that are to be paid.
+    pub billed_minor: i64,
+    pub owed_minor: i64,
+    /// What its invoices brought in and was not given back.
+    pub cash_minor: i64,
+}
+
+/// The totals of every account.
+pub async fn totals(conn: &mut PgConnection) -> sqlx::Result<Vec<Totals>> {
+    sqlx::query_as(
+        "select account_id, coalesce(billed_minor, 0)::bigint as billed_minor,
+                coalesce(owed_minor, 0)::bigint as owed_minor, coalesce(cash_minor, 0)::bigint as cash_minor
+         from accounts
+         left join (select account_id, sum(amount_minor) filter (where invoice_id is not null) as billed_minor,
+                           sum(amount_minor) filter (where invoice_id is null and waiver is null) as owed_minor
+                    from charges group by account_id) charged using (account_id)
+         left join (select account_id, sum(debit_minor - credit_minor) as cash_minor
+                    from ledger_entries where ledger_account = 'cash' group by account_id) paid using (account_id)
+         order by account_id",
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// A line of a period's export.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct Exported {

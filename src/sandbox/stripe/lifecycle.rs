@@ -26,6 +26,12 @@ impl Stripe {
         }
     }
 
+    /// When the next entry of the agenda is due, whether or not it still holds then.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        let (at, _, _) = self.agenda.first()?;
+        DateTime::from_timestamp(*at, 0)
+    }
+
     fn is_still_so(&self, at: i64, what: Happening, id: &str) -> bool {
         let next = match what {
             Happening::Finalization | Happening::Collection => {

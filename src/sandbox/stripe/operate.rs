@@ -32,6 +32,8 @@ pub struct SignUp {
 pub struct SignedUp {
     pub customer_id: String,
     pub subscription_id: String,
+    /// Of the price, in the subscription.
+    pub item_id: String,
     pub session_id: String,
 }
 
@@ -96,9 +98,13 @@ impl Stripe {
             is_complete: false,
         });
         let subscription_id = self.complete_session(&session_id, now);
+        let subscription_id = subscription_id.expect("the session was opened just now");
+        let subscription = self.subscriptions.get(&subscription_id);
+        let item = subscription.and_then(|row| row.items.first());
         Ok(SignedUp {
             customer_id,
-            subscription_id: subscription_id.expect("the session was opened just now"),
+            item_id: item.map(|item| item.id.clone()).unwrap_or_default(),
+            subscription_id,
             session_id,
         })
     }

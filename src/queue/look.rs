@@ -231,8 +231,11 @@ pub async fn next_due(
     ahead: TimeDelta,
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar(
-        "select min(case state when 'waiting' then run_at else now() + $1 * interval '1 microsecond' end)
-         from queue.jobs where state in ('ready', 'running', 'waiting')",
+        // Each by an index of its own: the table may be large.
+        "select case when exists (select from queue.jobs where state = 'ready')
+                       or exists (select from queue.jobs where state = 'running')
+                     then now() + $1 * interval '1 microsecond'
+                     else (select min(run_at) from queue.jobs where state = 'waiting') end",
     )
     .bind(ahead.num_microseconds().unwrap_or(i64::MAX) as f64)
     .fetch_one(conn)

@@ -35,12 +35,19 @@ const APART: TimeDelta = TimeDelta::milliseconds(500);
 const EVENING: TimeDelta = TimeDelta::hours(18);
 /// What is due within so long of the same moment is let happen together: a renewal's draft waits for an hour.
 const SLOT: TimeDelta = TimeDelta::minutes(15);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Nothing that is due takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 const DAYS_OF_A_MONTH: u32 = 30;
-/// Entries of the timetable that ask a provider about everybody: here they come once a month.
-const MONTHLY: [&str; 2] = ["reconcile_invoices", "sweep_provider_resources"];
+/// Entries of the timetable that go through everything there is: here they come once a month. The invariants are asked
+/// at the end of each day anyhow.
+const MONTHLY: [&str; 5] = [
+    "check_billing",
+    "check_billing_fully",
+    "reconcile_invoices",
+    "recount_usage",
+    "sweep_provider_resources",
+];
 const REPORTS_AT_ONCE: usize = 64;
 
 pub struct Year {

@@ -1,6 +1,7 @@
 //! Tollkeeper beside plain Postgres: every figure is measured three times against what the same server does
 //! in the same minutes, and the median counts. `make bench` runs all; the rows go to `target/bench.json`.
 
+mod billing;
 mod claims;
 mod drain;
 mod enqueue;
@@ -74,6 +75,9 @@ async fn measure(rounds: usize, only: String) -> anyhow::Result<()> {
     }
     if wanted("usage") {
         usage::measure(&server, &mut rows).await?;
+    }
+    if wanted("billing") {
+        billing::measure(&server, &mut rows).await?;
     }
     if wanted("enqueue") {
         enqueue::measure(&server, &mut rows).await?;

@@ -7,11 +7,13 @@ use anyhow::Context as _;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::process::{Child, Command};
 use tollkeeper::{
+    clients::stripe::Stripe,
     clock::Clock,
     config::Config,
-    context::{Context, Pools},
+    context::{self, Context, Pools},
     db,
     postgres::{Embedded, find_binaries},
+    sandbox::Sandbox,
 };
 
 pub struct Server {
@@ -128,6 +130,20 @@ impl Database {
         let pools = Pools::lazy(&self.options, &config.pools);
         Context::new(config, pools, Clock::default())
             .map_err(|faults| anyhow::anyhow!(faults.join("\n")))
+    }
+
+    /// The client of a process of its own, of a Stripe that takes so many requests a second.
+    pub fn stripe_of(&self, sandbox: &Sandbox, per_second: u32) -> anyhow::Result<Stripe> {
+        let mut environment = self.environment();
+        environment.insert("STRIPE_API_BASE".to_owned(), sandbox.stripe_base());
+        environment.insert("STRIPE_SECRET_KEY".to_owned(), "sk_test_sandbox".to_owned());
+        environment.insert(
+            "STRIPE_REQUESTS_PER_SECOND".to_owned(),
+            per_second.to_string(),
+        );
+        let config = Config::from_map(&environment)?;
+        let pools = Pools::lazy(&self.options, &config.pools);
+        Ok(context::stripe(&config, &pools))
     }
 
     /// The product's program in one of its roles.

@@ -135,7 +135,8 @@ async fn deliver(
             backoff = (backoff * 2).min(retries.backoff_max);
         }
         let _permit = posts.acquire().await;
-        let letter = shared.world().stripe.letter(parcel, shared.clock.now());
+        let signed_at = shared.receivers_clock.now();
+        let letter = shared.world().stripe.letter(parcel, signed_at);
         let Some(letter) = letter else {
             break;
         };

@@ -61,6 +61,7 @@ pub struct Sandbox {
 struct Shared {
     world: Mutex<World>,
     clock: Clock,
+    receivers_clock: Clock,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -91,6 +92,9 @@ impl Sandbox {
         );
         let shared = Arc::new(Shared {
             world: Mutex::new(World::new(stripe, twilio, Faults::new(settings.seed ^ 2))),
+            receivers_clock: settings
+                .receivers_clock
+                .unwrap_or_else(|| settings.clock.clone()),
             clock: settings.clock,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -15,6 +15,8 @@ pub struct Settings {
     pub seed: u64,
     /// Share a clone to move the sandbox and the service together.
     pub clock: Clock,
+    /// The clock of whoever events are sent to, where it is another one: signatures are of its time.
+    pub receivers_clock: Option<Clock>,
     /// An endpoint that is there from the beginning; more by API or by `Sandbox::add_webhook`.
     pub webhook: Option<WebhookTarget>,
     /// The account's version: for requests without `Stripe-Version`, and for events.
@@ -71,6 +73,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed: 1,
             clock: Clock::default(),
+            receivers_clock: None,
             webhook: None,
             api_version: ApiVersion::New,
             stripe_secret_key: "sk_test_sandbox".to_owned(),

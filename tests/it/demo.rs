@@ -7,10 +7,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("tollkeeper-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         Folder(path)
@@ -38,7 +38,7 @@ impl Drop for Running {
 }
 
 /// With a database of somebody's named, which is none of the demo's business.
-fn tollkeeper(data: &Path, arguments: &[&str]) -> Command {
+pub fn tollkeeper(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollkeeper"));
     command
         .args(arguments)
@@ -51,7 +51,7 @@ fn tollkeeper(data: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn printed(mut command: Command) -> (i32, String) {
+pub fn printed(mut command: Command) -> (i32, String) {
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (

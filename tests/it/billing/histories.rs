@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use sqlx::PgPool;
 use tollkeeper::sandbox::{
     Provider, Rule,
     stripe::{SignUp, SignedUp, Status},
@@ -134,54 +135,6 @@ impl Histories {
         self.billing.books_are_right().await;
     }
 
-    /// By the database: what each account was charged and is on an invoice, and what it owes still.
-    async fn charged(&self) -> BTreeMap<String, (i64, i64)> {
-        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-            "select account_id, coalesce(sum(amount_minor) filter (where invoice_id is not null), 0)::bigint,
-                    coalesce(sum(amount_minor) filter (where invoice_id is null and waiver is null), 0)::bigint
-             from charges group by account_id",
-        )
-        .fetch_all(&self.billing.house.service.db)
-        .await
-        .unwrap();
-        rows.into_iter()
-            .map(|(account, on, owed)| (account, (on, owed)))
-            .collect()
-    }
-
-    /// What the closed periods of each account come to: worked out from the usage alone, in fractions of a cent that
-    /// are rounded once, by SQL that shares nothing with the rules.
-    async fn rated(&self) -> BTreeMap<String, i64> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "with used as (
-                 select p.account_id, p.period_id, p.terms, m.key as meter,
-                        (m.value->>'included')::numeric as included,
-                        (m.value->'rates'->0->>'rate')::numeric as rate,
-                        coalesce((select sum(e.quantity) from usage_events e
-                                  where e.account_id = p.account_id and e.feature = m.key
-                                    and e.occurred_at >= p.starts_at and e.occurred_at < p.ends_at), 0) / 1000000 as units
-                 from billing_periods p, jsonb_each(p.terms->'meters') m
-                 where p.closed_at is not null and p.subscription_ref is not null and p.waiver is null
-             ),
-             fees as (
-                 select p.account_id, (p.terms->>'number_fee_minor')::bigint * count(n.id) as amount
-                 from billing_periods p
-                 join phone_numbers n on n.account_id = p.account_id and n.purchased_at < p.ends_at
-                  and (n.released_at is null or n.released_at > p.starts_at)
-                 where p.closed_at is not null and p.subscription_ref is not null and p.waiver is null
-                 group by p.period_id
-             )
-             select account_id, sum(amount)::bigint from (
-                 select account_id, floor(greatest(units - included, 0) * coalesce(rate, 0) / 10000 + 0.5) as amount from used
-                 union all select account_id, amount from fees
-             ) as all_of_it group by account_id",
-        )
-        .fetch_all(&self.billing.house.service.db)
-        .await
-        .unwrap();
-        rows.into_iter().collect()
-    }
-
     /// Requests that changed something at Stripe.
     fn changes(&self) -> usize {
         let calls = self.billing.house.sandbox.calls();
@@ -190,6 +143,54 @@ impl Histories {
             .filter(|call| call.provider == Provider::Stripe && call.method != "GET")
             .count()
     }
+}
+
+/// By the database: what each account was charged and is on an invoice, and what it owes still.
+pub async fn charged(db: &PgPool) -> BTreeMap<String, (i64, i64)> {
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        "select account_id, coalesce(sum(amount_minor) filter (where invoice_id is not null), 0)::bigint,
+                coalesce(sum(amount_minor) filter (where invoice_id is null and waiver is null), 0)::bigint
+         from charges group by account_id",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap();
+    rows.into_iter()
+        .map(|(account, on, owed)| (account, (on, owed)))
+        .collect()
+}
+
+/// What the closed periods of each account come to: worked out from the usage alone, in fractions of a cent that
+/// are rounded once, by SQL that shares nothing with the rules.
+pub async fn rated(db: &PgPool) -> BTreeMap<String, i64> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "with used as (
+             select p.account_id, p.period_id, p.terms, m.key as meter,
+                    (m.value->>'included')::numeric as included,
+                    (m.value->'rates'->0->>'rate')::numeric as rate,
+                    coalesce((select sum(e.quantity) from usage_events e
+                              where e.account_id = p.account_id and e.feature = m.key
+                                and e.occurred_at >= p.starts_at and e.occurred_at < p.ends_at), 0) / 1000000 as units
+             from billing_periods p, jsonb_each(p.terms->'meters') m
+             where p.closed_at is not null and p.subscription_ref is not null and p.waiver is null
+         ),
+         fees as (
+             select p.account_id, (p.terms->>'number_fee_minor')::bigint * count(n.id) as amount
+             from billing_periods p
+             join phone_numbers n on n.account_id = p.account_id and n.purchased_at < p.ends_at
+              and (n.released_at is null or n.released_at > p.starts_at)
+             where p.closed_at is not null and p.subscription_ref is not null and p.waiver is null
+             group by p.period_id
+         )
+         select account_id, sum(amount)::bigint from (
+             select account_id, floor(greatest(units - included, 0) * coalesce(rate, 0) / 10000 + 0.5) as amount from used
+             union all select account_id, amount from fees
+         ) as all_of_it group by account_id",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap();
+    rows.into_iter().collect()
 }
 
 #[tokio::test]
@@ -233,7 +234,8 @@ async fn whatever_goes_wrong_everybody_is_billed_once_to_the_cent() {
     histories.billing.timetable().await;
     histories.billing.house.take_in_all().await;
     assert_eq!(histories.changes(), before, "a second run does nothing");
-    let (charged, rated) = (histories.charged().await, histories.rated().await);
+    let db = &histories.billing.house.service.db;
+    let (charged, rated) = (charged(db).await, rated(db).await);
     let mut right = 0;
     for customer in &histories.customers {
         let billed = histories.billing.billed(&customer.signed_up).await;

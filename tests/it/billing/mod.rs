@@ -4,7 +4,7 @@
 mod commands;
 mod cycle;
 mod dunning;
-mod histories;
+pub mod histories;
 mod history;
 mod invariants;
 mod ledger;
@@ -13,6 +13,7 @@ mod orders;
 mod reconcile;
 mod refunds;
 mod run;
+mod simulate;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -24,7 +25,10 @@ use tollkeeper_jobs::{
     CloseDuePeriods, CloseUsageWindows, PollInvoiceDrafts, SweepCharges, usage::MicroUnits,
 };
 
-use crate::support::house::{House, SECRETARY};
+use crate::support::{
+    house::{House, SECRETARY},
+    service::Service,
+};
 
 pub const MINUTES: &str = "voice_minutes";
 pub const MESSAGES: &str = "sms";
@@ -78,27 +82,7 @@ impl Billing {
         source_id: &str,
         at: DateTime<Utc>,
     ) {
-        let request = Request {
-            account_id: user.into(),
-            feature: feature.into(),
-            quantity: MicroUnits::of_units(units),
-            how: How::Track,
-            source: "twilio",
-            key: Some(Key {
-                source_id: source_id.into(),
-                is_per_feature: true,
-                request_sha256: [0; 32],
-            }),
-            occurred_at: Some(at),
-            window: None,
-            app_name: None,
-            metadata: None,
-        };
-        let rules = Rules::of(&self.house.service.ctx);
-        let mut tx = self.house.service.db.begin().await.unwrap();
-        let answers = carry_out(&mut tx, &rules, &[&request]).await.unwrap();
-        assert!(answers[0].is_ok());
-        tx.commit().await.unwrap();
+        report(&self.house.service, user, feature, units, source_id, at).await;
     }
 
     /// Report a use that occurs now.
@@ -222,4 +206,36 @@ impl Billing {
         assert_eq!(self.house.dead().await, [""; 0]);
         assert_eq!(self.house.findings().await, [""; 0]);
     }
+}
+
+/// Report a use that occurred then, under an id of its own.
+pub async fn report(
+    service: &Service,
+    user: &str,
+    feature: &str,
+    units: u64,
+    source_id: &str,
+    at: DateTime<Utc>,
+) {
+    let request = Request {
+        account_id: user.into(),
+        feature: feature.into(),
+        quantity: MicroUnits::of_units(units),
+        how: How::Track,
+        source: "twilio",
+        key: Some(Key {
+            source_id: source_id.into(),
+            is_per_feature: true,
+            request_sha256: [0; 32],
+        }),
+        occurred_at: Some(at),
+        window: None,
+        app_name: None,
+        metadata: None,
+    };
+    let rules = Rules::of(&service.ctx);
+    let mut tx = service.db.begin().await.unwrap();
+    let answers = carry_out(&mut tx, &rules, &[&request]).await.unwrap();
+    assert!(answers[0].is_ok());
+    tx.commit().await.unwrap();
 }

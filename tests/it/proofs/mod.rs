@@ -1,6 +1,7 @@
 //! The promises of the service, each with a test that would fail without it and a figure: short in
 //! `make test`, at full size in `make soak`.
 
+mod billing_kills;
 mod canaries;
 mod ciphertexts;
 mod copies;

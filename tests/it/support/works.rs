@@ -3,10 +3,15 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sqlx::PgPool;
 use tollkeeper::{
+    clock::Clock,
     queue,
-    sandbox::{Sandbox, Settings, stripe::SignUp},
+    sandbox::{
+        Sandbox, Settings,
+        stripe::{SignUp, SignedUp},
+    },
 };
 use tollkeeper_jobs::{Job, NewJob};
 
@@ -34,7 +39,21 @@ pub struct Works {
 impl Works {
     /// With so many workers, all of them ready. `arrange` adds settings.
     pub async fn with(workers: usize, arrange: impl FnOnce(Program) -> Program) -> Works {
+        Works::behind(TimeDelta::zero(), workers, arrange).await
+    }
+
+    /// The same beside providers whose clock is so far behind, until it is moved: what is signed up for now was signed up
+    /// for then.
+    pub async fn behind(
+        time: TimeDelta,
+        workers: usize,
+        arrange: impl FnOnce(Program) -> Program,
+    ) -> Works {
+        let clock = Clock::default();
+        clock.advance(-time);
         let sandbox = Sandbox::start(Settings {
+            clock,
+            receivers_clock: Some(Clock::default()),
             subaccounts_max: 10_000,
             ..Settings::default()
         })
@@ -79,25 +98,23 @@ impl Works {
 
     /// The subscription's id.
     pub fn sign_up(&self, user: &str) -> String {
-        self.sign_up_for(user, PRICE)
+        self.sign_up_for(user, PRICE).subscription_id
     }
 
     /// The same for a plan that bills usage.
-    pub fn sign_up_for_usage(&self, user: &str) -> String {
+    pub fn sign_up_for_usage(&self, user: &str) -> SignedUp {
         self.sign_up_for(user, SECRETARY)
     }
 
-    fn sign_up_for(&self, user: &str, price: &str) -> String {
-        let signed_up = self
-            .sandbox
+    fn sign_up_for(&self, user: &str, price: &str) -> SignedUp {
+        self.sandbox
             .sign_up(&SignUp {
                 user_id: user.into(),
                 email: format!("{user}@example.com"),
                 price_id: price.into(),
                 ..SignUp::default()
             })
-            .unwrap();
-        signed_up.subscription_id
+            .unwrap()
     }
 
     pub async fn enqueue<J: Job>(&self, jobs: &[J]) {

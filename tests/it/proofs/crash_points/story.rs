@@ -171,7 +171,7 @@ impl Story {
     }
 
     async fn sign_up(&mut self) -> Result<(), Untold> {
-        self.subscription_ref = self.works.sign_up_for_usage("ann");
+        self.subscription_ref = self.works.sign_up_for_usage("ann").subscription_id;
         self.send_strange_events().await?;
         self.rest("exists (select 1 from telephony where status = 'active')")
             .await
@@ -240,7 +240,7 @@ impl Story {
     }
 
     async fn comes_back(&mut self) -> Result<(), Untold> {
-        self.subscription_ref = self.works.sign_up_for_usage("ann");
+        self.subscription_ref = self.works.sign_up_for_usage("ann").subscription_id;
         self.rest("exists (select 1 from telephony where status = 'active')")
             .await?;
         self.works.workers[0].signal(libc::SIGTERM);

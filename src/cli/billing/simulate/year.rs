@@ -69,7 +69,7 @@ impl Year {
     pub fn begin(rehearsal: &Rehearsal, people: People, conn: PgConnection, months: u32) -> Year {
         let ctx = rehearsal.ctx.clone();
         let deadline = ctx.config.http.store_deadline;
-        let desk = Desk::start(&ctx.pools.api, &Rules::of(&ctx).into(), deadline);
+        let desk = Desk::start(&ctx.pools.api, &Rules::of(&ctx), deadline);
         let tomorrow = ctx.clock.now().date_naive() + TimeDelta::days(1);
         Year {
             desk,

@@ -173,6 +173,52 @@ async fn late_usage_is_billed_once_on_an_invoice_of_its_own_or_with_the_next() {
 }
 
 #[tokio::test]
+async fn however_late_a_use_is_told_of_it_is_billed_once() {
+    let billing = Billing::new().await;
+    let lates = [
+        ("a-second", TimeDelta::seconds(1)),
+        ("a-day", TimeDelta::hours(25)),
+        ("forty-days", TimeDelta::days(40)),
+        ("seventy-days", TimeDelta::days(70)),
+    ];
+    let mut customers = Vec::new();
+    for (user, late) in lates {
+        let who = billing.customer(user).await;
+        customers.push((user, who, billing.period_end(user).await, late));
+    }
+    for (user, _, end, late) in &customers {
+        while billing.now() < *end + *late {
+            let step = (*end + *late - billing.now()).min(TimeDelta::days(6));
+            billing.pass(step).await;
+        }
+        // A second before the month was over, which is a hundred minutes beyond what is included.
+        billing
+            .uses_at(user, MINUTES, 200, user, *end - TimeDelta::seconds(1))
+            .await;
+        billing.timetable().await;
+    }
+    for _ in 0..6 {
+        billing.pass(TimeDelta::days(6)).await;
+        billing.timetable().await;
+    }
+
+    for (user, who, ..) in &customers {
+        let mut minutes = Vec::new();
+        for invoice in billing.invoices(who).await {
+            let items = billing.items(&invoice).await;
+            minutes.extend(
+                items
+                    .into_iter()
+                    .map(|item| item.amount)
+                    .filter(|amount| *amount != 500),
+            );
+        }
+        assert_eq!(minutes, [130], "{user}");
+    }
+    billing.check_calm().await;
+}
+
+#[tokio::test]
 async fn copies_of_a_use_and_of_every_event_bill_nothing_twice() {
     let billing = Billing::new().await;
     let ann = billing.customer("ann").await;

@@ -44,12 +44,14 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
         let plain = begun.elapsed().as_secs_f64();
         pairs.push((close(&database, &mut conn).await?, plain));
         memory.push(machine::resident_mb(&[pid])?);
-        conn.execute(
-            "truncate charges cascade;
-             update billing_periods set closed_at = null, rated_at = null where subscription_ref is not null;
-             vacuum analyze billing_periods",
-        )
-        .await?;
+        for sql in [
+            "truncate charges cascade",
+            "update billing_periods set closed_at = null, rated_at = null
+             where subscription_ref is not null and ends_at < now()",
+            "vacuum analyze billing_periods",
+        ] {
+            conn.execute(sql).await?;
+        }
     }
     drain::end(vec![worker]).await?;
     rows.ratio(
@@ -102,8 +104,8 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
          insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, period_starts_at,
                                     period_ends_at, anchor_at, created_at, synced_at)
          select 'sub-' || number, 'user-' || number, 'cus-' || number, 'active', 'ai_secretary', began, ended, began, began, now()
-         from {all}, (select date_trunc('hour', now()) - interval '1 hour' as ended,
-                             date_trunc('hour', now()) - interval '1 hour' - interval '1 month' as began) as month"
+         from {all}, (select date_trunc('hour', now()) + interval '1 day' as ended,
+                             date_trunc('hour', now()) + interval '1 day' - interval '1 month' as began) as month"
     );
     conn.execute(sqlx::raw_sql(AssertSqlSafe(subscriptions)))
         .await?;
@@ -118,6 +120,12 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
          from billing_periods, generate_series(1, {last}) as number where account_id = 'user-0'"
     );
     conn.execute(sqlx::raw_sql(AssertSqlSafe(others))).await?;
+    // Their month was a day shorter.
+    conn.execute(
+        "update billing_periods set ends_at = ends_at - interval '1 day 1 hour' where subscription_ref is not null;
+         update subscriptions set period_ends_at = period_ends_at - interval '1 day 1 hour'",
+    )
+    .await?;
     let events = ACCOUNTS * EVENTS_EACH;
     let uses = format!(
         "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,

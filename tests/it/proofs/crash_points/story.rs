@@ -250,6 +250,10 @@ impl Story {
     }
 
     async fn leave(&mut self) -> Result<(), Untold> {
+        // Stripe tells time in whole seconds: who leaves within that of coming has had no period, and pays for none.
+        let now = self.works.sandbox.now().timestamp();
+        let is_later = async || self.works.sandbox.now().timestamp() > now;
+        self.until("a second has begun", is_later).await?;
         self.works
             .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);

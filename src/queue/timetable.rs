@@ -99,23 +99,17 @@ pub async fn stored(
     name: &str,
     since: Option<DateTime<Utc>>,
 ) -> sqlx::Result<Option<(DateTime<Utc>, Vec<DateTime<Utc>>)>> {
-    let looked: Option<DateTime<Utc>> =
-        sqlx::query_scalar("select last_tick from queue.schedules where name = $1")
-            .bind(name)
-            .fetch_optional(&mut *conn)
-            .await?;
-    let Some(looked) = looked else {
-        return Ok(None);
-    };
-    let ticks = sqlx::query_scalar(
-        "select tick_at from queue.cron_ticks
-         where name = $1 and tick_at >= coalesce($2, '-infinity') order by tick_at",
+    // One statement: a tick that is stored meanwhile is either in both or in none.
+    sqlx::query_as(
+        "select last_tick, array(
+             select tick_at from queue.cron_ticks
+             where cron_ticks.name = schedules.name and tick_at >= coalesce($2, '-infinity') order by tick_at)
+         from queue.schedules where name = $1",
     )
     .bind(name)
     .bind(since)
-    .fetch_all(conn)
-    .await?;
-    Ok(Some((looked, ticks)))
+    .fetch_optional(conn)
+    .await
 }
 
 /// Forget every tick after `now`: a moved clock that is gone left them behind, and the next one to

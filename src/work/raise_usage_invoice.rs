@@ -105,9 +105,18 @@ async fn build(
         }
     };
     let mut tx = lease.begin(&ctx.pools.work).await?;
-    invoices::made(&mut tx, invoice.invoice_id, &made.ext_ref).await?;
+    let made = invoices::made(
+        &mut tx,
+        &invoice.account_id,
+        invoice.invoice_id,
+        &made.ext_ref,
+    )
+    .await?;
     tx.commit().await?;
-    if let Some(ended) = invoicing::add_lines(ctx, lease, &invoice, &made.ext_ref).await? {
+    let Some(invoice_ref) = made else {
+        return Ok(Some(Outcome::Skipped("its plan was taken back".into())));
+    };
+    if let Some(ended) = invoicing::add_lines(ctx, lease, &invoice, &invoice_ref).await? {
         return Ok(Some(ended));
     }
     let mut tx = lease.begin(&ctx.pools.work).await?;

@@ -5,7 +5,7 @@ use tollkeeper_jobs::{
     AttachCharges, NewJob, RecordInvoice, SyncSubscription,
     billing::{
         ledger::{InvoiceFacts, Kind, Posted, needs_lines},
-        matching::is_ours,
+        matching::{INVOICE_KEY, is_ours},
         placement::takes_charges,
     },
     stripe::Invoice,
@@ -54,6 +54,9 @@ impl Work for RecordInvoice {
             return Ok(Outcome::Skipped("it has no customer or no status".into()));
         };
         let mut row = row;
+        if known.is_none() {
+            row.is_own = is_own(&mut tx, &said, &row).await?;
+        }
         row.invoice_id = invoices::store(&mut tx, &row).await?;
         if let Some(facts) = &facts {
             let grace = account::past_due_grace(ctx)?;
@@ -130,6 +133,21 @@ async fn owner(tx: &mut Fenced, said: &Invoice) -> sqlx::Result<Option<String>> 
     }
 }
 
+/// Whether it is one that we planned: Stripe may tell of it before it answers who asked for it. One that says so and was
+/// not planned here, or was made twice, is none of ours: `reconcile_account` tells of what stands on it.
+async fn is_own(tx: &mut Fenced, said: &Invoice, row: &invoices::Invoice) -> sqlx::Result<bool> {
+    let says_it_is = said
+        .metadata
+        .get(INVOICE_KEY)
+        .filter(|_| is_ours(&said.metadata));
+    let planned = says_it_is.and_then(|id| Uuid::parse_str(id).ok());
+    let (Some(invoice_id), Some(invoice_ref)) = (planned, &row.stripe_ref) else {
+        return Ok(false);
+    };
+    let made = invoices::made(tx, &row.account_id, invoice_id, invoice_ref).await?;
+    Ok(made.as_ref() == Some(invoice_ref))
+}
+
 /// Its subscription is looked at first, which finds out whose it is. Who is still unknown after that is not ours.
 async fn unresolved(
     ctx: &Context,
@@ -170,7 +188,7 @@ fn row(
         customer_ref: said.customer.as_ref()?.0.clone(),
         subscription_ref: said.subscription_ref().map(str::to_owned),
         stripe_ref: Some(invoice_ref.to_owned()),
-        is_own: is_ours(&said.metadata),
+        is_own: false,
         status: said.status.clone()?,
         billing_reason: said.billing_reason.clone(),
         number: said.number.clone(),

@@ -71,22 +71,25 @@ pub async fn plan(
     Ok(invoice_id)
 }
 
-/// One of our own was made at Stripe. False: it is another one there already.
+/// One of our own was made at Stripe. Answers which it is there: the first that was told of stays. None: this account
+/// planned no such invoice.
 pub async fn made(
     conn: &mut PgConnection,
+    account_id: &str,
     invoice_id: Uuid,
     stripe_ref: &str,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
         "update invoices
-         set stripe_ref = $2, status = case status when 'planned' then 'draft' else status end
-         where invoice_id = $1 and (stripe_ref is null or stripe_ref = $2)",
+         set stripe_ref = coalesce(stripe_ref, $3), status = case status when 'planned' then 'draft' else status end
+         where invoice_id = $2 and account_id = $1 and is_own
+         returning stripe_ref",
     )
+    .bind(account_id)
     .bind(invoice_id)
     .bind(stripe_ref)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Take back the plan of an invoice on which nothing was put.

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use tollkeeper::sandbox::{Fault, Provider, Rule, When};
 
 use super::{Billing, Item, MESSAGES, MINUTES};
+use crate::support::until;
 
 fn item(description: &str, amount: i64) -> Item {
     Item {
@@ -281,5 +282,42 @@ async fn a_failure_that_stripe_keeps_under_a_key_delays_no_final_invoice() {
         .filter(|call| call.path.ends_with("/finalize"))
         .count();
     assert_eq!(asked, 2, "the second request is no repeat of the first");
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn an_own_invoice_that_stripe_tells_of_before_it_answers_is_the_one_that_was_planned() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.pass(TimeDelta::days(3)).await;
+    billing.cancel(&ann).await;
+    let cut = Fault::CutAfterEffect;
+    let rule = Rule::on(Provider::Stripe, "POST", "/invoices", When::Always, cut);
+    billing.house.sandbox.add_rules(vec![rule]);
+    billing.house.sandbox.advance(TimeDelta::minutes(11));
+    until("it is told of", async || {
+        for event in billing.house.sandbox.events() {
+            billing.house.take_in(&event.id).await;
+        }
+        let told = "select exists (select 1 from invoices where billing_reason = 'manual')";
+        let db = &billing.house.service.db;
+        sqlx::query_scalar(told).fetch_one(db).await.unwrap()
+    })
+    .await;
+    billing.house.sandbox.clear_rules();
+
+    billing.pass(TimeDelta::minutes(11)).await;
+
+    let last = billing.last_invoice(&ann).await;
+    assert_eq!(
+        (&last["status"], &last["total"]),
+        (&"paid".into(), &500.into())
+    );
+    let kept: Vec<(String, bool)> =
+        sqlx::query_as("select stripe_ref, is_own from invoices where billing_reason = 'manual'")
+            .fetch_all(&billing.house.service.db)
+            .await
+            .unwrap();
+    assert_eq!(kept, [(last["id"].as_str().unwrap().to_owned(), true)]);
     billing.check_calm().await;
 }

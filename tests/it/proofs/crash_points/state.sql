@@ -20,7 +20,10 @@ select line from (
     union all
     select 8, format('the job %s is %s: %s', kind, state, note) from queue.jobs
     -- Who asked for a release that was not wanted any more: the real clock may have ticked meanwhile.
-    where kind <> 'sweep_provider_resources'
+    where kind not in ('sweep_provider_resources', 'notify_customer')
+    union all
+    -- An announcement whose end was not written is made once more: what no mail server takes is refused twice.
+    select distinct 8, format('the job %s is %s: %s', kind, state, note) from queue.jobs where kind = 'notify_customer'
     union all
     select 9, format('the finding %s about %s is open', kind,
                      case when kind in ('unreadable_event', 'notification_endpoint_gone', 'usage_counter_wrong') then '…' else subject end)

@@ -99,8 +99,7 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
     let last = ACCOUNTS - 1;
     let all = format!("generate_series(0, {last}) as number");
     let subscriptions = format!(
-        "insert into queue.controls (scope, name, paused_at) values ('kind', 'raise_usage_invoice', now());
-         insert into accounts (account_id) select 'user-' || number from {all};
+        "insert into accounts (account_id) select 'user-' || number from {all};
          insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, period_starts_at,
                                     period_ends_at, anchor_at, created_at, synced_at)
          select 'sub-' || number, 'user-' || number, 'cus-' || number, 'active', 'ai_secretary', began, ended, began, began, now()
@@ -120,12 +119,6 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
          from billing_periods, generate_series(1, {last}) as number where account_id = 'user-0'"
     );
     conn.execute(sqlx::raw_sql(AssertSqlSafe(others))).await?;
-    // Their month was a day shorter.
-    conn.execute(
-        "update billing_periods set ends_at = ends_at - interval '1 day 1 hour' where subscription_ref is not null;
-         update subscriptions set period_ends_at = period_ends_at - interval '1 day 1 hour'",
-    )
-    .await?;
     let events = ACCOUNTS * EVENTS_EACH;
     let uses = format!(
         "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
@@ -137,6 +130,13 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
          from generate_series(1::bigint, {events}) as number"
     );
     conn.execute(sqlx::raw_sql(AssertSqlSafe(uses))).await?;
+    // Their month was a day shorter. What is owed stays where it is: no Stripe is there to take it.
+    conn.execute(
+        "update billing_periods set ends_at = ends_at - interval '1 day 1 hour' where subscription_ref is not null;
+         update subscriptions set period_ends_at = period_ends_at - interval '1 day 1 hour';
+         insert into queue.controls (scope, name, paused_at) values ('lane', 'money', now())",
+    )
+    .await?;
     for sql in ["vacuum analyze", "checkpoint"] {
         conn.execute(sql).await?;
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Rules, align, rate::rate};
 use crate::{
     db::{
-        accounts,
+        self, accounts,
         billing::{
             charges::NewCharge,
             parks,
@@ -46,6 +46,7 @@ pub async fn close(
     period_ids: &[Uuid],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Closed> {
+    db::plan_anew(tx).await?;
     let named = periods::load(tx, period_ids).await?;
     let mut accounts: Vec<&str> = named.iter().map(|one| one.account_id.as_str()).collect();
     accounts.dedup();

@@ -46,6 +46,7 @@ const PROVIDER_VARIABLES: [&str; 13] = [
     "EMAIL_REPLY_TO",
 ];
 
+/// What a demo and a simulation take from the environment.
 const DEMO_VARIABLES: [&str; 5] = [
     "TOLLKEEPER_DATA",
     "PG_BINDIR",
@@ -92,12 +93,11 @@ impl Settings {
 
     /// Of the environment only where things are: the demo looks the same whatever else is set.
     pub fn demo() -> anyhow::Result<Settings> {
-        let mut environment = config::environment();
-        environment.retain(|name, _| DEMO_VARIABLES.contains(&name.as_str()));
-        Settings::played(environment)
+        Settings::played(config::environment())
     }
 
     fn played(mut environment: BTreeMap<String, String>) -> anyhow::Result<Settings> {
+        environment.retain(|name, _| DEMO_VARIABLES.contains(&name.as_str()));
         environment
             .entry("RUST_LOG".to_owned())
             .or_insert_with(|| "error".to_owned());
@@ -110,7 +110,6 @@ impl Settings {
     /// The same, in a folder of its own: what is there is thrown away.
     pub fn simulation() -> anyhow::Result<Settings> {
         let mut environment = config::environment();
-        environment.retain(|name, _| DEMO_VARIABLES.contains(&name.as_str()));
         let data = environment.remove("TOLLKEEPER_DATA").unwrap_or_default();
         let data = Some(data).filter(|data| !data.trim().is_empty());
         let data = Path::new(data.as_deref().unwrap_or(DATA_DEFAULT)).join("simulation");

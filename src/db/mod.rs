@@ -139,6 +139,15 @@ pub async fn begin_with(
         .unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed))
 }
 
+/// Have each statement of this transaction planned by what the tables hold now. A connection keeps its plans: one made
+/// when a table was empty reads all of it for every batch of a run that fills it.
+pub async fn plan_anew(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("set local plan_cache_mode = force_custom_plan")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Begin a transaction that sees the rows of one account and nothing else, whatever it asks for.
 pub async fn as_account(
     pool: &PgPool,

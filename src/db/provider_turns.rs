@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-/// Take that many turns in a row, one every so often. The answer is how long the first of them is to be waited for. None,
-/// and none is taken: that would be longer than `longest`; the other one is how long it would be.
+/// Take that many turns in a row, one every so often. Ok: how long the first of them is to be waited for. Err: none is
+/// taken, for that would be longer than `longest`; it says how long it would be.
 pub async fn take(
     conn: &mut PgConnection,
     provider: &str,

@@ -26,6 +26,8 @@ turns as (
             case when job.account_id = $3 then $6 else '00000000-0000-0000-0000-000000000000' end as id
      from queue.jobs job
      where job.state = 'ready' and job.crashes = 0 and job.lane = $1
+       -- A lane that is paused is not walked.
+       and cardinality((select kinds from known)) > 0
        and (job.account_id, (- job.priority), job.run_at, job.id) > ($3, $4, $5, $6)
      order by job.account_id, (- job.priority), job.run_at, job.id limit 1)
     union all

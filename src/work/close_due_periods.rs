@@ -1,5 +1,7 @@
 //! Close the periods that are over; see the promise in `jobs/close_due_periods.rs`.
 
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 use tollkeeper_jobs::{CloseDuePeriods, ClosePeriod, NewJob, OpenPeriod};
 use uuid::Uuid;
 
@@ -13,7 +15,9 @@ use crate::{
 };
 
 /// Closed in one transaction, which locks as many accounts.
-const BATCH_MAX: i64 = 200;
+const BATCH_MAX: usize = 200;
+/// So many of them are closed at a time: one uses half of a small machine.
+const AT_ONCE: usize = 4;
 
 impl Work for CloseDuePeriods {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -23,27 +27,20 @@ impl Work for CloseDuePeriods {
         let begun = begin_those_without(ctx, lease).await?;
         let (mut after, mut closed) = (None, 0);
         loop {
-            let mut tx = lease.begin(&ctx.pools.work).await?;
-            let ended = periods::ended(&mut tx, ended_before, after, BATCH_MAX).await?;
+            let mut conn = ctx.pools.work.acquire().await?;
+            let limit = BATCH_MAX * AT_ONCE;
+            let mut ended = periods::ended(&mut conn, ended_before, after, limit as i64).await?;
+            drop(conn);
             let Some((ends_at, period_id, _)) = ended.last() else {
                 break;
             };
             after = Some((*ends_at, *period_id));
-            let ids: Vec<Uuid> = ended.iter().map(|(_, period_id, _)| *period_id).collect();
-            let done = billing::close(&mut tx, rules, &ids, now).await?;
-            // What has to wait for an answer of Stripe's waits in a job of its own.
-            let waiting = done.asking.iter().map(|period_id| {
-                let job = NewJob::of(&ClosePeriod {
-                    period_id: *period_id,
-                });
-                let of = ended.iter().find(|(_, id, _)| id == period_id);
-                job.of_account(of.map(|(.., account_id)| account_id.clone()))
-            });
-            queue::enqueue_all(&mut tx, &waiting.collect::<Vec<_>>()).await?;
-            tx.commit().await?;
-            crash::point(Moment::Done, "periods are closed");
+            closed += ended.len();
+            // Those of one account together: their batches would wait for each other.
+            ended.sort_by(|one, other| one.2.cmp(&other.2));
+            let batches = ended.chunks(BATCH_MAX);
+            try_join_all(batches.map(|batch| close(ctx, lease, rules, batch))).await?;
             ctx.wake.ring();
-            closed += ids.len();
         }
         Ok(match begun + closed {
             0 => Outcome::Skipped("no period is over".into()),
@@ -52,10 +49,34 @@ impl Work for CloseDuePeriods {
     }
 }
 
+/// Close these periods, given with their accounts.
+async fn close(
+    ctx: &Context,
+    lease: &Lease,
+    rules: Rules<'_>,
+    ended: &[(DateTime<Utc>, Uuid, String)],
+) -> Result<(), Failure> {
+    let ids: Vec<Uuid> = ended.iter().map(|(_, period_id, _)| *period_id).collect();
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let done = billing::close(&mut tx, rules, &ids, ctx.clock.now()).await?;
+    // What has to wait for an answer of Stripe's waits in a job of its own.
+    let waiting = done.asking.iter().map(|period_id| {
+        let job = NewJob::of(&ClosePeriod {
+            period_id: *period_id,
+        });
+        let of = ended.iter().find(|(_, id, _)| id == period_id);
+        job.of_account(of.map(|(.., account_id)| account_id.clone()))
+    });
+    queue::enqueue_all(&mut tx, &waiting.collect::<Vec<_>>()).await?;
+    tx.commit().await?;
+    crash::point(Moment::Done, "periods are closed");
+    Ok(())
+}
+
 /// Ask for the periods of accounts that have none.
 async fn begin_those_without(ctx: &Context, lease: &Lease) -> Result<usize, Failure> {
     let mut tx = lease.begin(&ctx.pools.work).await?;
-    let accounts = periods::accounts_without(&mut tx, BATCH_MAX).await?;
+    let accounts = periods::accounts_without(&mut tx, BATCH_MAX as i64).await?;
     let jobs = accounts
         .into_iter()
         .map(|account_id| NewJob::of(&OpenPeriod { account_id }));

@@ -51,7 +51,7 @@ const MONEY_PATH: [(Chapter, &str); 6] = [
 /// in no chapter, or not in each.
 const NOT_TOLD: [&str; 11] = [
     "&SyncSubscription { subscription_ref }).await?",
-    "billing::close(&mut tx, rules, &ids, now)",
+    "billing::close(&mut tx, rules, &ids, ctx.clock.now())",
     "Plan::Park(differences)",
     "Plan::Delete(surplus)",
     "charges::take_off(&mut tx",

@@ -1,0 +1,4 @@
+-- A month is rated from the index alone: the uses of one account lie all over the table, and a month's end would read
+-- a page of it for each of them.
+drop index usage_events_account;
+create index usage_events_account on usage_events (account_id, feature, occurred_at) include (quantity);

@@ -110,10 +110,11 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
         .await?;
     let account_id = "user-0".to_owned();
     run(database, conn, &OpenPeriod { account_id }).await?;
-    // Everybody has what the service made for the first of them.
+    // Everybody has what the service made for the first of them, one after the other, as its ids are.
     let others = format!(
         "insert into billing_periods
-         select gen_random_uuid(), 'user-' || number, starts_at, ends_at, follows,
+         select ('01900000-0000-7000-8000-' || lpad(to_hex(number * 2 + (follows is null)::int), 12, '0'))::uuid,
+                'user-' || number, starts_at, ends_at, follows,
                 'sub-' || number || left(subscription_ref, 0), 'cus-' || number || left(customer_ref, 0), tier, terms,
                 waiver, closed_at, rated_at, created_at
          from billing_periods, generate_series(1, {last}) as number where account_id = 'user-0'"

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
     CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
-    DeliverNotification, FinalizeInvoice, HandleStripeEvent, Lane, NotifyCustomer, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory,
-    RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice,
-    RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases,
-    SweepProviderResources, SyncSubscription,
+    DeliverNotification, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Lane,
+    NotifyCustomer, OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
+    ProvisionSubaccount, PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
+    ReconcileInvoices, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
+    SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -64,6 +64,7 @@ impl Register {
             .with::<DeliverNotification>()
             .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
+            .with::<HandleTwilioCallback>()
             .with::<NotifyCustomer>()
             .with::<OpenPeriod>()
             .with::<PollInvoiceDrafts>()

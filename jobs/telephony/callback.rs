@@ -4,6 +4,8 @@
 //! The URL alone does not tell: numbers carry one URL for new calls and for status reports alike. And
 //! the signature does not separate names from values, so an id counts only in its own exact form.
 
+use super::{e164::E164, fields::Fields, messages::wish};
+
 /// Which of our URLs was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Address {
@@ -123,11 +125,16 @@ fn of_message(fields: &Fields<'_>, message: &str) -> Callback {
         .or_else(|| fields.word("SmsStatus"));
     match status {
         Some("received") | None => {
-            // A STOP is answered by the provider itself; a word from us would be one too many.
-            let answer = if fields.has("OptOutType") {
-                Answer::Silence
-            } else {
-                Answer::Reply
+            // A STOP is answered by the provider itself; a word from us would be one too many. And who has no number
+            // of the usual form (a short code, a name) is a machine.
+            let body = fields.get("Body").unwrap_or_default();
+            let is_wish = wish(body, fields.word("OptOutType")).is_some();
+            let is_person = fields
+                .get("From")
+                .is_some_and(|from| from.parse::<E164>().is_ok());
+            let answer = match is_wish || !is_person {
+                true => Answer::Silence,
+                false => Answer::Reply,
             };
             asked("incoming_message", message.to_owned(), answer)
         }
@@ -145,50 +152,6 @@ fn asked(kind: &'static str, key: String, answer: Answer) -> Callback {
         key: Some(format!("{kind}:{key}")),
         answer,
     }
-}
-
-struct Fields<'a>(&'a [(String, String)]);
-
-impl<'a> Fields<'a> {
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.0
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| !value.is_empty())
-    }
-
-    /// A status or a token: short, without anything that could not be part of one.
-    fn word(&self, name: &str) -> Option<&'a str> {
-        self.get(name).filter(|value| {
-            (1..=80).contains(&value.len())
-                && value
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        })
-    }
-
-    fn number(&self, name: &str) -> Option<&'a str> {
-        self.word(name)
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-    }
-
-    /// An id in its exact form: two letters and 32 hexadecimal digits.
-    fn sid(&self, name: &str, prefixes: &[&str]) -> Option<&'a str> {
-        self.get(name).filter(|value| is_sid(value, prefixes))
-    }
-}
-
-/// Whether a text is one of Twilio's ids, of one of these kinds (`AC`, `CA`, `SM` …).
-pub fn is_sid(text: &str, prefixes: &[&str]) -> bool {
-    prefixes.iter().any(|prefix| {
-        text.strip_prefix(prefix).is_some_and(|digits| {
-            digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-        })
-    })
 }
 
 #[cfg(test)]

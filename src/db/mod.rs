@@ -6,9 +6,11 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod billing;
+pub mod calls;
 pub mod databases;
 pub mod findings;
 mod kept;
+pub mod messages;
 pub mod notification_endpoints;
 pub mod notifications;
 pub mod overview;

@@ -59,6 +59,18 @@ pub async fn kept(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec
     .await
 }
 
+/// Whose number one of these is.
+pub async fn owner(conn: &mut PgConnection, numbers: &[&str]) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "select account_id from phone_numbers
+         where phone_number = any($1) and status not in ('ordered', 'buying', 'released')
+         order by array_position($1, phone_number) limit 1",
+    )
+    .bind(numbers)
+    .fetch_optional(conn)
+    .await
+}
+
 /// Every Twilio number and order, released ones too.
 pub async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<PhoneNumber>> {
     sqlx::query_as(

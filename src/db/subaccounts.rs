@@ -108,3 +108,11 @@ pub async fn sealed_token(
     .fetch_optional(conn)
     .await
 }
+
+/// Whose subaccount it is.
+pub async fn owner(conn: &mut PgConnection, subaccount_ref: &str) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select account_id from twilio_subaccounts where subaccount_ref = $1")
+        .bind(subaccount_ref)
+        .fetch_optional(conn)
+        .await
+}

@@ -176,14 +176,20 @@ pub async fn take_in(
 pub struct StoredWebhook {
     pub id: Uuid,
     pub kind: String,
+    /// Which secret, token or account verified it.
+    pub endpoint: String,
+    pub headers: Value,
     pub body: Vec<u8>,
+    pub received_at: DateTime<Utc>,
 }
 
 pub async fn load(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<StoredWebhook>> {
-    sqlx::query_as("select id, kind, body from webhooks where id = $1")
-        .bind(id)
-        .fetch_optional(conn)
-        .await
+    sqlx::query_as(
+        "select id, kind, endpoint, headers, body, received_at from webhooks where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Stripe's events that are held back, the oldest first, but those about which a finding of this kind is open.
@@ -193,7 +199,7 @@ pub async fn held(
     limit: i64,
 ) -> sqlx::Result<Vec<StoredWebhook>> {
     sqlx::query_as(
-        "select id, kind, body from webhooks w
+        "select id, kind, endpoint, headers, body, received_at from webhooks w
          where state = 'held' and provider = 'stripe'
            and not exists (select 1 from findings f
                            where f.kind = $1 and f.subject = w.id::text and f.closed_at is null)

@@ -14,6 +14,7 @@ mod compare_invoice;
 mod deliver_notification;
 mod finalize_invoice;
 mod handle_stripe_event;
+mod handle_twilio_callback;
 mod invoicing;
 mod notify_customer;
 mod open_period;

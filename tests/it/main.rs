@@ -5,6 +5,7 @@ mod auth;
 mod billing;
 mod billing_api;
 mod callbacks;
+mod calls_and_messages;
 mod cli;
 mod conditional_gets;
 mod config;

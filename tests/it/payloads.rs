@@ -4,10 +4,10 @@ use serde_json::Value;
 use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
     CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
-    FinalizeInvoice, HandleStripeEvent, Job, NotifyCustomer, OpenPeriod, PollInvoiceDrafts,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony,
-    ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber, SuspendTelephony,
-    SweepCharges, SweepProviderResources, SyncSubscription,
+    FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod,
+    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
+    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber,
+    SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -30,6 +30,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<AnnounceNotification>(id);
     check::<DeliverNotification>(&format!("{id}:0198c0de-7c3a-7000-8000-000000000002"));
     check::<HandleStripeEvent>(id);
+    check::<HandleTwilioCallback>(id);
     check::<NotifyCustomer>(id);
     check::<SyncSubscription>("sub_1SFixture0000000001");
     check::<ProvisionSubaccount>("user_42");

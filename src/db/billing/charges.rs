@@ -68,10 +68,14 @@ pub async fn last_revisions(
     conn: &mut PgConnection,
     period_ids: &[Uuid],
 ) -> sqlx::Result<Vec<LastRevision>> {
+    // Period by period: of a table that grows by all that is charged at a month's end, the planner thinks that so many
+    // periods are most of it, and reads it all.
     sqlx::query_as(
-        "select distinct on (period_id, meter, subject) period_id, meter, subject, revision, rated_minor
-         from charges where period_id = any($1)
-         order by period_id, meter, subject, revision desc",
+        "select last.* from unnest($1::uuid[]) as wanted (period_id)
+         cross join lateral (
+             select distinct on (meter, subject) period_id, meter, subject, revision, rated_minor
+             from charges where period_id = wanted.period_id
+             order by meter, subject, revision desc) as last",
     )
     .bind(period_ids)
     .fetch_all(conn)

@@ -1,25 +1,29 @@
 //! Twilio's callbacks, under every URL that a number or a call was ever given.
 //!
-//! They are verified, stored whole (state `held`) and answered: questions with TwiML, reports with
-//! `OK`. The public URL is what was signed, so it is rebuilt from our own setting, never from `Host`.
+//! They are verified, stored whole with their job and answered: questions with TwiML, reports with `OK`. What no job takes
+//! yet is stored as `held`. The public URL is what was signed, so it is rebuilt from our own setting, never from `Host`.
 
 mod incoming;
 mod urls;
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use poem::{Endpoint, Request, Response, Result, Route, get, http::StatusCode};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
-use tollkeeper_jobs::telephony::callback::{self, Address, Callback};
+use tollkeeper_jobs::{
+    HandleTwilioCallback, NewJob, handle_twilio_callback,
+    telephony::callback::{self, Address, Answer, Callback},
+};
 use uuid::Uuid;
 
 use self::incoming::Incoming;
 use super::{Delivery, NotStored, Receiver, Stored, answers, count, count_stored, later, text};
 use crate::{
     db::{
-        subaccounts,
+        messages, subaccounts,
         webhooks::{NewWebhook, Provider, State},
     },
     sealed::Place,
@@ -27,6 +31,10 @@ use crate::{
 
 /// A caller hears silence until we answer; the provider itself would wait for fifteen seconds.
 const PATIENCE: Duration = Duration::from_millis(1800);
+
+/// Who writes so many messages within so long is perhaps a machine that answers ours.
+const OFTEN: i64 = 3;
+const OFTEN_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// Twilio's part of the routes.
 pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
@@ -74,7 +82,7 @@ impl Endpoint for Called {
             .await
             .unwrap_or(Err(Fault::NotStored(NotStored::TooSlow)));
         Ok(match outcome {
-            Ok(stored) => {
+            Ok((stored, answer)) => {
                 count_stored(Provider::Twilio, stored);
                 answers::to(answer, &ctx.config)
             }
@@ -96,7 +104,12 @@ impl Endpoint for Called {
 }
 
 impl Receiver {
-    async fn take(&self, incoming: Incoming, callback: Callback) -> Result<Stored, Fault> {
+    /// Believe it, store it, and say what it is to hear.
+    async fn take(
+        &self,
+        incoming: Incoming,
+        callback: Callback,
+    ) -> Result<(Stored, Answer), Fault> {
         if !incoming.is_signed() {
             // Before anything is looked up for it.
             return Err(Fault::Forbidden("missing_signature"));
@@ -109,17 +122,44 @@ impl Receiver {
             .verify(&tokens)
             .map_err(|error| Fault::Forbidden(error.as_str()))?;
         // Under the master account the signed URL itself is the only one that names a user.
-        if let (Some(owner), Some(named)) = (owner, &incoming.user_id)
-            && owner != *named
+        if let (Some(owner), Some(named)) = (&owner, &incoming.user_id)
+            && owner != named
         {
             return Err(Fault::OtherUser);
         }
+        let answer = match callback.answer {
+            Answer::Reply if self.is_better_unanswered(&incoming).await? => Answer::Silence,
+            answer => answer,
+        };
+        let is_handled = handle_twilio_callback::is_handled(callback.kind);
+        let webhook = webhook(incoming, callback, account_sid, is_handled);
+        let job = is_handled.then(|| {
+            let webhook_id = webhook.id;
+            NewJob::of(&HandleTwilioCallback { webhook_id }).of_account(owner)
+        });
         let delivery = Delivery {
-            webhook: held(incoming, callback, account_sid),
-            job: None,
+            webhook,
+            job,
             customer_ref: None,
         };
-        self.store.put(delivery).await.map_err(Fault::NotStored)
+        let stored = self.store.put(delivery).await.map_err(Fault::NotStored)?;
+        Ok((stored, answer))
+    }
+
+    /// Whether who wrote this message is better left without a reply.
+    async fn is_better_unanswered(&self, incoming: &Incoming) -> Result<bool, Fault> {
+        let (Some(from), Some(to)) = (incoming.param("From"), incoming.param("To")) else {
+            return Ok(true);
+        };
+        let since = self.ctx.clock.now() - OFTEN_WITHIN;
+        let found = async {
+            let mut conn = self.ctx.pools.ingest.acquire().await?;
+            messages::is_better_unanswered(&mut conn, from, to, since, OFTEN).await
+        };
+        found.await.map_err(|error| {
+            tracing::warn!(%error, "who wants no reply cannot be read");
+            Fault::NotStored(NotStored::Refused)
+        })
     }
 
     /// The tokens an account may sign with and, for a subaccount, the account it belongs to.
@@ -152,7 +192,12 @@ impl Receiver {
     }
 }
 
-fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebhook {
+fn webhook(
+    incoming: Incoming,
+    callback: Callback,
+    account_sid: String,
+    is_handled: bool,
+) -> NewWebhook {
     let event_key = callback.key.unwrap_or_else(|| {
         let mut digest = Sha256::new();
         digest.update(&incoming.url);
@@ -171,6 +216,9 @@ fn held(incoming: Incoming, callback: Callback, account_sid: String) -> NewWebho
         endpoint: account_sid,
         body: incoming.said().to_vec(),
         headers: incoming.headers,
-        state: State::Held,
+        state: match is_handled {
+            true => State::Stored,
+            false => State::Held,
+        },
     }
 }

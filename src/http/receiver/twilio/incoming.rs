@@ -3,7 +3,7 @@
 use poem::{Request, Result, http::Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tollkeeper_jobs::{mask::mask, telephony::callback::is_sid};
+use tollkeeper_jobs::{mask::mask, telephony::fields::is_sid};
 
 use crate::signature::{
     SignatureError,
@@ -47,6 +47,7 @@ impl Incoming {
             _ => b"",
         };
         let path = target.split('?').next().unwrap_or(target);
+        let user_id = request.path_params::<String>().ok();
         Ok(Incoming {
             url: format!("{base_url}{target}"),
             query: query.filter(|_| is_get).map(str::to_owned),
@@ -59,8 +60,9 @@ impl Incoming {
                 "method": request.method().as_str(),
                 // The query of a GET is what others send as a body, and is kept like one.
                 "target": if is_get { path } else { target },
+                "user": &user_id,
             }),
-            user_id: request.path_params::<String>().ok(),
+            user_id,
             params: form_urlencoded::parse(encoded).into_owned().collect(),
             is_form,
             body,
@@ -99,14 +101,16 @@ impl Incoming {
         }
     }
 
+    /// A parameter of the form or query.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        let found = self.params.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Whose token to check with. Trusted only once that token has verified the request.
     pub fn account_sid(&self) -> Option<String> {
-        let named = self
-            .params
-            .iter()
-            .find(|(name, _)| name == "AccountSid")
-            .map(|(_, value)| value.clone())
-            .or_else(|| account_of_events(&self.body))?;
+        let named = self.param("AccountSid").map(str::to_owned);
+        let named = named.or_else(|| account_of_events(&self.body))?;
         is_sid(&named, &["AC"]).then_some(named)
     }
 }

@@ -1,0 +1,126 @@
+//! Reading what a Twilio callback says of a call or a message (`providers.md` B3).
+
+use chrono::{DateTime, Utc};
+
+use super::{calls, fields::Fields, messages};
+
+/// No field of ours is longer; what is, is no number and no name of a state.
+const TEXT_MAX: usize = 320;
+
+/// What it says of a call. None: it names none.
+pub fn of_call(fields: &Fields<'_>) -> Option<calls::Report> {
+    let call_ref = fields.sid("CallSid", &["CA"])?;
+    Some(calls::Report {
+        call_ref: call_ref.to_owned(),
+        parent_ref: fields.sid("ParentCallSid", &["CA"]).map(str::to_owned),
+        is_inbound: fields.word("Direction").map(|way| way == "inbound"),
+        from: text(fields, "From"),
+        to: text(fields, "To"),
+        status: fields.word("CallStatus").and_then(calls::Status::of),
+        // `Duration` counts billed minutes; of those the rule is ours.
+        seconds: fields
+            .number("CallDuration")
+            .and_then(|seconds| seconds.parse().ok()),
+        at: fields.get("Timestamp").and_then(time),
+    })
+}
+
+/// What it says of a message. None: it names none.
+pub fn of_message(fields: &Fields<'_>) -> Option<messages::Report> {
+    let message_ref = fields
+        .sid("MessageSid", &["SM", "MM"])
+        .or_else(|| fields.sid("SmsSid", &["SM", "MM"]))?;
+    let status = fields
+        .word("MessageStatus")
+        .or_else(|| fields.word("SmsStatus"));
+    let status = status.and_then(messages::Status::of);
+    // Only what somebody sent us has a text, and it may say nothing of its state.
+    let body = fields.get("Body").map(|body| body.replace('\0', ""));
+    let is_inbound = status == Some(messages::Status::Received) || body.is_some();
+    Some(messages::Report {
+        message_ref: message_ref.to_owned(),
+        is_inbound: Some(is_inbound),
+        from: text(fields, "From"),
+        to: text(fields, "To"),
+        body,
+        segments: count(fields, "NumSegments"),
+        media: count(fields, "NumMedia"),
+        status: match is_inbound {
+            true => Some(messages::Status::Received),
+            false => status,
+        },
+        error_code: fields
+            .number("ErrorCode")
+            .filter(|code| *code != "0")
+            .map(str::to_owned),
+    })
+}
+
+fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
+    let text = fields.get(name)?;
+    let is_text = !text.is_empty() && text.len() <= TEXT_MAX && !text.contains('\0');
+    is_text.then(|| text.to_owned())
+}
+
+fn count(fields: &Fields<'_>, name: &str) -> Option<u32> {
+    fields.number(name)?.parse().ok()
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc2822(text).ok()?;
+    Some(time.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(file: &str) -> Vec<(String, String)> {
+        let path = format!(
+            "{}/../tests/it/golden/webhooks/twilio/{file}.form",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let form = std::fs::read(path).unwrap();
+        form_urlencoded::parse(&form).into_owned().collect()
+    }
+
+    #[test]
+    fn a_recorded_call_says_how_long_it_was_and_when_it_ended() {
+        let params = recorded("number_status_callback_inbound_completed");
+        let said = of_call(&Fields(&params)).unwrap();
+        let expected = calls::Report {
+            call_ref: "CA00000000000000000000000000000003".into(),
+            parent_ref: None,
+            is_inbound: Some(true),
+            from: Some("+14155550199".into()),
+            to: Some("+14155550100".into()),
+            status: Some(calls::Status::Completed),
+            seconds: Some(125),
+            at: Some("2026-10-15T12:01:06Z".parse().unwrap()),
+        };
+        assert_eq!(said, expected);
+        let params = recorded("call_status_3_completed");
+        assert_eq!(of_call(&Fields(&params)).unwrap().is_inbound, Some(false));
+    }
+
+    #[test]
+    fn a_recorded_message_says_its_segments_and_a_report_of_one_does_not() {
+        let params = recorded("sms_incoming_3_segments");
+        let said = of_message(&Fields(&params)).unwrap();
+        assert_eq!(
+            (said.is_inbound, said.segments, said.media, said.status),
+            (
+                Some(true),
+                Some(3),
+                Some(0),
+                Some(messages::Status::Received)
+            )
+        );
+        let params = recorded("message_status_delivered");
+        let said = of_message(&Fields(&params)).unwrap();
+        assert_eq!(
+            (said.is_inbound, said.segments, said.status, said.body),
+            (Some(false), None, Some(messages::Status::Delivered), None)
+        );
+    }
+}

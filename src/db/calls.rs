@@ -1,0 +1,134 @@
+//! Calls, as the providers told of them.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection};
+use tollkeeper_jobs::telephony::calls::{Call, Status};
+
+/// A call as it is stored.
+#[derive(Debug, Clone, FromRow)]
+pub struct StoredCall {
+    pub account_id: String,
+    pub call_ref: String,
+    pub parent_ref: Option<String>,
+    pub direction: Option<String>,
+    pub from_number: Option<String>,
+    pub to_number: Option<String>,
+    pub status: String,
+    pub seconds: Option<i32>,
+    pub began_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl From<StoredCall> for Call {
+    fn from(row: StoredCall) -> Call {
+        Call {
+            parent_ref: row.parent_ref,
+            is_inbound: row.direction.map(|direction| direction == "inbound"),
+            from: row.from_number,
+            to: row.to_number,
+            status: Status::of(&row.status).unwrap_or(Status::Queued),
+            seconds: row.seconds.and_then(|seconds| seconds.try_into().ok()),
+            began_at: row.began_at,
+            ended_at: row.ended_at,
+        }
+    }
+}
+
+const COLUMNS: &str = "account_id, call_ref, parent_ref, direction, from_number, to_number, status, seconds, began_at,
+     ended_at, updated_at";
+
+/// One call of an account, locked until the transaction ends. Nobody stores a first row of it beside this one: the
+/// caller has locked the account.
+pub async fn lock(
+    conn: &mut PgConnection,
+    account_id: &str,
+    call_ref: &str,
+) -> sqlx::Result<Option<StoredCall>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from calls where account_id = $1 and call_ref = $2 for update"
+    )))
+    .bind(account_id)
+    .bind(call_ref)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Store what is known of a call by now.
+pub async fn store(
+    conn: &mut PgConnection,
+    account_id: &str,
+    call_ref: &str,
+    call: &Call,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into calls (account_id, call_ref, parent_ref, direction, from_number, to_number, status, seconds,
+                            began_at, ended_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         on conflict (account_id, call_ref) do update
+         set parent_ref = excluded.parent_ref, direction = excluded.direction, from_number = excluded.from_number,
+             to_number = excluded.to_number, status = excluded.status, seconds = excluded.seconds,
+             began_at = excluded.began_at, ended_at = excluded.ended_at, updated_at = excluded.updated_at",
+    )
+    .bind(account_id)
+    .bind(call_ref)
+    .bind(&call.parent_ref)
+    .bind(call.is_inbound.map(direction))
+    .bind(&call.from)
+    .bind(&call.to)
+    .bind(call.status.as_str())
+    .bind(call.seconds.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX)))
+    .bind(call.began_at)
+    .bind(call.ended_at)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How the direction of a call or a message is stored.
+pub fn direction(is_inbound: bool) -> &'static str {
+    match is_inbound {
+        true => "inbound",
+        false => "outbound",
+    }
+}
+
+/// One call of an account.
+pub async fn load(
+    conn: &mut PgConnection,
+    account_id: &str,
+    call_ref: &str,
+) -> sqlx::Result<Option<StoredCall>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from calls where account_id = $1 and call_ref = $2"
+    )))
+    .bind(account_id)
+    .bind(call_ref)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Calls of an account, the newest first, behind this one; with a number only those from or to it.
+pub async fn list(
+    conn: &mut PgConnection,
+    account_id: &str,
+    number: Option<&str>,
+    behind: Option<(DateTime<Utc>, &str)>,
+    limit: i64,
+) -> sqlx::Result<Vec<StoredCall>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from calls
+         where account_id = $1 and ($2::text is null or from_number = $2 or to_number = $2)
+           and ($3::timestamptz is null or (began_at, call_ref) < ($3, $4))
+         order by began_at desc, call_ref desc limit $5"
+    )))
+    .bind(account_id)
+    .bind(number)
+    .bind(behind.map(|(began_at, _)| began_at))
+    .bind(behind.map(|(_, call_ref)| call_ref))
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}

@@ -11,6 +11,24 @@ impl E164 {
     }
 }
 
+impl E164 {
+    /// A number as people and clients write it: with spaces, dashes, dots and brackets, ten digits of North America
+    /// without a country code, and a `+` that a query string made a space (contract 1.2, B54).
+    pub fn as_written(text: &str) -> Result<E164, NotE164> {
+        let has_plus = text.starts_with(['+', ' ']);
+        let bare: String = text
+            .chars()
+            .filter(|one| !matches!(one, ' ' | '-' | '.' | '(' | ')' | '+'))
+            .collect();
+        match (has_plus, bare.len()) {
+            (false, 10) => format!("+1{bare}").parse(),
+            (false, 11) if !bare.starts_with('1') => Err(NotE164),
+            (true, _) | (false, 11) => format!("+{bare}").parse(),
+            _ => Err(NotE164),
+        }
+    }
+}
+
 /// Shows no digits, so that a number gets into no log by accident.
 impl fmt::Debug for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,6 +62,26 @@ impl std::error::Error for NotE164 {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_understood_as_people_write_it() {
+        for (text, number) in [
+            ("+14155550123", Some("+14155550123")),
+            (" 14155550123", Some("+14155550123")),
+            ("14155550123", Some("+14155550123")),
+            ("4155550123", Some("+14155550123")),
+            ("(415) 555-0123", Some("+14155550123")),
+            ("+49 30 123456", Some("+4930123456")),
+            ("24155550123", None),
+            ("5550123", None),
+            ("+1415555012x", None),
+            ("", None),
+            ("+", None),
+        ] {
+            let read = E164::as_written(text).ok();
+            assert_eq!(read.as_ref().map(E164::as_str), number, "{text:?}");
+        }
+    }
 
     #[test]
     fn only_the_one_form_is_a_number() {

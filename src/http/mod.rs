@@ -53,5 +53,6 @@ fn routes(
     options: api::Options,
     receiver: &Arc<Receiver>,
 ) -> impl Endpoint<Output = Response> + use<> {
-    receiver::routes(Route::new(), receiver).nest("/", api::routes(ctx, options))
+    let api = Arc::new(api::routes(ctx, options));
+    receiver::routes(Route::new(), receiver, &api).nest("/", api)
 }

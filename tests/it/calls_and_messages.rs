@@ -2,10 +2,11 @@
 
 use futures_util::future::join_all;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollkeeper::config::Config;
 
 use crate::support::{
+    api::{Api, Setup, token},
     house::House,
     phone::{CALLER, Phone, sid},
     proof::seed,
@@ -26,12 +27,8 @@ async fn house_of_ann() -> (House, Web, Phone) {
 async fn used(service: &Service, feature: &str) -> i64 {
     let sum = "select coalesce(sum(quantity) / 1000000, 0)::bigint from usage_events
                where account_id = 'ann' and source = 'twilio' and feature = $1";
-    let found = sqlx::query_scalar(sql(sum)).bind(feature);
+    let found = sqlx::query_scalar(sum).bind(feature);
     found.fetch_one(&service.db).await.unwrap()
-}
-
-fn sql(text: &'static str) -> &'static str {
-    text
 }
 
 #[tokio::test]
@@ -205,20 +202,21 @@ async fn a_callback_about_a_number_of_nobody_is_kept_and_told() {
     let (house, web, phone) = house_of_ann().await;
     let master = "AC00000000000000000000000000000001";
     let token = "00000000000000000000000000000002";
-    let call = sid("CA", 1);
-    let of = |to: &'static str| {
-        [
+    let tell = async |nth: usize, path: &str, to: &str| {
+        let call = sid("CA", nth);
+        let params = [
             ("AccountSid", master),
-            ("CallSid", "CA00000000000000000000000000000001"),
+            ("CallSid", &call),
             ("CallStatus", "completed"),
             ("CallDuration", "30"),
             ("From", CALLER),
             ("To", to),
-        ]
+        ];
+        let answer = web.twilio(path, &params, token).await;
+        assert_eq!(answer.status(), 200);
+        house.settle().await;
     };
-    web.twilio("/api/twilio/status", &of("+15005550009"), token)
-        .await;
-    house.settle().await;
+    tell(0, "/api/twilio/status", "+15005550009").await;
     assert_eq!(house.findings().await, ["callback_of_nobody"]);
     let held: i64 = house
         .service
@@ -226,26 +224,17 @@ async fn a_callback_about_a_number_of_nobody_is_kept_and_told() {
         .await;
     assert_eq!(held, 1);
 
-    // The signed URL names a user; or the number does.
-    web.twilio("/api/twilio/status/ann", &of("+15005550008"), token)
-        .await;
-    let number: &'static str = phone.number.clone().leak();
-    let mut params = of(number);
-    let second = sid("CA", 2);
-    params[1].1 = &second;
-    web.twilio("/api/twilio/status", &params, token).await;
-    // But not another one than the number's.
-    let third = sid("CA", 3);
-    params[1].1 = &third;
-    web.twilio("/api/twilio/status/ben", &params, token).await;
-    house.settle().await;
+    // The signed URL names a user; or the number does, but not another one.
+    tell(1, "/api/twilio/status/ann", "+15005550008").await;
+    tell(2, "/api/twilio/status", &phone.number).await;
+    tell(3, "/api/twilio/status/ben", &phone.number).await;
 
     let calls: Vec<String> =
         sqlx::query_scalar("select call_ref from calls where account_id = 'ann' order by 1")
             .fetch_all(&house.service.db)
             .await
             .unwrap();
-    assert_eq!(calls, [call, second]);
+    assert_eq!(calls, [sid("CA", 1), sid("CA", 2)]);
     assert_eq!(used(&house.service, "voice_minutes").await, 2);
 }
 
@@ -314,4 +303,81 @@ async fn every_recorded_callback_ends_as_what_it_told() {
         )
         .await;
     assert!(counted_once);
+}
+
+#[tokio::test]
+async fn what_was_called_and_written_is_listed_newest_first_and_page_by_page() {
+    let (house, web, phone) = house_of_ann().await;
+    for nth in 0..5 {
+        phone
+            .call(&web, &sid("CA", nth), "completed", Some("61"))
+            .await;
+        let text = format!("number {nth}");
+        phone.message(&web, &sid("SM", nth), CALLER, &text).await;
+        house.settle().await;
+    }
+    let api = Api::start_over(house.service.db.clone(), Setup::default()).await;
+    let (ann, ben) = (token("ann"), token("ben"));
+
+    // As the old clients ask: with a plus that nobody encoded.
+    let target = format!("/api/twilio/calls?phoneNumber={CALLER}&limit=2");
+    let mut listed = Vec::new();
+    let mut next = target.clone();
+    loop {
+        let page = api.get(&next, &ann).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        let calls = page.body["calls"].as_array().unwrap();
+        assert!(calls.len() <= 2);
+        listed.extend(
+            calls
+                .iter()
+                .map(|call| call["call_sid"].as_str().unwrap().to_owned()),
+        );
+        match page.body["nextCursor"].as_str() {
+            Some(cursor) => next = format!("{target}&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let newest_first: Vec<String> = (0..5).rev().map(|nth| sid("CA", nth)).collect();
+    assert_eq!(listed, newest_first);
+    let call = &api.get(&target, &ann).await.body["calls"][0];
+    assert_eq!(
+        (
+            &call["duration"],
+            &call["status"],
+            &call["direction"],
+            &call["to_number"]
+        ),
+        (
+            &61.into(),
+            &"completed".into(),
+            &"inbound".into(),
+            &phone.number.clone().into()
+        )
+    );
+
+    let messages = api.get("/api/twilio/sms", &ann).await.body;
+    assert_eq!(messages["messages"][0]["body"], "number 4");
+    assert_eq!(messages["messages"].as_array().unwrap().len(), 5);
+    assert_eq!(messages["nextCursor"], Value::Null);
+    let elsewhere = api
+        .get("/api/twilio/sms?phoneNumber=(415)%20555-0000", &ann)
+        .await;
+    assert_eq!(elsewhere.body["messages"], json!([]));
+    for (query, code) in [
+        ("phoneNumber=911", "INVALID_PHONE_NUMBER"),
+        ("cursor=nonsense", "INVALID_CURSOR"),
+    ] {
+        let refused = api.get(&format!("/api/twilio/calls?{query}"), &ann).await;
+        assert_eq!(refused.status, 400);
+        assert_eq!(refused.body["code"], code);
+    }
+    assert_eq!(
+        api.get("/api/twilio/calls", &ben).await.body["calls"],
+        json!([])
+    );
+    assert_eq!(
+        api.get("/api/twilio/calls?userId=ann", &ben).await.status,
+        403
+    );
 }

@@ -8,6 +8,7 @@ mod edge;
 mod envelope;
 mod links;
 mod number_view;
+mod phone_log;
 mod plan;
 mod provision;
 mod provision_twilio;
@@ -28,8 +29,8 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, subaccounts::Subaccounts, subscriptions::Subscriptions,
-    usage::UsageOperations,
+    billing::BillingOperations, phone_log::PhoneLog, subaccounts::Subaccounts,
+    subscriptions::Subscriptions, usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
@@ -132,7 +133,8 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         Subscriptions(shared.clone()),
         UsageOperations(shared.clone()),
         BillingOperations(shared.clone()),
-        Subaccounts(shared),
+        Subaccounts(shared.clone()),
+        PhoneLog(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

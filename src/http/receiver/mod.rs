@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use hex::ToHex;
 use poem::{
-    Response, Route,
+    Endpoint, Response, Route,
     http::{StatusCode, header},
 };
 use sha2::{Digest, Sha256};
@@ -54,10 +54,13 @@ pub fn paths() -> impl Iterator<Item = String> {
     stripe.chain(twilio::paths()).chain(voipms::paths())
 }
 
-/// An endpoint at each of them.
-pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
+/// An endpoint at each of them. One of them is an app's too: `api` answers it then.
+pub fn routes<E>(route: Route, receiver: &Arc<Receiver>, api: &Arc<E>) -> Route
+where
+    E: Endpoint<Output = Response> + 'static,
+{
     let route = stripe::routes(route, receiver);
-    let route = twilio::routes(route, receiver);
+    let route = twilio::routes(route, receiver, api);
     voipms::routes(route, receiver)
 }
 

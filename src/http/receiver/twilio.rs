@@ -37,14 +37,42 @@ const OFTEN: i64 = 3;
 const OFTEN_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// Twilio's part of the routes.
-pub fn routes(route: Route, receiver: &Arc<Receiver>) -> Route {
+pub fn routes<E>(route: Route, receiver: &Arc<Receiver>, api: &Arc<E>) -> Route
+where
+    E: Endpoint<Output = Response> + 'static,
+{
     urls::all().fold(route, |route, (path, address)| {
-        let endpoint = Arc::new(Called {
+        let called = Arc::new(Called {
             receiver: receiver.clone(),
             address,
         });
-        route.at(path, get(endpoint.clone()).post(endpoint))
+        if path == urls::OF_APPS_TOO {
+            let api = api.clone();
+            let asked = Asked {
+                called: called.clone(),
+                api,
+            };
+            return route.at(path, get(asked).post(called));
+        }
+        route.at(path, get(called.clone()).post(called))
     })
+}
+
+/// A GET of a path that is Twilio's and apps': Twilio signs.
+struct Asked<E> {
+    called: Arc<Called>,
+    api: Arc<E>,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Asked<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        match request.header("x-twilio-signature") {
+            Some(_) => self.called.call(request).await,
+            None => self.api.call(request).await,
+        }
+    }
 }
 
 /// Each path, in the form of the router.

@@ -4,7 +4,10 @@ use chrono::TimeDelta;
 use tollkeeper::sandbox::{Fault, Provider, Rule, When};
 
 use super::{Billing, Item, MESSAGES, MINUTES};
-use crate::support::until;
+use crate::support::{
+    phone::{Phone, sid},
+    until,
+};
 
 fn item(description: &str, amount: i64) -> Item {
     Item {
@@ -319,5 +322,39 @@ async fn an_own_invoice_that_stripe_tells_of_before_it_answers_is_the_one_that_w
             .await
             .unwrap();
     assert_eq!(kept, [(last["id"].as_str().unwrap().to_owned(), true)]);
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn minutes_that_twilio_told_of_are_billed_once_and_not_those_of_the_next_month() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let web = billing.house.web();
+    let phone = Phone::of(&billing.house, "ann");
+    // 151 minutes, each begun one counts; told twice, the end before the beginning.
+    for (nth, seconds) in [("3600"), ("3600"), ("1801")].into_iter().enumerate() {
+        let call = sid("CA", nth);
+        for _ in 0..2 {
+            phone.call(&web, &call, "completed", Some(seconds)).await;
+            phone.call(&web, &call, "ringing", None).await;
+        }
+    }
+    billing.house.settle().await;
+    billing.pass_end("ann", TimeDelta::seconds(30)).await;
+    phone
+        .call(&web, &sid("CA", 9), "completed", Some("6000"))
+        .await;
+    billing.pass(TimeDelta::minutes(11)).await;
+
+    let items = billing.items(&billing.invoices(&ann).await[1]).await;
+    let voice: Vec<_> = items
+        .iter()
+        .filter(|item| item.description.starts_with("Voice"))
+        .collect();
+    assert_eq!(
+        voice,
+        [&item("Voice overage: 51 minutes @ $0.0130/min", 66)]
+    );
+    billing.pass(TimeDelta::hours(2)).await;
     billing.check_calm().await;
 }

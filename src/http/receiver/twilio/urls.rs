@@ -17,6 +17,9 @@ pub fn all() -> impl Iterator<Item = (String, Address)> {
     prefixed.chain(bare)
 }
 
+/// Where Twilio tells of a message, and apps ask for the messages there are.
+pub const OF_APPS_TOO: &str = "/api/twilio/sms";
+
 /// Every prefix under which a URL of the table is, or was, handed out.
 const PREFIXES: [&str; 4] = [
     "/api/twilio",

@@ -1,9 +1,10 @@
 //! The receiver's endpoints as a whole: paths, headers and bodies that were changed on the way.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use poem::{
-    Body, Endpoint, Request, Route,
+    Body, Endpoint, Request, Response, Route,
+    endpoint::make_sync,
     http::{self, HeaderValue, Method, Uri, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
@@ -108,7 +109,8 @@ async fn no_changed_request_is_believed_and_none_breaks_the_receiver() {
     })
     .await;
     let (receiver, _storing) = Receiver::start(&service.ctx);
-    let app = receiver::routes(Route::new(), &receiver);
+    let no_api = Arc::new(make_sync(|_| Response::default()));
+    let app = receiver::routes(Route::new(), &receiver, &no_api);
     let sent = all_sent(service.ctx.clock.now().timestamp());
     for one in &sent {
         assert_eq!(status(&app, one).await, 200, "as it was sent: {one:?}");

@@ -58,7 +58,9 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
     let order = json!({ "email": "x@example.com", "subscriptionTier": "repx1" });
     match operation {
         "provisionTwilio" => (Scope::TelephonyWrite, Some(order)),
-        "twilioConfig" | "subaccount" | "numbers" => (Scope::TelephonyRead, None),
+        "twilioConfig" | "subaccount" | "numbers" | "calls" | "messages" => {
+            (Scope::TelephonyRead, None)
+        }
         "subscription" | "usageStats" => (Scope::SubscriptionRead, None),
         "billingUsage" | "billingUsageByPost" | "billingHistory" | "upcomingInvoice" => {
             (Scope::SubscriptionRead, None)
@@ -126,6 +128,8 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
             ("query", "userId") => read.push(Way::Query),
             ("header", "Idempotency-Key") => {}
             ("query", "period" | "from" | "to") => {}
+            // Of the list that is shown: whose it is, is settled before.
+            ("query", "phoneNumber" | "limit" | "cursor") => {}
             // Another way to name a user, of its own tests: `usage::access`.
             ("query", "email") => {}
             (place, name) => {

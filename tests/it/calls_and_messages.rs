@@ -19,7 +19,7 @@ async fn house_of_ann() -> (House, Web, Phone) {
     house.sign_up("ann");
     house.take_in_all().await;
     let web = house.web();
-    let phone = Phone::of(&house, "ann");
+    let phone = Phone::of(&house.sandbox, "ann");
     (house, web, phone)
 }
 

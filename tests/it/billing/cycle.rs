@@ -330,7 +330,7 @@ async fn minutes_that_twilio_told_of_are_billed_once_and_not_those_of_the_next_m
     let billing = Billing::new().await;
     let ann = billing.customer("ann").await;
     let web = billing.house.web();
-    let phone = Phone::of(&billing.house, "ann");
+    let phone = Phone::of(&billing.house.sandbox, "ann");
     // 151 minutes, each begun one counts; told twice, the end before the beginning.
     for (nth, seconds) in [("3600"), ("3600"), ("1801")].into_iter().enumerate() {
         let call = sid("CA", nth);

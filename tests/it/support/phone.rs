@@ -2,11 +2,14 @@
 
 use reqwest::Response;
 
-use super::{house::House, web::Web};
+use tollkeeper::sandbox::Sandbox;
+
+use super::web::Web;
 
 pub struct Phone {
     pub account_sid: String,
-    token: String,
+    /// What it signs with.
+    pub token: String,
     pub number: String,
 }
 
@@ -14,15 +17,15 @@ pub struct Phone {
 pub const CALLER: &str = "+14155550199";
 
 impl Phone {
-    /// The number that a user of this house has.
-    pub fn of(house: &House, user: &str) -> Phone {
+    /// The number that a user has.
+    pub fn of(sandbox: &Sandbox, user: &str) -> Phone {
         let name = format!("acct:{user}");
-        let subaccounts = house.sandbox.subaccounts();
+        let subaccounts = sandbox.subaccounts();
         let account = subaccounts
             .into_iter()
             .find(|account| account.friendly_name == name)
             .unwrap();
-        let numbers = house.sandbox.numbers();
+        let numbers = sandbox.numbers();
         let number = numbers
             .into_iter()
             .find(|number| number.account_sid == account.sid)

@@ -43,6 +43,8 @@ select line from (
     select 13, format('%s was told of %s %s times', account_id, event_type, count(*))
     from billing_events group by account_id, event_type
     union all
+    select 13, format('%s was called: %s, %s seconds', account_id, status, seconds) from calls
+    union all
     select 14, format('%s: %s comes to %s', account_id, ledger_account, sum(debit_minor - credit_minor))
     from ledger_entries group by account_id, ledger_account
 ) lines

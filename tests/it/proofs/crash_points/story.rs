@@ -17,7 +17,7 @@ use tollkeeper::{
     signature::stripe,
 };
 
-use super::{apps::Apps, payments};
+use super::{apps::Apps, calls, payments};
 use crate::support::{
     crashes::Crashes, house::TO_NUMBERS, kept::Kept, mail_server::MailServer, web::STRIPE_SECRET,
     works::Works,
@@ -37,7 +37,7 @@ pub enum Chapter {
     /// Ann signs up and gets a subaccount and a number.
     SignUp,
     /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. What she paid is refunded in
-    /// part, disputed and won back, and her next invoice is coming. Two apps are told
+    /// part, disputed and won back, and her next invoice is coming. She is called. Two apps are told
     /// something, and one of them is gone; two customers are, and mail reaches one of them.
     Upkeep,
     /// Her subscription ends: all is suspended.
@@ -189,10 +189,22 @@ impl Story {
             .sandbox
             .set_status(&self.subscription_ref, Status::Trialing);
         self.works.sandbox.clear_mischief();
-        self.execute(include_str!("upkeep.sql")).await;
+        // What was paid is known of no invoice any more: a refund has it asked for again, before anything else does.
+        self.execute("delete from invoices").await;
         let upcoming = payments::give_back(&self.works.sandbox, &self.subscription_ref).await;
+        let entered = async || {
+            let sql =
+                "select count(*) from billing_events where event_type in ('refund', 'dispute_won')";
+            let found: Result<i64, _> = sqlx::query_scalar(sql).fetch_one(&self.works.db).await;
+            found.is_ok_and(|events| events == 2)
+        };
+        self.until("the refund is entered", entered).await?;
+        self.execute(include_str!("upkeep.sql")).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
+        let web = self.web.address.to_string();
+        let told = async || calls::told(&self.works.sandbox, &web).await;
+        self.until("two calls are told of", told).await?;
         self.resume("sweep_provider_resources").await;
         self.apps.announce(&self.works.db).await;
         self.rest(
@@ -212,6 +224,8 @@ impl Story {
                   where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
                                  'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
                                  'reconcile_invoices', 'reconcile_account')) = 8
+             and exists (select 1 from calls where status = 'completed')
+             and exists (select 1 from findings where kind = 'callback_of_nobody')
              and exists (select 1 from findings where kind = 'billing_i10_broken')",
         )
         .await?;

@@ -1,0 +1,41 @@
+//! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has.
+
+use tollkeeper::{sandbox::Sandbox, signature::twilio};
+
+use crate::support::phone::{CALLER, Phone, sid};
+
+/// Of the sandbox's own account.
+const MASTER: (&str, &str) = (
+    "AC00000000000000000000000000000001",
+    "00000000000000000000000000000002",
+);
+const PATH: &str = "/api/twilio/status";
+
+/// Two ended calls, each signed by whose it is. Whether both were acknowledged.
+pub async fn told(sandbox: &Sandbox, web: &str) -> bool {
+    let phone = Phone::of(sandbox, "ann");
+    let of_ann = (phone.account_sid.as_str(), phone.token.as_str());
+    post(web, of_ann, &sid("CA", 1), &phone.number).await
+        && post(web, MASTER, &sid("CA", 2), "+15005550009").await
+}
+
+async fn post(web: &str, (account_sid, token): (&str, &str), call: &str, to: &str) -> bool {
+    let params = [
+        ("AccountSid", account_sid),
+        ("CallSid", call),
+        ("CallStatus", "completed"),
+        ("CallDuration", "61"),
+        ("Direction", "inbound"),
+        ("From", CALLER),
+        ("To", to),
+    ];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let signed = twilio::sign(token, &format!("https://hooks.test{PATH}"), &params);
+    let answer = reqwest::Client::new()
+        .post(format!("http://{web}{PATH}"))
+        .header("x-twilio-signature", signed)
+        .form(&params)
+        .send()
+        .await;
+    answer.is_ok_and(|answer| answer.status() == 200)
+}

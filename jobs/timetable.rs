@@ -9,8 +9,8 @@ use cron::Schedule;
 
 use crate::{
     CheckBilling, CloseDuePeriods, CloseUsageWindows, NewJob, PollInvoiceDrafts, PollStripeEvents,
-    PruneHistory, ReconcileInvoices, RecountUsage, SweepCharges, SweepExpiredLeases,
-    SweepProviderResources,
+    PruneHistory, ReconcileInvoices, ReconcilePhoneLogs, RecountUsage, SweepCharges,
+    SweepExpiredLeases, SweepProviderResources,
 };
 
 /// What becomes of ticks nobody was there for.
@@ -110,6 +110,13 @@ pub const TIMETABLE: &[Entry] = &[
         schedule: "30 */10 * * * *",
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&PollStripeEvents { tick_at }),
+    },
+    // Callbacks that were lost come no more by themselves.
+    Entry {
+        name: "reconcile_phone_logs",
+        schedule: "35 29 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&ReconcilePhoneLogs { tick_at }),
     },
     Entry {
         name: "sweep_provider_resources",

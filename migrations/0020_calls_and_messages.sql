@@ -50,6 +50,9 @@ create table opt_outs (
 );
 create index opt_outs_numbers on opt_outs (our_number, their_number) where is_out;
 
+-- Until when the provider's lists were read. Null: never.
+alter table twilio_subaccounts add column phone_log_read_until timestamptz;
+
 grant select, insert, update, delete on calls, messages, opt_outs to tollkeeper_service;
 grant select on calls, messages, opt_outs to tollkeeper_app;
 

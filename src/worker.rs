@@ -15,8 +15,9 @@ use tollkeeper_jobs::{
     DeliverNotification, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Lane,
     NotifyCustomer, OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
     ProvisionSubaccount, PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
-    ReconcileInvoices, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SuspendTelephony,
-    SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
+    ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, RecountUsage,
+    ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases,
+    SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -65,6 +66,8 @@ impl Register {
             .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
             .with::<HandleTwilioCallback>()
+            .with::<ReconcilePhoneLogs>()
+            .with::<ReconcilePhoneLog>()
             .with::<NotifyCustomer>()
             .with::<OpenPeriod>()
             .with::<PollInvoiceDrafts>()

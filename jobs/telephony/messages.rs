@@ -76,6 +76,8 @@ pub struct Report {
     pub media: Option<u32>,
     pub status: Option<Status>,
     pub error_code: Option<String>,
+    /// When it was sent. None: about when it was told.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// A message as it is stored.
@@ -95,6 +97,7 @@ pub struct Message {
 
 /// What is known once this is known too.
 pub fn learn(known: Option<Message>, said: &Report, received_at: DateTime<Utc>) -> Message {
+    let at = said.at.map_or(received_at, |at| at.min(received_at));
     let status = said.status.unwrap_or(Status::Queued);
     let Some(known) = known else {
         return Message {
@@ -106,7 +109,7 @@ pub fn learn(known: Option<Message>, said: &Report, received_at: DateTime<Utc>) 
             media: said.media.unwrap_or_default(),
             status,
             error_code: said.error_code.clone(),
-            began_at: received_at,
+            began_at: at,
         };
     };
     let is_news = status.rank() > known.status.rank();
@@ -119,7 +122,7 @@ pub fn learn(known: Option<Message>, said: &Report, received_at: DateTime<Utc>) 
         media: known.media.max(said.media.unwrap_or_default()),
         status: if is_news { status } else { known.status },
         error_code: known.error_code.or_else(|| said.error_code.clone()),
-        began_at: known.began_at.min(received_at),
+        began_at: known.began_at.min(at),
     }
 }
 

@@ -53,6 +53,7 @@ pub fn of_message(fields: &Fields<'_>) -> Option<messages::Report> {
             .number("ErrorCode")
             .filter(|code| *code != "0")
             .map(str::to_owned),
+        at: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Twilio subaccounts: one per account, an order first.
 
+use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 
 #[derive(Debug, Clone, FromRow)]
@@ -115,4 +116,41 @@ pub async fn owner(conn: &mut PgConnection, subaccount_ref: &str) -> sqlx::Resul
         .bind(subaccount_ref)
         .fetch_optional(conn)
         .await
+}
+
+/// The accounts whose subaccounts are there and not closed.
+pub async fn not_closed(conn: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select account_id from twilio_subaccounts where status in ('active', 'suspended') order by account_id",
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// An account's subaccount, and until when its lists of calls and messages were read; at first when it was made.
+pub async fn read_until(
+    conn: &mut PgConnection,
+    account_id: &str,
+) -> sqlx::Result<Option<(String, DateTime<Utc>)>> {
+    sqlx::query_as(
+        "select subaccount_ref, coalesce(phone_log_read_until, created_at) from twilio_subaccounts
+         where account_id = $1 and status in ('active', 'suspended')",
+    )
+    .bind(account_id)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Its lists were read until then.
+pub async fn was_read(
+    conn: &mut PgConnection,
+    account_id: &str,
+    until: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query("update twilio_subaccounts set phone_log_read_until = $2 where account_id = $1")
+        .bind(account_id)
+        .bind(until)
+        .execute(conn)
+        .await?;
+    Ok(())
 }

@@ -94,6 +94,18 @@ impl Sandbox {
         self.shared.world().twilio.purchases()
     }
 
+    /// Somebody called a number, and it is over: it is in the list of calls. None: nobody owns that number.
+    pub fn take_call(&self, to: &str, from: &str, seconds: u32) -> Option<twilio::PhoneCall> {
+        let now = self.now();
+        self.shared.world().twilio.take_call(to, from, seconds, now)
+    }
+
+    /// Somebody wrote to a number: it is in the list of messages. None: nobody owns that number.
+    pub fn take_message(&self, to: &str, from: &str, body: &str) -> Option<twilio::PhoneMessage> {
+        let now = self.now();
+        self.shared.world().twilio.take_message(to, from, body, now)
+    }
+
     /// What one account ever bought.
     pub fn purchases_of(&self, account_sid: &str) -> Vec<twilio::Purchase> {
         let mut purchases = self.numbers_ever_bought();

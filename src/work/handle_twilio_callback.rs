@@ -1,36 +1,24 @@
 //! Write down what a callback says of a call or a message; see the promise in `jobs/handle_twilio_callback.rs`.
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
     HandleTwilioCallback,
     handle_twilio_callback::{Plan, decide},
-    telephony::{
-        calls::{self, Call},
-        messages::{self, Message, Wish},
-    },
-    usage::MicroUnits,
 };
 
-use super::Work;
+use super::{Work, phone_log::Told};
 use crate::{
     context::Context,
     db::{
-        self, accounts, findings, phone_numbers, subaccounts,
+        accounts, findings, phone_numbers, subaccounts,
         webhooks::{self, StoredWebhook},
     },
     queue::{Failure, Fenced, Lease, Outcome},
-    usage::{self, How, Key, Request, Rules},
 };
 
-/// The source of what Twilio's own callbacks say was used.
-pub const SOURCE: &str = "twilio";
 /// The finding about callbacks for a number that nobody has; its subject is the provider's account.
 const OF_NOBODY: &str = "callback_of_nobody";
-const MINUTES: &str = "voice_minutes";
-const MESSAGES: &str = "sms";
 
 impl Work for HandleTwilioCallback {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -63,10 +51,12 @@ impl Work for HandleTwilioCallback {
         let told = Told {
             ctx,
             account_id: &account_id,
-            received_at: webhook.received_at,
+            told_at: webhook.received_at,
         };
         match plan {
-            Plan::Call(said) => told.of_call(&mut tx, &said).await?,
+            Plan::Call(said) => {
+                told.of_call(&mut tx, &said).await?;
+            }
             Plan::Message(said, wish) => told.of_message(&mut tx, &said, wish).await?,
             Plan::Ignore => {}
         }
@@ -106,87 +96,4 @@ async fn of_nobody(mut tx: Fenced, webhook: &StoredWebhook) -> Result<Outcome, F
     tx.commit().await?;
     let why = "nobody we know has that number; it is kept, and a finding is open";
     Ok(Outcome::Skipped(why.into()))
-}
-
-/// What was told of an account, which is locked.
-struct Told<'a> {
-    ctx: &'a Context,
-    account_id: &'a str,
-    received_at: DateTime<Utc>,
-}
-
-impl Told<'_> {
-    async fn of_call(&self, tx: &mut PgConnection, said: &calls::Report) -> sqlx::Result<()> {
-        let known = db::calls::lock(tx, self.account_id, &said.call_ref).await?;
-        let call = calls::learn(known.map(Call::from), said, self.received_at);
-        let now = self.ctx.clock.now();
-        db::calls::store(tx, self.account_id, &said.call_ref, &call, now).await?;
-        match calls::minutes(&call) {
-            Some(minutes) => {
-                let at = call.ended_at.unwrap_or(self.received_at);
-                self.meter(tx, MINUTES, &said.call_ref, minutes, at).await
-            }
-            None => Ok(()),
-        }
-    }
-
-    async fn of_message(
-        &self,
-        tx: &mut PgConnection,
-        said: &messages::Report,
-        wish: Option<Wish>,
-    ) -> sqlx::Result<()> {
-        let known = db::messages::lock(tx, self.account_id, &said.message_ref).await?;
-        let message = messages::learn(known.map(Message::from), said, self.received_at);
-        let now = self.ctx.clock.now();
-        db::messages::store(tx, self.account_id, &said.message_ref, &message, now).await?;
-        let is_out = match wish {
-            Some(Wish::Stop) => Some(true),
-            Some(Wish::Start) => Some(false),
-            Some(Wish::Help) | None => None,
-        };
-        if let (Some(is_out), Some(ours), Some(theirs)) = (is_out, &said.to, &said.from) {
-            let said_at = self.received_at;
-            db::messages::said(tx, self.account_id, ours, theirs, is_out, said_at).await?;
-        }
-        match messages::billed(&message) {
-            Some(segments) => {
-                let at = message.began_at;
-                self.meter(tx, MESSAGES, &said.message_ref, segments, at)
-                    .await
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Count it under the provider's own id: whoever tells of it again is a copy.
-    async fn meter(
-        &self,
-        tx: &mut PgConnection,
-        feature: &str,
-        source_id: &str,
-        quantity: MicroUnits,
-        occurred_at: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
-        let request = Request {
-            account_id: self.account_id.to_owned(),
-            feature: feature.to_owned(),
-            quantity,
-            how: How::Track,
-            source: SOURCE,
-            key: Some(Key {
-                source_id: source_id.to_owned(),
-                is_per_feature: true,
-                // Not of the quantity: what was told first of a call that is over is what it was.
-                request_sha256: Sha256::digest(source_id).into(),
-            }),
-            occurred_at: Some(occurred_at),
-            window: None,
-            app_name: None,
-            metadata: None,
-        };
-        // A copy is answered as the first was, and that is all it is.
-        usage::carry_out(tx, &Rules::of(self.ctx), &[&request]).await?;
-        Ok(())
-    }
 }

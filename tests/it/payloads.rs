@@ -6,8 +6,9 @@ use tollkeeper_jobs::{
     CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
     FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod,
     PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
-    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, RecordInvoice, ReleaseNumber,
-    SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
+    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
+    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SuspendTelephony, SweepCharges,
+    SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -55,5 +56,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<PollInvoiceDrafts>("all");
     check::<ReconcileInvoices>("all");
     check::<ReconcileAccount>("user_42");
+    check::<ReconcilePhoneLogs>("all");
+    check::<ReconcilePhoneLog>("user_42");
     check::<CheckBilling>("sample");
 }

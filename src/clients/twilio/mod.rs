@@ -1,8 +1,9 @@
-//! Twilio's REST API 2010-04-01, as far as provisioning uses it.
+//! Twilio's REST API 2010-04-01, as far as it is used here.
 //!
 //! Every URL is built from the configured base and from ids; no URL that Twilio answers is followed
 //! beyond its query.
 
+mod phone_log;
 mod shapes;
 
 use reqwest::{Client, RequestBuilder};

@@ -1,9 +1,11 @@
-//! A Twilio: accounts with subaccounts, a finite stock of phone numbers, and the numbers bought.
+//! A Twilio: accounts with subaccounts, a finite stock of phone numbers, the numbers bought, and what was called and
+//! written.
 
 mod accounts;
 pub(super) mod errors;
 mod listing;
 mod numbers;
+mod phone_log;
 mod stock;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -13,6 +15,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 pub use self::{
     accounts::{Account, AccountStatus},
     numbers::{Number, Purchase},
+    phone_log::{PhoneCall, PhoneMessage},
     stock::Stock,
 };
 use super::wire::{Reply, Request};
@@ -35,6 +38,8 @@ pub(super) struct Twilio {
     /// The numbers owned now, as they were bought.
     numbers: Vec<Number>,
     purchases: Vec<Purchase>,
+    calls: Vec<PhoneCall>,
+    messages: Vec<PhoneMessage>,
 }
 
 impl Twilio {
@@ -54,6 +59,8 @@ impl Twilio {
             accounts: vec![Account::parent(sid, token, now)],
             numbers: Vec::new(),
             purchases: Vec::new(),
+            calls: Vec::new(),
+            messages: Vec::new(),
         }
     }
 
@@ -96,6 +103,8 @@ impl Twilio {
             ("GET", ["AvailablePhoneNumbers", country, "Local"]) => {
                 self.search(account, country, request)
             }
+            ("GET", ["Calls"]) => self.list_calls(account, request),
+            ("GET", ["Messages"]) => self.list_messages(account, request),
             ("GET", ["IncomingPhoneNumbers"]) => self.list_numbers(account, request),
             ("POST", ["IncomingPhoneNumbers"]) => self.buy_number(account, request, now),
             (method, ["IncomingPhoneNumbers", number]) => {

@@ -223,7 +223,8 @@ impl Story {
              and (select count(distinct kind) from queue.finished_jobs
                   where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
                                  'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
-                                 'reconcile_invoices', 'reconcile_account')) = 8
+                                 'reconcile_invoices', 'reconcile_account', 'reconcile_phone_logs',
+                                 'reconcile_phone_log')) = 10
              and exists (select 1 from calls where status = 'completed')
              and exists (select 1 from findings where kind = 'callback_of_nobody')
              and exists (select 1 from findings where kind = 'billing_i10_broken')",

@@ -1,0 +1,24 @@
+//! Have the calls and messages of every subaccount compared with the provider's own lists.
+//!
+//! Enqueued by the timetable: Twilio repeats no callback that we failed to answer, so what was lost is only in its
+//! lists (`providers.md` B3). Safe to run twice: it only asks for `reconcile_phone_log`, of which one lives at a time
+//! for each account, in the account's own turn.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Job, Lane};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcilePhoneLogs {
+    pub tick_at: DateTime<Utc>,
+}
+
+impl Job for ReconcilePhoneLogs {
+    const KIND: &'static str = "reconcile_phone_logs";
+    const LANE: Lane = Lane::Bulk;
+
+    fn key(&self) -> String {
+        "all".into()
+    }
+}

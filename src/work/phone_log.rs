@@ -1,0 +1,107 @@
+//! What becomes of something told of a call or a message, by a callback or by the provider's list: it is learnt, and
+//! metered under the provider's own id, whoever tells it first.
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use tollkeeper_jobs::{
+    telephony::{
+        calls::{self, Call},
+        messages::{self, Message, Wish},
+    },
+    usage::MicroUnits,
+};
+
+use crate::{
+    context::Context,
+    db,
+    usage::{self, How, Key, Request, Rules},
+};
+
+/// The source of what Twilio itself says was used.
+pub const SOURCE: &str = "twilio";
+const MINUTES: &str = "voice_minutes";
+const MESSAGES: &str = "sms";
+
+/// What was told of an account, which is locked.
+pub struct Told<'a> {
+    pub ctx: &'a Context,
+    pub account_id: &'a str,
+    pub told_at: DateTime<Utc>,
+}
+
+impl Told<'_> {
+    /// Learn this of a call, and count its minutes once it is over. Answers what is known of it now.
+    pub async fn of_call(&self, tx: &mut PgConnection, said: &calls::Report) -> sqlx::Result<Call> {
+        let known = db::calls::lock(tx, self.account_id, &said.call_ref).await?;
+        let call = calls::learn(known.map(Call::from), said, self.told_at);
+        let now = self.ctx.clock.now();
+        db::calls::store(tx, self.account_id, &said.call_ref, &call, now).await?;
+        if let Some(minutes) = calls::minutes(&call) {
+            let at = call.ended_at.unwrap_or(self.told_at);
+            self.meter(tx, MINUTES, &said.call_ref, minutes, at).await?;
+        }
+        Ok(call)
+    }
+
+    /// Learn this of a message, count its segments, and heed what its sender wishes.
+    pub async fn of_message(
+        &self,
+        tx: &mut PgConnection,
+        said: &messages::Report,
+        wish: Option<Wish>,
+    ) -> sqlx::Result<()> {
+        let known = db::messages::lock(tx, self.account_id, &said.message_ref).await?;
+        let message = messages::learn(known.map(Message::from), said, self.told_at);
+        let now = self.ctx.clock.now();
+        db::messages::store(tx, self.account_id, &said.message_ref, &message, now).await?;
+        let is_out = match wish {
+            Some(Wish::Stop) => Some(true),
+            Some(Wish::Start) => Some(false),
+            Some(Wish::Help) | None => None,
+        };
+        if let (Some(is_out), Some(ours), Some(theirs)) = (is_out, &said.to, &said.from) {
+            let said_at = self.told_at;
+            db::messages::said(tx, self.account_id, ours, theirs, is_out, said_at).await?;
+        }
+        match messages::billed(&message) {
+            Some(segments) => {
+                let at = message.began_at;
+                self.meter(tx, MESSAGES, &said.message_ref, segments, at)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Count it under the provider's own id: whoever tells of it again is a copy.
+    async fn meter(
+        &self,
+        tx: &mut PgConnection,
+        feature: &str,
+        source_id: &str,
+        quantity: MicroUnits,
+        occurred_at: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        let request = Request {
+            account_id: self.account_id.to_owned(),
+            feature: feature.to_owned(),
+            quantity,
+            how: How::Track,
+            source: SOURCE,
+            key: Some(Key {
+                source_id: source_id.to_owned(),
+                is_per_feature: true,
+                // Not of the quantity: what was told first of a call that is over is what it was.
+                request_sha256: Sha256::digest(source_id).into(),
+            }),
+            occurred_at: Some(occurred_at),
+            window: None,
+            app_name: None,
+            metadata: None,
+        };
+        // A copy is answered as the first was, and that is all it is.
+        usage::carry_out(tx, &Rules::of(self.ctx), &[&request]).await?;
+        Ok(())
+    }
+}

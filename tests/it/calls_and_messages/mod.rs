@@ -1,0 +1,141 @@
+//! What Twilio tells of calls and messages is written down, metered once and answered with sense.
+
+mod answers;
+mod lists;
+mod metering;
+mod reconcile;
+
+use serde_json::Value;
+use tollkeeper::config::Config;
+
+use crate::support::{
+    house::House,
+    phone::{CALLER, Phone, sid},
+    service::Service,
+    web::{Web, golden_files},
+};
+
+async fn house_of_ann() -> (House, Web, Phone) {
+    let house = House::new().await;
+    house.sign_up("ann");
+    house.take_in_all().await;
+    let web = house.web();
+    let phone = Phone::of(&house.sandbox, "ann");
+    (house, web, phone)
+}
+
+/// What was used of a feature, in its unit.
+async fn used(service: &Service, feature: &str) -> i64 {
+    let sum = "select coalesce(sum(quantity) / 1000000, 0)::bigint from usage_events
+               where account_id = 'ann' and source = 'twilio' and feature = $1";
+    let found = sqlx::query_scalar(sum).bind(feature);
+    found.fetch_one(&service.db).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_callback_about_a_number_of_nobody_is_kept_and_told() {
+    let (house, web, phone) = house_of_ann().await;
+    let master = "AC00000000000000000000000000000001";
+    let token = "00000000000000000000000000000002";
+    let tell = async |nth: usize, path: &str, to: &str| {
+        let call = sid("CA", nth);
+        let params = [
+            ("AccountSid", master),
+            ("CallSid", &call),
+            ("CallStatus", "completed"),
+            ("CallDuration", "30"),
+            ("From", CALLER),
+            ("To", to),
+        ];
+        let answer = web.twilio(path, &params, token).await;
+        assert_eq!(answer.status(), 200);
+        house.settle().await;
+    };
+    tell(0, "/api/twilio/status", "+15005550009").await;
+    assert_eq!(house.findings().await, ["callback_of_nobody"]);
+    let held: i64 = house
+        .service
+        .value("select count(*) from webhooks where state = 'held'")
+        .await;
+    assert_eq!(held, 1);
+
+    // The signed URL names a user; or the number does, but not another one.
+    tell(1, "/api/twilio/status/ann", "+15005550008").await;
+    tell(2, "/api/twilio/status", &phone.number).await;
+    tell(3, "/api/twilio/status/ben", &phone.number).await;
+
+    let calls: Vec<String> =
+        sqlx::query_scalar("select call_ref from calls where account_id = 'ann' order by 1")
+            .fetch_all(&house.service.db)
+            .await
+            .unwrap();
+    assert_eq!(calls, [sid("CA", 1), sid("CA", 2)]);
+    assert_eq!(used(&house.service, "voice_minutes").await, 2);
+}
+
+fn as_recorded(config: &mut Config) {
+    config.public_base_url = "https://hooks.example.com".into();
+    config.twilio.account_sid = "AC00000000000000000000000000000002".into();
+    config.twilio.auth_tokens = vec!["fedcba9876543210fedcba9876543210".into()];
+}
+
+#[tokio::test]
+async fn every_recorded_callback_ends_as_what_it_told() {
+    let house = House::with(as_recorded).await;
+    house
+        .service
+        .execute("insert into accounts (account_id) values ('ann')")
+        .await;
+    house
+        .service
+        .execute(
+            "insert into phone_numbers (id, account_id, status, phone_number, number_ref)
+             values (gen_random_uuid(), 'ann', 'active', '+14155550100', 'PN1')",
+        )
+        .await;
+    let web = house.web();
+    let mut told = 0;
+    for (name, file) in golden_files("webhooks/twilio", ".json") {
+        let recorded: Value = serde_json::from_slice(&file).unwrap();
+        let Some(url) = recorded["url"].as_str() else {
+            continue;
+        };
+        let target = url.strip_prefix("https://hooks.example.com").unwrap();
+        let body = recorded["body"].as_str().unwrap().to_owned();
+        let headers = recorded["headers"].as_object().unwrap().iter();
+        let request = headers.fold(web.post(target).body(body), |request, (name, value)| {
+            request.header(name, value.as_str().unwrap())
+        });
+        assert_eq!(request.send().await.unwrap().status(), 200, "{name}");
+        told += 1;
+    }
+    house.settle().await;
+
+    assert!(told > 35, "only {told} recorded callbacks");
+    assert_eq!(house.dead().await, Vec::<String>::new());
+    let unhandled: i64 = house
+        .service
+        .value("select count(*) from webhooks where state = 'stored'")
+        .await;
+    assert_eq!(unhandled, 0);
+    // All of them tell of one call and one message, whichever is told first.
+    let calls: i64 = house
+        .service
+        .value("select count(*) from calls where account_id = 'ann' and ended_at is not null")
+        .await;
+    let messages: i64 = house
+        .service
+        .value("select count(*) from messages where account_id = 'ann'")
+        .await;
+    assert!(
+        calls >= 1 && messages >= 1,
+        "{calls} calls, {messages} messages"
+    );
+    let counted_once: bool = house
+        .service
+        .value(
+            "select count(*) = count(distinct (feature, source_id)) from usage_events where source = 'twilio'",
+        )
+        .await;
+    assert!(counted_once);
+}

@@ -100,6 +100,38 @@ impl Sandbox {
         self.shared.world().twilio.take_call(to, from, seconds, now)
     }
 
+    /// Somebody calls a number: its voice URL is asked what they hear, and told of the end. Answers the call, and the
+    /// TwiML they heard. None: nobody owns that number.
+    pub async fn ring(
+        &self,
+        to: &str,
+        from: &str,
+        seconds: u32,
+    ) -> Option<(twilio::PhoneCall, String)> {
+        let call = self.take_call(to, from, seconds)?;
+        let (asking, telling) = {
+            let world = self.shared.world();
+            let twilio = &world.twilio;
+            (twilio.ask_about_call(&call), twilio.tell_of_call(&call))
+        };
+        let heard = carry(asking).await;
+        carry(telling).await;
+        Some((call, heard))
+    }
+
+    /// Somebody writes to a number: its message URL is asked for a reply. Answers the message, and the TwiML of the
+    /// reply. None: nobody owns that number.
+    pub async fn write(
+        &self,
+        to: &str,
+        from: &str,
+        body: &str,
+    ) -> Option<(twilio::PhoneMessage, String)> {
+        let message = self.take_message(to, from, body)?;
+        let asking = self.shared.world().twilio.ask_about_message(&message);
+        Some((message, carry(asking).await))
+    }
+
     /// Somebody wrote to a number: it is in the list of messages. None: nobody owns that number.
     pub fn take_message(&self, to: &str, from: &str, body: &str) -> Option<twilio::PhoneMessage> {
         let now = self.now();
@@ -220,5 +252,21 @@ impl Sandbox {
             () = self.shared.stopping.cancelled() => {}
             _ = in_flight.wait_for(|count| *count == 0) => {}
         }
+    }
+}
+
+/// Send a callback once, as Twilio does, and answer what was said to it; nothing where nobody answered.
+async fn carry(callback: Option<twilio::Callback>) -> String {
+    let Some(callback) = callback else {
+        return String::new();
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let request = reqwest::Client::new()
+        .post(callback.url)
+        .header("X-Twilio-Signature", callback.signature)
+        .form(&callback.params);
+    match request.send().await {
+        Ok(answer) if answer.status().is_success() => answer.text().await.unwrap_or_default(),
+        _ => String::new(),
     }
 }

@@ -30,6 +30,10 @@ impl Work for ReconcilePhoneLog {
         let since = since(read_until);
         let calls = ctx.twilio.calls_since(&subaccount_ref, since).await?;
         let messages = ctx.twilio.messages_since(&subaccount_ref, since).await?;
+        let Some((calls, messages)) = calls.zip(messages) else {
+            // That it is missing is told by `sweep_provider_resources`.
+            return Ok(Outcome::Skipped("Twilio knows no such subaccount".into()));
+        };
 
         let told = Told {
             ctx,

@@ -4,6 +4,7 @@
 //! and what goes wrong does so on a socket. In the end the books are compared, and the demo fails
 //! when they do not say what it claims.
 
+mod calls;
 mod cast;
 mod paper;
 mod proof;

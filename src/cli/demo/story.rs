@@ -61,11 +61,11 @@ pub async fn quiet_down(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::
 }
 
 pub struct Stage {
-    ctx: Context,
-    sandbox: Sandbox,
+    pub(super) ctx: Context,
+    pub(super) sandbox: Sandbox,
     paper: Paper,
     watch: Watch,
-    cast: Vec<Customer>,
+    pub(super) cast: Vec<Customer>,
     /// What happens is not told line by line.
     is_hushed: bool,
 }
@@ -91,6 +91,7 @@ impl Stage {
         stays: bool,
     ) -> anyhow::Result<()> {
         self.four_sign_ups(conn).await?;
+        self.calls_and_messages(conn).await?;
         self.crowd(conn).await?;
         self.two_endings(conn).await?;
         let books = proof::books(conn, &self.sandbox, &self.cast, &self.watch.runs).await?;
@@ -221,7 +222,7 @@ impl Stage {
     }
 
     /// The customer's next chapter, with nothing going wrong yet.
-    fn scene(&mut self, who: usize, what: &str) {
+    pub(super) fn scene(&mut self, who: usize, what: &str) {
         let name = self.cast[who].name;
         self.begin(name, &format!("{name} {what}"));
     }
@@ -312,13 +313,17 @@ impl Stage {
         .await
     }
 
-    async fn number(&self, conn: &mut PgConnection, who: usize) -> anyhow::Result<Option<String>> {
+    pub(super) async fn number(
+        &self,
+        conn: &mut PgConnection,
+        who: usize,
+    ) -> anyhow::Result<Option<String>> {
         let included = phone_numbers::included(conn, &self.cast[who].account_id).await?;
         Ok(included.and_then(|number| number.phone_number))
     }
 
     /// Tell what happens until that holds and nothing is under way any more.
-    async fn until(
+    pub(super) async fn until(
         &mut self,
         conn: &mut PgConnection,
         what: &str,
@@ -369,11 +374,11 @@ impl Stage {
         Ok(true)
     }
 
-    fn say(&self, what: &'static str, text: &str) {
+    pub(super) fn say(&self, what: &'static str, text: &str) {
         self.tell(what, text, Tone::Quiet);
     }
 
-    fn tell_good(&self, text: &str) {
+    pub(super) fn tell_good(&self, text: &str) {
         self.tell("", text, Tone::Good);
     }
 

@@ -22,7 +22,22 @@ use crate::{
 /// A run may be committed a little after its time.
 const OVERLAP: TimeDelta = TimeDelta::seconds(2);
 /// Housekeeping that has nothing to do with the story.
-const DULL: [&str; 2] = ["sweep_expired_leases", "prune_history"];
+const DULL: [&str; 14] = [
+    "announce_notification",
+    "check_billing",
+    "close_due_periods",
+    "close_period",
+    "close_usage_windows",
+    "poll_invoice_drafts",
+    "prune_history",
+    "reconcile_account",
+    "reconcile_invoices",
+    "reconcile_phone_logs",
+    "recount_usage",
+    "sweep_charges",
+    "sweep_expired_leases",
+    "raise_usage_invoice",
+];
 /// Of the house, not of a customer.
 const OF_THE_HOUSE: [&str; 2] = ["poll_stripe_events", "sweep_provider_resources"];
 
@@ -201,11 +216,13 @@ impl Watch {
                 let handled = self.handled.entry(run.key.clone());
                 let (runs, at) = handled.or_insert((0, run.finished_at));
                 (*runs, *at) = (*runs + 1, run.finished_at);
-            } else if !DULL.contains(&run.kind.as_str()) {
+            } else if !DULL.contains(&run.kind.as_str())
+                && let Some(who) = self.owner(cast, &run)
+            {
                 let (text, tone) = words::run(&run, before.as_deref());
                 lines.push(Line {
                     at: run.finished_at,
-                    who: self.owner(cast, &run),
+                    who,
                     what: "job",
                     text,
                     tone,
@@ -216,14 +233,15 @@ impl Watch {
         Ok(())
     }
 
-    fn owner(&self, cast: &[Customer], run: &RunRow) -> &'static str {
+    /// Whose run it is. None: somebody's whom the scene is not about.
+    fn owner(&self, cast: &[Customer], run: &RunRow) -> Option<&'static str> {
         let owner = cast
             .iter()
             .find(|customer| customer.account_id == run.account_id);
         match owner {
-            Some(owner) => owner.name,
-            None if OF_THE_HOUSE.contains(&run.kind.as_str()) => "",
-            None => self.who,
+            Some(owner) => Some(owner.name).filter(|name| *name == self.who),
+            None if OF_THE_HOUSE.contains(&run.kind.as_str()) => Some(""),
+            None => Some(self.who),
         }
     }
 

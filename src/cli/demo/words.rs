@@ -143,6 +143,10 @@ fn meaning(kind: &str) -> &str {
         "reactivate_telephony" => "telephony is wanted again",
         "release_number" => "the number is returned",
         "poll_stripe_events" => "what was lost is stored",
+        "record_invoice" => "what Stripe says of the invoice is ours",
+        "open_period" => "the billing period is known",
+        "handle_twilio_callback" => "what Twilio told is written down",
+        "reconcile_phone_log" => "what Twilio lists is written down",
         "sweep_provider_resources" => "Twilio holds what we hold; what earlier runs held is gone",
         _ => "done",
     }
@@ -158,6 +162,26 @@ pub fn number(e164: &str) -> String {
     }
 }
 
+/// What is said or written by TwiML.
+pub fn spoken(twiml: &str) -> String {
+    let spoken = ["<Say", "<Message"].iter().find_map(|verb| {
+        let (_, rest) = twiml.split_once(verb)?;
+        let (_, text) = rest.split_once('>')?;
+        text.split('<').next()
+    });
+    let plain = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    let text = spoken.unwrap_or_default().to_owned();
+    plain
+        .iter()
+        .fold(text, |text, (entity, plain)| text.replace(entity, plain))
+}
+
 /// `$40`
 pub fn dollars(cents: i64) -> String {
     format!("${}", cents / 100)
@@ -166,6 +190,24 @@ pub fn dollars(cents: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_spoken_is_told_without_its_markup() {
+        for (twiml, text) in [
+            (
+                "<Response><Say voice=\"alice\">Hello!</Say><Hangup/></Response>",
+                "Hello!",
+            ),
+            (
+                "<Response><Message>We&apos;ll be &lt;there&gt;</Message></Response>",
+                "We'll be <there>",
+            ),
+            ("<Response></Response>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(spoken(twiml), text);
+        }
+    }
 
     #[test]
     fn a_number_is_written_to_be_read() {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tollkeeper_jobs::telephony::{calls, messages};
 
 use super::{API, Twilio};
-use crate::clients::ClientError;
+use crate::clients::{ClientError, found};
 
 #[derive(Deserialize)]
 struct ListedCall {
@@ -35,29 +35,29 @@ struct ListedMessage {
 }
 
 impl Twilio {
-    /// The calls of an account that ended on this day (GMT) or later.
+    /// The calls of an account that ended on this day (GMT) or later. None: Twilio knows no such account.
     pub async fn calls_since(
         &self,
         account: &str,
         day: NaiveDate,
-    ) -> Result<Vec<calls::Report>, ClientError> {
+    ) -> Result<Option<Vec<calls::Report>>, ClientError> {
         let path = [API, "Accounts", account, "Calls.json"];
         // As Twilio writes `EndTime>=`.
         let query = [("EndTime>", &*day.to_string()), ("PageSize", "1000")];
-        let listed: Vec<ListedCall> = self.all(&path, &query, "calls").await?;
-        Ok(listed.into_iter().map(call).collect())
+        let listed = found(self.all(&path, &query, "calls").await)?;
+        Ok(listed.map(|listed| listed.into_iter().map(call).collect()))
     }
 
-    /// The messages of an account that were sent on this day (GMT) or later.
+    /// The messages of an account that were sent on this day (GMT) or later. None: Twilio knows no such account.
     pub async fn messages_since(
         &self,
         account: &str,
         day: NaiveDate,
-    ) -> Result<Vec<messages::Report>, ClientError> {
+    ) -> Result<Option<Vec<messages::Report>>, ClientError> {
         let path = [API, "Accounts", account, "Messages.json"];
         let query = [("DateSent>", &*day.to_string()), ("PageSize", "1000")];
-        let listed: Vec<ListedMessage> = self.all(&path, &query, "messages").await?;
-        Ok(listed.into_iter().map(message).collect())
+        let listed = found(self.all(&path, &query, "messages").await)?;
+        Ok(listed.map(|listed| listed.into_iter().map(message).collect()))
     }
 }
 

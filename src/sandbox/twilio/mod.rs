@@ -7,11 +7,13 @@ mod listing;
 mod numbers;
 mod phone_log;
 mod stock;
+mod telling;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+pub(super) use self::telling::Callback;
 pub use self::{
     accounts::{Account, AccountStatus},
     numbers::{Number, Purchase},

@@ -1,4 +1,5 @@
-//! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has.
+//! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
+//! have.
 
 use tollkeeper::{sandbox::Sandbox, signature::twilio};
 
@@ -10,6 +11,15 @@ const MASTER: (&str, &str) = (
     "00000000000000000000000000000002",
 );
 const PATH: &str = "/api/twilio/status";
+
+/// Ann is called and written to, and no callback tells it.
+pub fn untold(sandbox: &Sandbox) {
+    let phone = Phone::of(sandbox, "ann");
+    sandbox.take_call(&phone.number, CALLER, 125).unwrap();
+    sandbox
+        .take_message(&phone.number, CALLER, "hello")
+        .unwrap();
+}
 
 /// Two ended calls, each signed by whose it is. Whether both were acknowledged.
 pub async fn told(sandbox: &Sandbox, web: &str) -> bool {

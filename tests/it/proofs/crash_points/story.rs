@@ -199,6 +199,7 @@ impl Story {
             found.is_ok_and(|events| events == 2)
         };
         self.until("the refund is entered", entered).await?;
+        calls::untold(&self.works.sandbox);
         self.execute(include_str!("upkeep.sql")).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
@@ -225,7 +226,8 @@ impl Story {
                                  'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
                                  'reconcile_invoices', 'reconcile_account', 'reconcile_phone_logs',
                                  'reconcile_phone_log')) = 10
-             and exists (select 1 from calls where status = 'completed')
+             and (select count(*) from calls where status = 'completed') = 2
+             and exists (select 1 from messages)
              and exists (select 1 from findings where kind = 'callback_of_nobody')
              and exists (select 1 from findings where kind = 'billing_i10_broken')",
         )

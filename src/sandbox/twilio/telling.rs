@@ -1,0 +1,86 @@
+//! Twilio's own requests: a number's URLs are asked and told, signed with the token of the number's account.
+
+use super::{PhoneCall, PhoneMessage, Twilio};
+use crate::signature::twilio::sign;
+
+/// One request, as it leaves.
+pub(in crate::sandbox) struct Callback {
+    pub url: String,
+    pub params: Vec<(String, String)>,
+    pub signature: String,
+}
+
+impl Twilio {
+    /// A number's voice URL is asked what the caller is to hear. None: the number has none.
+    pub fn ask_about_call(&self, call: &PhoneCall) -> Option<Callback> {
+        let params = [
+            ("CallSid", &*call.sid),
+            ("CallStatus", "ringing"),
+            ("Direction", "inbound"),
+            ("From", &call.from),
+            ("To", &call.to),
+        ];
+        self.callback(&call.to, |number| &number.voice_url, &params)
+    }
+
+    /// Its status URL is told that the call is over. Only that is told by default.
+    pub fn tell_of_call(&self, call: &PhoneCall) -> Option<Callback> {
+        let seconds = call.seconds.to_string();
+        let params = [
+            ("CallSid", &*call.sid),
+            ("CallStatus", "completed"),
+            ("CallDuration", &seconds),
+            ("Timestamp", &call.ended_at.to_rfc2822()),
+            ("Direction", "inbound"),
+            ("From", &call.from),
+            ("To", &call.to),
+        ];
+        self.callback(&call.to, |number| &number.status_callback, &params)
+    }
+
+    /// Its message URL is asked what the sender is to read.
+    pub fn ask_about_message(&self, message: &PhoneMessage) -> Option<Callback> {
+        let params = [
+            ("MessageSid", &*message.sid),
+            ("SmsStatus", "received"),
+            ("From", &message.from),
+            ("To", &message.to),
+            ("Body", &message.body),
+            ("NumSegments", "1"),
+            ("NumMedia", "0"),
+        ];
+        self.callback(&message.to, |number| &number.sms_url, &params)
+    }
+
+    fn callback(
+        &self,
+        to: &str,
+        url_of: impl Fn(&super::Number) -> &String,
+        params: &[(&str, &str)],
+    ) -> Option<Callback> {
+        let number = self
+            .numbers
+            .iter()
+            .find(|number| number.phone_number == to)?;
+        let account = self
+            .accounts
+            .iter()
+            .find(|account| account.sid == number.account_sid)?;
+        // What stands behind # is advice on repeats; it is neither sent nor signed.
+        let url = url_of(number)
+            .split('#')
+            .next()
+            .filter(|url| !url.is_empty())?;
+        let of_account = [("AccountSid", account.sid.as_str())];
+        let params: Vec<(String, String)> = of_account
+            .iter()
+            .chain(params)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Some(Callback {
+            url: url.to_owned(),
+            signature: sign(&account.auth_token, url, &params),
+            params,
+        })
+    }
+}

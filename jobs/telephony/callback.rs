@@ -223,14 +223,23 @@ mod tests {
 
     #[test]
     fn messages_are_answered_and_their_reports_are_not() {
-        let new = format!("{MESSAGE}&SmsStatus=received&Body=hello");
-        check(Address::Message, &new, "incoming_message", Answer::Reply);
-        check(
-            Address::Message,
-            &format!("{new}&OptOutType=STOP"),
-            "incoming_message",
-            Answer::Silence,
-        );
+        let new = format!("{MESSAGE}&SmsStatus=received");
+        for (rest, answer) in [
+            ("&From=+14155550199&Body=hello", Answer::Reply),
+            // Of nobody who reads: a wish that the provider answers, a short code, a name.
+            (
+                "&From=+14155550199&Body=hello&OptOutType=STOP",
+                Answer::Silence,
+            ),
+            ("&From=+14155550199&Body=stop", Answer::Silence),
+            ("&From=+14155550199&Body=Help", Answer::Silence),
+            ("&From=12345&Body=hello", Answer::Silence),
+            ("&From=BANK&Body=hello", Answer::Silence),
+            ("&Body=hello", Answer::Silence),
+        ] {
+            let said = format!("{new}{rest}");
+            check(Address::Message, &said, "incoming_message", answer);
+        }
         check(
             Address::Message,
             &format!("{MESSAGE}&SmsStatus=sent&MessageStatus=sent"),

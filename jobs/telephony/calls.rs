@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::words;
 use crate::usage::MicroUnits;
 
 /// Where a call stands, in Twilio's words.
@@ -32,13 +33,11 @@ impl Status {
     ];
 
     pub fn of(text: &str) -> Option<Status> {
-        let found = Status::ALL.into_iter().find(|(_, name)| *name == text);
-        found.map(|(status, _)| status)
+        words::read(&Status::ALL, text)
     }
 
     pub fn as_str(self) -> &'static str {
-        let found = Status::ALL.into_iter().find(|(status, _)| *status == self);
-        found.map_or("queued", |(_, name)| name)
+        words::name(&Status::ALL, self)
     }
 
     /// Whether the call is over.

@@ -8,3 +8,4 @@ pub mod fields;
 pub mod messages;
 pub mod reports;
 pub mod twiml;
+mod words;

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::telephony::calls::{Call, Status};
 
+use super::phone_log::Page;
+
 /// A call as it is stored.
 #[derive(Debug, Clone, FromRow)]
 pub struct StoredCall {
@@ -95,40 +97,12 @@ pub fn direction(is_inbound: bool) -> &'static str {
     }
 }
 
-/// One call of an account.
-pub async fn load(
-    conn: &mut PgConnection,
-    account_id: &str,
-    call_ref: &str,
-) -> sqlx::Result<Option<StoredCall>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select {COLUMNS} from calls where account_id = $1 and call_ref = $2"
-    )))
-    .bind(account_id)
-    .bind(call_ref)
-    .fetch_optional(conn)
-    .await
-}
-
-/// Calls of an account, the newest first, behind this one; with a number only those from or to it.
+/// Calls of an account, the newest first.
 pub async fn list(
     conn: &mut PgConnection,
     account_id: &str,
-    number: Option<&str>,
-    behind: Option<(DateTime<Utc>, &str)>,
-    limit: i64,
+    page: &Page<'_>,
 ) -> sqlx::Result<Vec<StoredCall>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select {COLUMNS} from calls
-         where account_id = $1 and ($2::text is null or from_number = $2 or to_number = $2)
-           and ($3::timestamptz is null or (began_at, call_ref) < ($3, $4))
-         order by began_at desc, call_ref desc limit $5"
-    )))
-    .bind(account_id)
-    .bind(number)
-    .bind(behind.map(|(began_at, _)| began_at))
-    .bind(behind.map(|(_, call_ref)| call_ref))
-    .bind(limit)
-    .fetch_all(conn)
-    .await
+    page.of(conn, account_id, "calls", "call_ref", COLUMNS)
+        .await
 }

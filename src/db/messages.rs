@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::telephony::messages::{Message, Status};
 
-use super::calls::direction;
+use super::{calls::direction, phone_log::Page};
 
 /// A message as it is stored.
 #[derive(Debug, Clone, FromRow)]
@@ -94,27 +94,14 @@ pub async fn store(
     Ok(())
 }
 
-/// Messages of an account, the newest first, behind this one; with a number only those from or to it.
+/// Messages of an account, the newest first.
 pub async fn list(
     conn: &mut PgConnection,
     account_id: &str,
-    number: Option<&str>,
-    behind: Option<(DateTime<Utc>, &str)>,
-    limit: i64,
+    page: &Page<'_>,
 ) -> sqlx::Result<Vec<StoredMessage>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select {COLUMNS} from messages
-         where account_id = $1 and ($2::text is null or from_number = $2 or to_number = $2)
-           and ($3::timestamptz is null or (began_at, message_ref) < ($3, $4))
-         order by began_at desc, message_ref desc limit $5"
-    )))
-    .bind(account_id)
-    .bind(number)
-    .bind(behind.map(|(began_at, _)| began_at))
-    .bind(behind.map(|(_, message_ref)| message_ref))
-    .bind(limit)
-    .fetch_all(conn)
-    .await
+    page.of(conn, account_id, "messages", "message_ref", COLUMNS)
+        .await
 }
 
 /// They said whether they want messages from this number. Only the last word counts, whenever it comes.

@@ -15,6 +15,7 @@ pub mod notification_endpoints;
 pub mod notifications;
 pub mod overview;
 pub mod partitions;
+pub mod phone_log;
 pub mod phone_numbers;
 pub mod provider_calls;
 pub mod provider_turns;

@@ -14,6 +14,7 @@ use crate::{
     db::{
         calls::{self, StoredCall},
         messages::{self, StoredMessage},
+        phone_log::Page,
     },
     http::{
         auth::{AccountId, Caller, Scope},
@@ -115,16 +116,9 @@ impl PhoneLog {
         cursor: Query<Option<String>>,
     ) -> Answer<Calls> {
         let account = account(&caller, user_id.as_deref())?;
-        let page = Page::read(phone_number.as_deref(), *limit, cursor.as_deref())?;
+        let page = Asked::read(phone_number.as_deref(), *limit, cursor.as_deref())?;
         let mut tx = self.0.begin(&account).await?;
-        let mut rows = calls::list(
-            &mut tx,
-            account.as_str(),
-            page.number(),
-            page.behind(),
-            page.limit + 1,
-        )
-        .await?;
+        let mut rows = calls::list(&mut tx, account.as_str(), &page.rows()).await?;
         drop(tx);
         let next_cursor = page.next(&mut rows, |row| (row.began_at, &row.call_ref));
         Ok(Json(Calls {
@@ -151,16 +145,9 @@ impl PhoneLog {
         cursor: Query<Option<String>>,
     ) -> Answer<Messages> {
         let account = account(&caller, user_id.as_deref())?;
-        let page = Page::read(phone_number.as_deref(), *limit, cursor.as_deref())?;
+        let page = Asked::read(phone_number.as_deref(), *limit, cursor.as_deref())?;
         let mut tx = self.0.begin(&account).await?;
-        let mut rows = messages::list(
-            &mut tx,
-            account.as_str(),
-            page.number(),
-            page.behind(),
-            page.limit + 1,
-        )
-        .await?;
+        let mut rows = messages::list(&mut tx, account.as_str(), &page.rows()).await?;
         drop(tx);
         let next_cursor = page.next(&mut rows, |row| (row.began_at, &row.message_ref));
         Ok(Json(Messages {
@@ -178,25 +165,25 @@ fn account(caller: &Caller, named: Option<&str>) -> Result<AccountId, Problem> {
 }
 
 /// Which part of a list is asked for.
-struct Page {
+struct Asked {
     number: Option<E164>,
     behind: Option<(DateTime<Utc>, String)>,
     limit: i64,
 }
 
-impl Page {
+impl Asked {
     fn read(
         number: Option<&str>,
         limit: Option<u32>,
         cursor: Option<&str>,
-    ) -> Result<Page, Problem> {
+    ) -> Result<Asked, Problem> {
         let number = number.filter(|number| !number.is_empty());
         let number = number.map(E164::as_written).transpose().map_err(|error| {
             Problem::bad_request("INVALID_PHONE_NUMBER", format!("phoneNumber is {error}"))
         })?;
-        let behind = cursor.map(Page::place).transpose()?;
+        let behind = cursor.map(Asked::place).transpose()?;
         let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-        Ok(Page {
+        Ok(Asked {
             number,
             behind,
             limit: limit.into(),
@@ -214,13 +201,14 @@ impl Page {
         })
     }
 
-    fn number(&self) -> Option<&str> {
-        self.number.as_ref().map(E164::as_str)
-    }
-
-    fn behind(&self) -> Option<(DateTime<Utc>, &str)> {
+    /// One row more than is shown: so it is known whether there are more.
+    fn rows(&self) -> Page<'_> {
         let behind = self.behind.as_ref();
-        behind.map(|(at, id)| (*at, id.as_str()))
+        Page {
+            number: self.number.as_ref().map(E164::as_str),
+            behind: behind.map(|(at, id)| (*at, id.as_str())),
+            limit: self.limit + 1,
+        }
     }
 
     /// Cut off the one row that was asked for too many, and say where the next page begins if there is one.

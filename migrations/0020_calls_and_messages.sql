@@ -68,3 +68,15 @@ begin
             with check (account_id <> '''' and account_id = current_setting(''app.account_id'', true))', t);
     end loop;
 end $$;
+
+-- What was kept until somebody would take it up is taken up now.
+with taken as (
+    update webhooks set state = 'stored'
+    where provider = 'twilio' and state = 'held'
+      and kind in ('incoming_call', 'call_status', 'voice_fallback', 'incoming_message', 'message_status')
+    returning id, endpoint
+)
+insert into queue.jobs (id, kind, key, account_id, lane, attempts_max, version, payload, run_at, state)
+select gen_random_uuid(), 'handle_twilio_callback', taken.id::text, coalesce(of.account_id, ''), 'default', 100, 1,
+       jsonb_build_object('webhook_id', taken.id), now(), 'ready'
+from taken left join twilio_subaccounts of on of.subaccount_ref = taken.endpoint;

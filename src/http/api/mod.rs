@@ -8,6 +8,7 @@ mod edge;
 mod envelope;
 mod links;
 mod number_view;
+mod phone;
 mod phone_log;
 mod plan;
 mod provision;
@@ -29,7 +30,7 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, phone_log::PhoneLog, subaccounts::Subaccounts,
+    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, subaccounts::Subaccounts,
     subscriptions::Subscriptions, usage::UsageOperations,
 };
 use super::{
@@ -134,7 +135,8 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         UsageOperations(shared.clone()),
         BillingOperations(shared.clone()),
         Subaccounts(shared.clone()),
-        PhoneLog(shared),
+        PhoneLog(shared.clone()),
+        Phone(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

@@ -32,6 +32,53 @@ pub struct Number {
     updated_at: String,
 }
 
+/// The same number, as the phone system's clients know it.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct HeldNumber {
+    id: String,
+    /// E.164.
+    phone_number: String,
+    friendly_name: Option<String>,
+    capabilities: UpperCapabilities,
+    /// Always `twilio`.
+    provider: String,
+    /// `PN…`
+    provider_sid: String,
+    status: String,
+    /// The user.
+    assigned_to: String,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Debug, Object)]
+struct UpperCapabilities {
+    voice: bool,
+    #[oai(rename = "SMS")]
+    sms: bool,
+    #[oai(rename = "MMS")]
+    mms: bool,
+}
+
+impl HeldNumber {
+    pub fn of(row: PhoneNumber) -> HeldNumber {
+        let Capabilities { voice, sms, mms } = capabilities(row.capabilities.as_ref());
+        HeldNumber {
+            id: row.id.to_string(),
+            phone_number: row.phone_number,
+            friendly_name: row.friendly_name,
+            capabilities: UpperCapabilities { voice, sms, mms },
+            provider: "twilio".to_owned(),
+            provider_sid: row.number_ref,
+            status: row.status,
+            assigned_to: row.account_id,
+            created_at: timestamp(row.created_at),
+            updated_at: timestamp(row.updated_at),
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Object)]
 struct Capabilities {
     voice: bool,

@@ -25,7 +25,7 @@ use crate::{
 pub struct PhoneLog(pub(super) Arc<Shared>);
 
 const PAGE_DEFAULT: u32 = 50;
-const PAGE_MAX: u32 = 1000;
+pub const PAGE_MAX: u32 = 1000;
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
@@ -75,7 +75,7 @@ struct Messages {
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
-struct TextMessage {
+pub struct TextMessage {
     /// `SM…` or `MM…`
     message_sid: String,
     user_id: String,
@@ -158,21 +158,21 @@ impl PhoneLog {
     }
 }
 
-fn account(caller: &Caller, named: Option<&str>) -> Result<AccountId, Problem> {
+pub fn account(caller: &Caller, named: Option<&str>) -> Result<AccountId, Problem> {
     caller.account(Scope::TelephonyRead, named, || {
         Problem::bad_request("MISSING_PARAMETER", "userId is required")
     })
 }
 
 /// Which part of a list is asked for.
-struct Asked {
+pub struct Asked {
     number: Option<E164>,
     behind: Option<(DateTime<Utc>, String)>,
     limit: i64,
 }
 
 impl Asked {
-    fn read(
+    pub fn read(
         number: Option<&str>,
         limit: Option<u32>,
         cursor: Option<&str>,
@@ -202,7 +202,7 @@ impl Asked {
     }
 
     /// One row more than is shown: so it is known whether there are more.
-    fn rows(&self) -> Page<'_> {
+    pub fn rows(&self) -> Page<'_> {
         let behind = self.behind.as_ref();
         Page {
             number: self.number.as_ref().map(E164::as_str),
@@ -243,7 +243,7 @@ fn call(row: StoredCall) -> PhoneCall {
     }
 }
 
-fn message(row: StoredMessage) -> TextMessage {
+pub fn message(row: StoredMessage) -> TextMessage {
     TextMessage {
         message_sid: row.message_ref,
         user_id: row.account_id,

@@ -84,3 +84,56 @@ async fn what_was_called_and_written_is_listed_newest_first_and_page_by_page() {
         403
     );
 }
+
+#[tokio::test]
+async fn who_wrote_with_whom_is_told_by_conversation() {
+    let (house, web, phone) = house_of_ann().await;
+    let other = "+14155550177";
+    for (nth, (from, text)) in [(CALLER, "one"), (other, "two"), (CALLER, "three")]
+        .into_iter()
+        .enumerate()
+    {
+        phone.message(&web, &sid("SM", nth), from, text).await;
+        house.settle().await;
+    }
+    let api = Api::start_over(house.service.db.clone(), Setup::default()).await;
+    let ann = token("ann");
+
+    let answer = api.get("/api/phone/sms/conversations", &ann).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let told: Vec<(&Value, &Value, usize)> = answer.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let messages = one["messages"].as_array().unwrap().len();
+            (
+                &one["participant_number"],
+                &one["last_message_preview"],
+                messages,
+            )
+        })
+        .collect();
+    let (first, second) = (
+        (json!(CALLER), json!("three")),
+        (json!(other), json!("two")),
+    );
+    assert_eq!(told, [(&first.0, &first.1, 2), (&second.0, &second.1, 1)]);
+    let target = format!("/api/phone/sms/conversations?phoneNumber={other}");
+    let of_other = api.get(&target, &ann).await.body;
+    assert_eq!(of_other["data"].as_array().unwrap().len(), 1);
+
+    let numbers = api.get("/api/phone/phone-numbers", &ann).await.body;
+    let number = &numbers["data"][0];
+    assert_eq!(number["phone_number"], phone.number);
+    assert_eq!(
+        number["capabilities"],
+        json!({"voice": true, "SMS": true, "MMS": true})
+    );
+    assert_eq!(
+        api.get("/api/phone/phone-numbers", &token("ben"))
+            .await
+            .body["data"],
+        json!([])
+    );
+}

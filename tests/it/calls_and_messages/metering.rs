@@ -118,7 +118,8 @@ async fn a_message_is_metered_by_its_segments_and_kept_with_its_text() {
     phone.tell(&web, "/api/twilio/sms-status", &report).await;
     house.settle().await;
 
-    let kept: Vec<(Option<String>, Option<String>, Option<i32>, i32, String)> = sqlx::query_as(
+    type Kept = (Option<String>, Option<String>, Option<i32>, i32, String);
+    let kept: Vec<Kept> = sqlx::query_as(
         "select direction, body, segments, media, status from messages order by message_ref",
     )
     .fetch_all(&house.service.db)

@@ -58,9 +58,8 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
     let order = json!({ "email": "x@example.com", "subscriptionTier": "repx1" });
     match operation {
         "provisionTwilio" => (Scope::TelephonyWrite, Some(order)),
-        "twilioConfig" | "subaccount" | "numbers" | "calls" | "messages" => {
-            (Scope::TelephonyRead, None)
-        }
+        "twilioConfig" | "subaccount" | "numbers" | "calls" | "messages" | "phoneNumbers"
+        | "conversations" => (Scope::TelephonyRead, None),
         "subscription" | "usageStats" => (Scope::SubscriptionRead, None),
         "billingUsage" | "billingUsageByPost" | "billingHistory" | "upcomingInvoice" => {
             (Scope::SubscriptionRead, None)

@@ -180,7 +180,15 @@ fn outside(home: &Path) -> io::Result<PathBuf> {
 /// The right to run the server of a folder; ends with the process, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+/// A child that was forked and has not become its program yet has the file open too: closing ours alone would leave it
+/// locked until then.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -213,7 +221,7 @@ impl Lock {
             .and_then(|()| file.rewind())
             .map_err(named)?;
         writeln!(file, "{}", std::process::id()).map_err(named)?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 }
 

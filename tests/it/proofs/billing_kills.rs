@@ -53,7 +53,7 @@ impl Run {
                 .await
                 .unwrap();
             for (feature, units) in [
-                (MINUTES, dice.random_range(0..400)),
+                (MINUTES, dice.random_range(1..400)),
                 (MESSAGES, dice.random_range(1..300)),
             ] {
                 let at = now - TimeDelta::days(dice.random_range(1..25));

@@ -33,10 +33,10 @@ pub fn of_message(fields: &Fields<'_>) -> Option<messages::Report> {
     let status = fields
         .word("MessageStatus")
         .or_else(|| fields.word("SmsStatus"));
+    // What somebody sent us may say nothing of its state; whatever says another one was sent by us.
+    let is_inbound = status.is_none_or(|status| status == "received");
     let status = status.and_then(messages::Status::of);
-    // Only what somebody sent us has a text, and it may say nothing of its state.
     let body = fields.get("Body").map(|body| body.replace('\0', ""));
-    let is_inbound = status == Some(messages::Status::Received) || body.is_some();
     Some(messages::Report {
         message_ref: message_ref.to_owned(),
         is_inbound: Some(is_inbound),
@@ -122,6 +122,21 @@ mod tests {
         assert_eq!(
             (said.is_inbound, said.segments, said.status, said.body),
             (Some(false), None, Some(messages::Status::Delivered), None)
+        );
+    }
+
+    #[test]
+    fn a_report_of_what_we_sent_is_none_of_what_we_got_though_it_has_a_text() {
+        let params = [
+            ("MessageSid", "SM00000000000000000000000000000005"),
+            ("MessageStatus", "delivered"),
+            ("Body", "STOP"),
+        ];
+        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let said = of_message(&Fields(&params)).unwrap();
+        assert_eq!(
+            (said.is_inbound, said.status),
+            (Some(false), Some(messages::Status::Delivered))
         );
     }
 }

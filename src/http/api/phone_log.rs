@@ -193,7 +193,9 @@ impl Asked {
     /// A cursor is the time of the last row in microseconds, and its id.
     fn place(cursor: &str) -> Result<(DateTime<Utc>, String), Problem> {
         let read = cursor.split_once('.').and_then(|(micros, id)| {
-            let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+            let micros: i64 = micros.parse().ok()?;
+            let is_ours = micros >= 0 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let at = DateTime::from_timestamp_micros(micros).filter(|_| is_ours)?;
             Some((at, id.to_owned()))
         });
         read.ok_or_else(|| {

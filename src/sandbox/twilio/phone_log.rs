@@ -82,11 +82,7 @@ impl Twilio {
         seconds: u32,
         now: DateTime<Utc>,
     ) -> Option<PhoneCall> {
-        let owned = self
-            .numbers
-            .iter()
-            .find(|number| number.phone_number == to)?;
-        let account_sid = owned.account_sid.clone();
+        let account_sid = self.owner_of(to)?;
         let call = PhoneCall {
             sid: self.new_sid("CA"),
             account_sid,
@@ -107,11 +103,7 @@ impl Twilio {
         body: &str,
         now: DateTime<Utc>,
     ) -> Option<PhoneMessage> {
-        let owned = self
-            .numbers
-            .iter()
-            .find(|number| number.phone_number == to)?;
-        let account_sid = owned.account_sid.clone();
+        let account_sid = self.owner_of(to)?;
         let message = PhoneMessage {
             sid: self.new_sid("SM"),
             account_sid,
@@ -122,6 +114,13 @@ impl Twilio {
         };
         self.messages.push(message.clone());
         Some(message)
+    }
+
+    /// Whose number it is.
+    fn owner_of(&self, number: &str) -> Option<String> {
+        let mut numbers = self.numbers.iter();
+        let owned = numbers.find(|owned| owned.phone_number == number)?;
+        Some(owned.account_sid.clone())
     }
 
     pub(super) fn list_calls(&self, account: usize, request: &Request) -> Result<Reply, Reply> {

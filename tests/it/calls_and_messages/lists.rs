@@ -70,6 +70,8 @@ async fn what_was_called_and_written_is_listed_newest_first_and_page_by_page() {
     for (query, code) in [
         ("phoneNumber=911", "INVALID_PHONE_NUMBER"),
         ("cursor=nonsense", "INVALID_CURSOR"),
+        ("cursor=1800000000000000.CA%00", "INVALID_CURSOR"),
+        ("cursor=-9000000000000000000.CA1", "INVALID_CURSOR"),
     ] {
         let refused = api.get(&format!("/api/twilio/calls?{query}"), &ann).await;
         assert_eq!(refused.status, 400);

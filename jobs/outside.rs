@@ -24,6 +24,9 @@ pub enum Discipline {
     Exact,
     /// Every request makes another one; it can only be looked up (create a subaccount).
     LookedUp,
+    /// The same, and nothing of it bears our mark: it is known by what was asked and when, so nothing that was there
+    /// before the first request is it (place a call, send a message).
+    Recognised,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,10 @@ mod reader;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
-use tollkeeper_jobs::billing::caps::Caps;
+use tollkeeper_jobs::{
+    billing::caps::Caps,
+    telephony::{e164::E164, outbound::ListPrices},
+};
 
 pub use load::{environment, is_price_setting};
 
@@ -148,6 +151,21 @@ pub struct TelephonyConfig {
     pub greeting: String,
     /// Empty: messages are not answered.
     pub sms_reply: String,
+    /// ISO 3166; nobody is called anywhere else.
+    pub allowed_countries: Vec<String>,
+    pub outbound: OutboundConfig,
+}
+
+/// What apps may have called and written.
+#[derive(Debug, Clone)]
+pub struct OutboundConfig {
+    /// Of an account in a day (UTC) at list prices, in millionths of a US dollar. None: no cap.
+    pub spend_per_day_micros: Option<i64>,
+    /// After so many minutes a call is cut off.
+    pub call_minutes_max: u32,
+    pub list_prices: ListPrices,
+    /// The main account's own number, for who has none. None: who has none calls nobody.
+    pub fallback_number: Option<E164>,
 }
 
 #[derive(Debug, Clone)]

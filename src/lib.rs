@@ -12,6 +12,7 @@ pub mod grouped;
 pub mod http;
 pub mod journal;
 pub mod notify;
+pub mod outbound;
 pub mod postgres;
 pub mod queue;
 pub mod sandbox;

@@ -13,10 +13,10 @@ use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
     CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
     DeliverNotification, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Lane,
-    NotifyCustomer, OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
+    NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
     ProvisionSubaccount, PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
     ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, RecountUsage,
-    ReleaseNumber, RetryPolicy, SuspendTelephony, SweepCharges, SweepExpiredLeases,
+    ReleaseNumber, RetryPolicy, SendMessage, SuspendTelephony, SweepCharges, SweepExpiredLeases,
     SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
@@ -70,6 +70,7 @@ impl Register {
             .with::<ReconcilePhoneLog>()
             .with::<NotifyCustomer>()
             .with::<OpenPeriod>()
+            .with::<PlaceCall>()
             .with::<PollInvoiceDrafts>()
             .with::<PollStripeEvents>()
             .with::<ProvisionNumber>()
@@ -83,6 +84,7 @@ impl Register {
             .with::<ReconcileInvoices>()
             .with::<RecordInvoice>()
             .with::<ReleaseNumber>()
+            .with::<SendMessage>()
             .with::<SweepCharges>()
             .with::<SuspendTelephony>()
             .with::<SweepExpiredLeases>()

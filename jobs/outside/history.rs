@@ -254,7 +254,12 @@ fn bad_histories(count: u64, discipline: Discipline, next: Next, after: After) -
 }
 
 const HISTORIES: u64 = 20_000;
-const DISCIPLINES: [Discipline; 3] = [Discipline::Keyed, Discipline::Exact, Discipline::LookedUp];
+const DISCIPLINES: [Discipline; 4] = [
+    Discipline::Keyed,
+    Discipline::Exact,
+    Discipline::LookedUp,
+    Discipline::Recognised,
+];
 
 #[test]
 fn every_history_ends_with_exactly_one_effect() {

@@ -127,5 +127,10 @@ pub fn minutes(call: &Call) -> Option<MicroUnits> {
     (minutes > 0).then_some(MicroUnits::of_units(minutes.into()))
 }
 
+/// Whether it is known what a call took: it is over, and if somebody took it, how long it was.
+pub fn is_settled(call: &Call) -> bool {
+    call.status.is_final() && (call.status != Status::Completed || call.seconds.is_some())
+}
+
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,11 @@ impl Status {
         words::name(&Status::ALL, self)
     }
 
+    /// Whether it never left the provider, which costs nothing.
+    pub fn is_never_sent(self) -> bool {
+        matches!(self, Status::Failed | Status::Canceled)
+    }
+
     /// A later one replaces an earlier one; of the same rank the first stays.
     fn rank(self) -> u8 {
         match self {

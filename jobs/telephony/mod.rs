@@ -2,10 +2,13 @@
 
 pub mod callback;
 pub mod calls;
+pub mod countries;
 pub mod desired;
 pub mod e164;
 pub mod fields;
 pub mod messages;
+pub mod outbound;
 pub mod reports;
+pub mod segments;
 pub mod twiml;
 mod words;

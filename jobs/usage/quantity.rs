@@ -40,6 +40,11 @@ impl MicroUnits {
         MicroUnits(i64::try_from(units).map_or(i64::MAX, |units| units.saturating_mul(ONE)))
     }
 
+    /// How many whole units fit into it; none into less than nothing.
+    pub fn whole(self) -> u32 {
+        u32::try_from(self.0.max(0) / ONE).unwrap_or(u32::MAX)
+    }
+
     /// A reported quantity with at most `decimals` places. A number of JSON is read from its shortest
     /// decimal form: 0.1 is a tenth, although no binary fraction is.
     pub fn read(number: &Number, decimals: u32) -> Result<MicroUnits, QuantityError> {

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 mod billing;
 mod mail;
+mod outbound;
 mod web;
 
 use self::{
@@ -350,6 +351,8 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
             off if off == "off" => String::new(),
             reply => reply,
         },
+        allowed_countries: outbound::allowed_countries(reader),
+        outbound: outbound::outbound(reader),
     }
 }
 

@@ -128,6 +128,21 @@ pub async fn said(
     Ok(())
 }
 
+/// Whether somebody wants no messages from a number.
+pub async fn is_opted_out(
+    conn: &mut PgConnection,
+    our_number: &str,
+    their_number: &str,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from opt_outs where our_number = $1 and their_number = $2 and is_out)",
+    )
+    .bind(our_number)
+    .bind(their_number)
+    .fetch_one(conn)
+    .await
+}
+
 /// Whether a message from one number to another is to be left without an answer: its sender wants none, is a number of
 /// ours, or has written so often of late that it may be a machine answering a machine.
 pub async fn is_better_unanswered(

@@ -42,6 +42,9 @@ impl Family {
         if path.starts_with("/api/billing/") {
             return Family::Bare;
         }
+        if path.starts_with("/api/sms/") {
+            return Family::Flat;
+        }
         let user_id = path
             .strip_prefix("/api/subscription/")
             .filter(|rest| !rest.is_empty() && !rest.contains('/'));
@@ -68,6 +71,8 @@ mod tests {
             ("/api/twilio/numbers", Family::Tenant),
             ("/api/billing/usage", Family::Bare),
             ("/api/billing", Family::Enveloped),
+            ("/api/sms/send", Family::Flat),
+            ("/api/phone/sms/send", Family::Enveloped),
             ("/nowhere", Family::Enveloped),
         ] {
             assert_eq!(Family::of(path), family, "{path}");

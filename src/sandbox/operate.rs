@@ -138,6 +138,38 @@ impl Sandbox {
         self.shared.world().twilio.take_message(to, from, body, now)
     }
 
+    /// Every call there was, asked for or not, oldest first.
+    pub fn phone_calls(&self) -> Vec<twilio::PhoneCall> {
+        self.shared.world().twilio.phone_calls()
+    }
+
+    /// Every message there was, asked for or not, oldest first.
+    pub fn phone_messages(&self) -> Vec<twilio::PhoneMessage> {
+        self.shared.world().twilio.phone_messages()
+    }
+
+    /// Somebody took a call that was asked for, and it is over: that is told. False when there is no such call.
+    pub async fn end_call(&self, sid: &str, seconds: u32) -> bool {
+        let now = self.now();
+        let telling = {
+            let mut world = self.shared.world();
+            let call = world.twilio.end_call(sid, seconds, now);
+            call.map(|call| world.twilio.tell_of_call(&call))
+        };
+        told(telling).await
+    }
+
+    /// A message that was asked for has arrived: that is told. False when there is no such message.
+    pub async fn deliver(&self, sid: &str) -> bool {
+        let now = self.now();
+        let telling = {
+            let mut world = self.shared.world();
+            let message = world.twilio.deliver(sid, now);
+            message.map(|message| world.twilio.tell_of_message(&message))
+        };
+        told(telling).await
+    }
+
     /// What one account ever bought.
     pub fn purchases_of(&self, account_sid: &str) -> Vec<twilio::Purchase> {
         let mut purchases = self.numbers_ever_bought();
@@ -253,6 +285,14 @@ impl Sandbox {
             _ = in_flight.wait_for(|count| *count == 0) => {}
         }
     }
+}
+
+async fn told(telling: Option<Option<twilio::Callback>>) -> bool {
+    let Some(telling) = telling else {
+        return false;
+    };
+    carry(telling).await;
+    true
 }
 
 /// Send a callback once, as Twilio does, and answer what was said to it; nothing where nobody answered.

@@ -15,6 +15,7 @@ use tollkeeper_jobs::{
 use crate::{
     context::Context,
     db,
+    outbound::{self, Policy},
     usage::{self, How, Key, Request, Rules},
 };
 
@@ -37,9 +38,14 @@ impl Told<'_> {
         let call = calls::learn(known.map(Call::from), said, self.told_at);
         let now = self.ctx.clock.now();
         db::calls::store(tx, self.account_id, &said.call_ref, &call, now).await?;
-        if let Some(minutes) = calls::minutes(&call) {
+        let minutes = calls::minutes(&call);
+        if let Some(minutes) = minutes {
             let at = call.ended_at.unwrap_or(self.told_at);
             self.meter(tx, MINUTES, &said.call_ref, minutes, at).await?;
+        }
+        if calls::is_settled(&call) {
+            self.settle(tx, &said.call_ref, minutes.unwrap_or_default())
+                .await?;
         }
         Ok(call)
     }
@@ -64,14 +70,28 @@ impl Told<'_> {
             let said_at = self.told_at;
             db::messages::said(tx, self.account_id, ours, theirs, is_out, said_at).await?;
         }
-        match messages::billed(&message) {
-            Some(segments) => {
-                let at = message.began_at;
-                self.meter(tx, MESSAGES, &said.message_ref, segments, at)
-                    .await
-            }
-            None => Ok(()),
+        let segments = messages::billed(&message);
+        if let Some(segments) = segments {
+            let at = message.began_at;
+            self.meter(tx, MESSAGES, &said.message_ref, segments, at)
+                .await?;
         }
+        if segments.is_some() || message.status.is_never_sent() {
+            self.settle(tx, &said.message_ref, segments.unwrap_or_default())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What was set aside for it, if an app asked for it, comes back.
+    async fn settle(
+        &self,
+        tx: &mut PgConnection,
+        ext_ref: &str,
+        took: MicroUnits,
+    ) -> sqlx::Result<()> {
+        let policy = Policy::of(self.ctx);
+        outbound::settle(tx, &policy, self.account_id, ext_ref, took.whole()).await
     }
 
     /// Count it under the provider's own id: whoever tells of it again is a copy.

@@ -23,6 +23,7 @@ mod notifications;
 mod openapi;
 mod operators;
 mod outages;
+mod outgoing;
 mod payloads;
 mod pools;
 mod proofs;

@@ -5,9 +5,9 @@ use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
     CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
     FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
-    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
-    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SuspendTelephony, SweepCharges,
+    PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
+    RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
+    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SendMessage, SuspendTelephony, SweepCharges,
     SweepProviderResources, SyncSubscription,
 };
 
@@ -56,6 +56,8 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<PollInvoiceDrafts>("all");
     check::<ReconcileInvoices>("all");
     check::<ReconcileAccount>("user_42");
+    check::<PlaceCall>(id);
+    check::<SendMessage>(id);
     check::<ReconcilePhoneLogs>("all");
     check::<ReconcilePhoneLog>("user_42");
     check::<CheckBilling>("sample");

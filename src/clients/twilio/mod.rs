@@ -3,6 +3,7 @@
 //! Every URL is built from the configured base and from ids; no URL that Twilio answers is followed
 //! beyond its query.
 
+mod outbound;
 mod phone_log;
 mod shapes;
 
@@ -12,7 +13,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tollkeeper_jobs::mask::mask;
 
-pub use shapes::{Account, IncomingNumber, Urls};
+pub use outbound::{Made, NewCall, NewMessage};
+pub use shapes::{Account, IncomingNumber, RECORDING, RECORDING_STATUS, TOLD_AGAIN, Urls};
 
 use super::{
     ClientError,

@@ -8,6 +8,14 @@ use serde_json::Value;
 
 use crate::clients::stripe::joined;
 
+/// Where a recording's end is asked about; below `PUBLIC_BASE_URL`.
+pub const RECORDING: &str = "/api/twilio/recording";
+/// Where a recording's status is reported; below `PUBLIC_BASE_URL`.
+pub const RECORDING_STATUS: &str = "/api/twilio/recording-status";
+
+/// Behind a URL that is told something: without it a report is tried once, and lost when we are restarting.
+pub const TOLD_AGAIN: &str = "#rc=5&rp=all";
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Account {
     pub sid: String,

@@ -22,7 +22,7 @@ pub struct Hold {
     pub settled_quantity: Option<i64>,
     /// When it was settled or released.
     pub ended_at: Option<DateTime<Utc>>,
-    /// app or user.
+    /// app, user, or outbound: the service itself, for a call or a message on its way.
     pub made_by: String,
     pub app_name: Option<String>,
     pub metadata: Option<Value>,
@@ -54,7 +54,8 @@ pub async fn insert(conn: &mut PgConnection, holds: &[Hold]) -> sqlx::Result<()>
     Ok(())
 }
 
-/// A hold of this account that `made_by` may end (app: all of them), locked until the transaction ends.
+/// A hold of this account that `made_by` may end (app: users' too, but not what the service itself holds), locked until
+/// the transaction ends.
 pub async fn lock(
     conn: &mut PgConnection,
     account_id: &str,
@@ -66,7 +67,7 @@ pub async fn lock(
                       where (c.account_id, c.per, c.starts_at, c.feature)
                           = (h.account_id, h.per, h.window_starts_at, h.feature)) as window_ends_at
          from usage_holds h
-         where h.hold_id = $1 and h.account_id = $2 and ($3 = 'app' or h.made_by = $3)
+         where h.hold_id = $1 and h.account_id = $2 and (h.made_by = $3 or $3 = 'app' and h.made_by = 'user')
          for update",
     )
     .bind(hold_id)

@@ -8,6 +8,7 @@ mod edge;
 mod envelope;
 mod links;
 mod number_view;
+mod outgoing;
 mod phone;
 mod phone_log;
 mod plan;
@@ -18,6 +19,7 @@ mod subscription_view;
 mod subscriptions;
 mod usage;
 mod user_id;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,8 +32,8 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, subaccounts::Subaccounts,
-    subscriptions::Subscriptions, usage::UsageOperations,
+    billing::BillingOperations, outgoing::Outgoing, phone::Phone, phone_log::PhoneLog,
+    subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
@@ -42,6 +44,7 @@ use crate::{
     clock::Clock,
     context::Context,
     db::{self, subscriptions::Subscription},
+    outbound::Policy,
     queue::Wake,
     usage::{Account, Desk, Rules},
 };
@@ -79,6 +82,7 @@ struct Shared {
     rules: Rules,
     desk: Desk,
     admin_key: Option<SecretString>,
+    policy: Policy,
 }
 
 impl Shared {
@@ -129,6 +133,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         desk: Desk::start(&ctx.pools.api, &rules, ctx.config.http.store_deadline),
         rules,
         admin_key: ctx.config.admin_key.clone(),
+        policy: Policy::of(ctx),
     });
     let operations = (
         Subscriptions(shared.clone()),
@@ -136,7 +141,8 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         BillingOperations(shared.clone()),
         Subaccounts(shared.clone()),
         PhoneLog(shared.clone()),
-        Phone(shared),
+        Phone(shared.clone()),
+        Outgoing(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

@@ -3,17 +3,13 @@
 //! The order is a row and a job in one transaction; workers carry it out. Ordering twice is
 //! harmless: there is one row per account, at most one live job, and what is bought is bought once.
 
-use std::time::Duration;
-
 use sqlx::PgConnection;
-use tokio::time::sleep;
 use tollkeeper_jobs::{
     NewJob, ProvisionSubaccount, ReactivateTelephony, mask::mask, usage::Entitlement,
 };
 
 use super::{Shared, plan::is_eligible};
 use crate::{
-    clock::Clock,
     db::{
         overview::{self, Subaccount, Telephony},
         telephony_orders,
@@ -24,11 +20,6 @@ use crate::{
     },
     queue,
 };
-
-/// The first looks come quickly, since most orders are done in a second or two; the later ones
-/// spare the database, which the receiver needs more.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an account has of what it ordered.
 pub struct Standing {
@@ -169,27 +160,19 @@ impl Shared {
         })
     }
 
-    /// Look again and again until the order is settled or the patience of a client is used up; the
-    /// last look is returned. No connection is held between two looks.
+    /// Look until the order is settled; the last look is returned.
     pub async fn wait(
         &self,
         account: &AccountId,
-        is_settled: impl Fn(&Standing) -> bool + Send,
+        is_settled: impl Fn(&Standing) -> bool + Send + Sync,
     ) -> Result<Standing, Problem> {
-        let place = self.waiting.try_acquire();
-        let started = Clock::instant();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let standing = {
-                let mut tx = self.begin(account).await?;
-                self.standing(&mut tx, account).await?
-            };
-            let is_over = place.is_err() || started.elapsed() >= self.provision_wait;
-            if is_over || is_settled(&standing) || standing.failure().is_some() {
-                return Ok(standing);
-            }
-            sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-        }
+        let look = || async {
+            let mut tx = self.begin(account).await?;
+            Ok(self.standing(&mut tx, account).await?)
+        };
+        self.look_until(look, |standing| {
+            is_settled(standing) || standing.failure().is_some()
+        })
+        .await
     }
 }

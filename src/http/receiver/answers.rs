@@ -7,12 +7,10 @@ use tollkeeper_jobs::telephony::{
 };
 
 use super::text;
-use crate::config::Config;
-
-/// Where a recording's end is asked about; below `PUBLIC_BASE_URL`.
-pub const RECORDING: &str = "/api/twilio/recording";
-/// Where a recording's status is reported; below `PUBLIC_BASE_URL`.
-pub const RECORDING_STATUS: &str = "/api/twilio/recording-status";
+use crate::{
+    clients::twilio::{RECORDING, RECORDING_STATUS, TOLD_AGAIN},
+    config::Config,
+};
 
 const GOODBYE: &str = "Thank you for your message. Goodbye!";
 const APOLOGY: &str = "We're sorry, but there was a system error. Please try again later.";
@@ -32,8 +30,7 @@ pub fn to(answer: Answer, config: &Config) -> Response {
             Verb::Say(&config.telephony.greeting),
             Verb::Record {
                 action: &format!("{base}{RECORDING}"),
-                // Without the fragment a report is tried once, and lost when we are restarting.
-                status_callback: &format!("{base}{RECORDING_STATUS}#rc=5&rp=all"),
+                status_callback: &format!("{base}{RECORDING_STATUS}{TOLD_AGAIN}"),
             },
             Verb::Hangup,
         ]),

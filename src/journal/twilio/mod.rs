@@ -1,6 +1,7 @@
-//! The effects that provisioning has at Twilio.
+//! The effects that are had at Twilio: provisioning, and what leaves.
 
 mod numbers;
+mod outbound;
 mod subaccounts;
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::telephony::desired::Standing;
 
 pub use numbers::{BuyNumber, GiveNumberBack, PointNumber};
+pub use outbound::Dispatch;
 pub use subaccounts::{CloseDouble, CreateSubaccount, SetSubaccountStatus};
 
 use super::{Found, Permission};

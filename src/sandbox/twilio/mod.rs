@@ -5,6 +5,7 @@ mod accounts;
 pub(super) mod errors;
 mod listing;
 mod numbers;
+mod outbound;
 mod phone_log;
 mod stock;
 mod telling;
@@ -106,6 +107,8 @@ impl Twilio {
                 self.search(account, country, request)
             }
             ("GET", ["Calls"]) => self.list_calls(account, request),
+            ("POST", ["Calls"]) => self.make_call(account, request, now),
+            ("POST", ["Messages"]) => self.send_message(account, request, now),
             ("GET", ["Messages"]) => self.list_messages(account, request),
             ("GET", ["IncomingPhoneNumbers"]) => self.list_numbers(account, request),
             ("POST", ["IncomingPhoneNumbers"]) => self.buy_number(account, request, now),

@@ -1,5 +1,5 @@
 //! Calls and messages: what was called and written, as the lists have it. Nobody is called by the sandbox itself: its
-//! owner says what happened.
+//! owner says what happened, of what was asked for too.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
@@ -8,18 +8,32 @@ use serde_json::{Value, json};
 use super::{Twilio, listing};
 use crate::sandbox::wire::{Reply, Request};
 
-/// A call that is over.
+/// A call: one that is over, or one that was asked for.
 #[derive(Debug, Clone, Serialize)]
 pub struct PhoneCall {
     pub sid: String,
     pub account_sid: String,
     pub from: String,
     pub to: String,
+    /// queued, or completed.
+    pub status: &'static str,
     pub seconds: u32,
-    pub ended_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    /// None: it is not over.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// None: somebody called one of the numbers.
+    pub asked: Option<Asked>,
 }
 
-/// A message that somebody wrote.
+/// What was said of a call that was asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    pub twiml: String,
+    pub seconds_max: Option<u32>,
+    pub status_callback: String,
+}
+
+/// A message that somebody wrote, or one that was asked for.
 #[derive(Debug, Clone, Serialize)]
 pub struct PhoneMessage {
     pub sid: String,
@@ -27,23 +41,34 @@ pub struct PhoneMessage {
     pub from: String,
     pub to: String,
     pub body: String,
-    pub sent_at: DateTime<Utc>,
+    /// received, queued, or delivered.
+    pub status: &'static str,
+    pub created_at: DateTime<Utc>,
+    /// None: it is queued.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// None: somebody wrote to one of the numbers.
+    pub status_callback: Option<String>,
 }
 
 impl PhoneCall {
-    fn json(&self) -> Value {
-        let began_at = self.ended_at - TimeDelta::seconds(self.seconds.into());
+    pub(super) fn direction(&self) -> &'static str {
+        direction(self.asked.is_none())
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let duration = self.ended_at.map(|_| self.seconds.to_string());
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
             "parent_call_sid": null,
             "from": self.from,
             "to": self.to,
-            "status": "completed",
-            "direction": "inbound",
-            "duration": self.seconds.to_string(),
-            "start_time": began_at.to_rfc2822(),
-            "end_time": self.ended_at.to_rfc2822(),
+            "status": self.status,
+            "direction": self.direction(),
+            "duration": duration,
+            "date_created": self.created_at.to_rfc2822(),
+            "start_time": self.ended_at.map(|at| (at - TimeDelta::seconds(self.seconds.into())).to_rfc2822()),
+            "end_time": self.ended_at.map(|at| at.to_rfc2822()),
             "price": null,
             "price_unit": "USD",
             "api_version": "2010-04-01",
@@ -52,24 +77,36 @@ impl PhoneCall {
 }
 
 impl PhoneMessage {
-    fn json(&self) -> Value {
+    pub(super) fn direction(&self) -> &'static str {
+        direction(self.status_callback.is_none())
+    }
+
+    pub(super) fn json(&self) -> Value {
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
             "from": self.from,
             "to": self.to,
             "body": self.body,
-            "status": "received",
-            "direction": "inbound",
+            "status": self.status,
+            "direction": self.direction(),
             "num_segments": "1",
             "num_media": "0",
             "error_code": null,
             "error_message": null,
-            "date_sent": self.sent_at.to_rfc2822(),
+            "date_created": self.created_at.to_rfc2822(),
+            "date_sent": self.sent_at.map(|at| at.to_rfc2822()),
             "price": null,
             "price_unit": "USD",
             "api_version": "2010-04-01",
         })
+    }
+}
+
+fn direction(is_inbound: bool) -> &'static str {
+    match is_inbound {
+        true => "inbound",
+        false => "outbound-api",
     }
 }
 
@@ -88,8 +125,11 @@ impl Twilio {
             account_sid,
             from: from.to_owned(),
             to: to.to_owned(),
+            status: "completed",
             seconds,
-            ended_at: now,
+            created_at: now - TimeDelta::seconds(seconds.into()),
+            ended_at: Some(now),
+            asked: None,
         };
         self.calls.push(call.clone());
         Some(call)
@@ -110,7 +150,10 @@ impl Twilio {
             from: from.to_owned(),
             to: to.to_owned(),
             body: body.to_owned(),
-            sent_at: now,
+            status: "received",
+            created_at: now,
+            sent_at: Some(now),
+            status_callback: None,
         };
         self.messages.push(message.clone());
         Some(message)
@@ -128,7 +171,9 @@ impl Twilio {
         let since = day(request, "EndTime>");
         let rows = self.calls.iter().rev().filter(|call| {
             call.account_sid == *account_sid
-                && since.is_none_or(|since| call.ended_at.date_naive() >= since)
+                && is_between(request, &call.from, &call.to)
+                && since
+                    .is_none_or(|since| call.ended_at.is_some_and(|at| at.date_naive() >= since))
         });
         let rows = rows.map(PhoneCall::json).collect();
         Ok(listing::page(request, "calls", rows))
@@ -139,11 +184,24 @@ impl Twilio {
         let since = day(request, "DateSent>");
         let rows = self.messages.iter().rev().filter(|message| {
             message.account_sid == *account_sid
-                && since.is_none_or(|since| message.sent_at.date_naive() >= since)
+                && is_between(request, &message.from, &message.to)
+                && since
+                    .is_none_or(|since| message.sent_at.is_some_and(|at| at.date_naive() >= since))
         });
         let rows = rows.map(PhoneMessage::json).collect();
         Ok(listing::page(request, "messages", rows))
     }
+}
+
+/// Whether a list was asked for that has it.
+fn is_between(request: &Request, from: &str, to: &str) -> bool {
+    let is = |name, number: &str| {
+        request
+            .params
+            .get(name)
+            .is_none_or(|wanted| wanted == number)
+    };
+    is("From", from) && is("To", to)
 }
 
 /// A day, in GMT.

@@ -23,19 +23,37 @@ impl Twilio {
         self.callback(&call.to, |number| &number.voice_url, &params)
     }
 
-    /// Its status URL is told that the call is over. Only that is told by default.
+    /// Its status URL, or the one that was given with the call, is told that it is over. Only that is told by default.
     pub fn tell_of_call(&self, call: &PhoneCall) -> Option<Callback> {
         let seconds = call.seconds.to_string();
         let params = [
             ("CallSid", &*call.sid),
-            ("CallStatus", "completed"),
+            ("CallStatus", call.status),
             ("CallDuration", &seconds),
-            ("Timestamp", &call.ended_at.to_rfc2822()),
-            ("Direction", "inbound"),
+            ("Timestamp", &call.ended_at?.to_rfc2822()),
+            ("Direction", call.direction()),
             ("From", &call.from),
             ("To", &call.to),
         ];
-        self.callback(&call.to, |number| &number.status_callback, &params)
+        match &call.asked {
+            Some(asked) => self.signed(&call.account_sid, &asked.status_callback, &params),
+            None => self.callback(&call.to, |number| &number.status_callback, &params),
+        }
+    }
+
+    /// The URL that was given with a message is told how far it came.
+    pub fn tell_of_message(&self, message: &PhoneMessage) -> Option<Callback> {
+        let params = [
+            ("MessageSid", &*message.sid),
+            ("MessageStatus", message.status),
+            ("From", &message.from),
+            ("To", &message.to),
+        ];
+        self.signed(
+            &message.account_sid,
+            message.status_callback.as_ref()?,
+            &params,
+        )
     }
 
     /// Its message URL is asked what the sender is to read.
@@ -62,15 +80,15 @@ impl Twilio {
             .numbers
             .iter()
             .find(|number| number.phone_number == to)?;
-        let account = self
-            .accounts
-            .iter()
-            .find(|account| account.sid == number.account_sid)?;
+        self.signed(&number.account_sid, url_of(number), params)
+    }
+
+    /// A request as the account signs it. None: there is no URL.
+    fn signed(&self, account_sid: &str, url: &str, params: &[(&str, &str)]) -> Option<Callback> {
+        let mut accounts = self.accounts.iter();
+        let account = accounts.find(|account| account.sid == account_sid)?;
         // What stands behind # is advice on repeats; it is neither sent nor signed.
-        let url = url_of(number)
-            .split('#')
-            .next()
-            .filter(|url| !url.is_empty())?;
+        let url = url.split('#').next().filter(|url| !url.is_empty())?;
         let of_account = [("AccountSid", account.sid.as_str())];
         let params: Vec<(String, String)> = of_account
             .iter()

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::source::{Source, has_word};
 
 /// From the ground up. A module names modules of its own floor's group and of the floors below.
-pub const FLOORS: [&[&str]; 6] = [
+pub const FLOORS: [&[&str]; 7] = [
     &[
         "clients",
         "clock",
@@ -23,6 +23,7 @@ pub const FLOORS: [&[&str]; 6] = [
     ],
     &["journal", "notify"],
     &["billing", "usage"],
+    &["outbound"],
     &["work"],
     &["worker", "scheduler"],
     &["cli", "main"],

@@ -111,6 +111,11 @@ impl Api {
             jwks_refresh: setup.refresh,
             ..web::options()
         };
+        Api::of(service, options)
+    }
+
+    /// Over a service that is there already.
+    pub fn of(service: Service, options: Options) -> Api {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let Service { ctx, db } = service;

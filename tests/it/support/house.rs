@@ -1,9 +1,12 @@
 //! The service with real workers, and a sandbox that shares its clock.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tollkeeper::{
     clock::Clock,
     config::Config,
+    http::api::Options,
     queue,
     sandbox::{
         Fault, Provider, Rule, Sandbox, Settings, When,
@@ -15,15 +18,18 @@ use tollkeeper_jobs::{HandleStripeEvent, SweepProviderResources};
 use uuid::Uuid;
 
 use super::{
+    api::{Api, JWT_SECRET},
     service::{Service, Worker},
     until,
-    web::Web,
+    web::{self, Web},
 };
 
 pub const PRICE: &str = "price_repx1";
 /// The plans that bill usage.
 pub const SECRETARY: &str = "price_ai_secretary";
 pub const MANAGER: &str = "price_ai_project_manager";
+/// What the main account signs with.
+pub const MASTER_TOKEN: &str = "00000000000000000000000000000002";
 pub const TO_NUMBERS: &str = "IncomingPhoneNumbers";
 
 /// The service with real workers, and a sandbox that shares its clock.
@@ -55,7 +61,8 @@ impl House {
             config.stripe.api_base = sandbox.stripe_base();
             config.stripe.secret_key = "sk_test_sandbox".into();
             config.twilio.api_base = sandbox.twilio_base();
-            config.twilio.auth_tokens = vec!["00000000000000000000000000000002".into()];
+            config.twilio.auth_tokens = vec![MASTER_TOKEN.into()];
+            config.jwt.secret = Some(JWT_SECRET.to_owned().into());
             for (setting, price) in [
                 ("STRIPE_REPX1_MONTHLY_PRICE_ID", PRICE),
                 ("STRIPE_PRICE_AI_SECRETARY", SECRETARY),
@@ -81,14 +88,31 @@ impl House {
     }
 
     pub fn sign_up(&self, user: &str) -> SignedUp {
+        self.sign_up_to(user, PRICE)
+    }
+
+    pub fn sign_up_to(&self, user: &str, price: &str) -> SignedUp {
         self.sandbox
             .sign_up(&SignUp {
                 user_id: user.into(),
                 email: format!("{user}@example.com"),
-                price_id: PRICE.into(),
+                price_id: price.into(),
                 ..SignUp::default()
             })
             .unwrap()
+    }
+
+    /// The API beside the workers; a request waits so long for them.
+    pub fn api(&self, wait: Duration) -> Api {
+        let service = Service {
+            ctx: self.service.ctx.clone(),
+            db: self.service.db.clone(),
+        };
+        let options = Options {
+            provision_wait: wait,
+            ..web::options()
+        };
+        Api::of(service, options)
     }
 
     /// The web role beside the workers.

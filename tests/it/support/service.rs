@@ -12,7 +12,7 @@ use tollkeeper::{
     queue::{self, Enqueued},
     worker::{self, Register},
 };
-use tollkeeper_jobs::{Job, NewJob, billing::caps::Caps};
+use tollkeeper_jobs::{Job, NewJob, billing::caps::Caps, telephony::outbound::ListPrices};
 
 use super::{cluster, until};
 
@@ -192,6 +192,16 @@ fn config() -> Config {
             quiet_time: Duration::from_millis(300),
             greeting: "Hello!".into(),
             sms_reply: "Thank you.".into(),
+            allowed_countries: vec!["US".into(), "CA".into()],
+            outbound: OutboundConfig {
+                spend_per_day_micros: Some(25_000_000),
+                call_minutes_max: 60,
+                list_prices: ListPrices {
+                    minute_micros: 14_000,
+                    segment_micros: 8_300,
+                },
+                fallback_number: None,
+            },
         },
         http: HttpConfig {
             header_deadline: Duration::from_secs(5),

@@ -4,7 +4,7 @@ mod access;
 mod clear_cache;
 mod corrections;
 mod holds;
-mod input;
+pub(super) mod input;
 mod limits;
 mod stats;
 mod time_zone;

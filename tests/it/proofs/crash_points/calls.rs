@@ -1,7 +1,19 @@
 //! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
-//! have.
+//! have. And what Ann asks for: a call, and a message that Twilio refuses.
 
-use tollkeeper::{sandbox::Sandbox, signature::twilio};
+use sqlx::PgPool;
+use tollkeeper::{
+    clock::Clock,
+    config::OutboundConfig,
+    outbound::{self, Policy, Wish},
+    sandbox::{Fault, Provider, Rule, Sandbox, When},
+    signature::twilio,
+    usage::Rules,
+};
+use tollkeeper_jobs::{
+    plans::Catalogue,
+    telephony::outbound::{Channel, ListPrices},
+};
 
 use crate::support::phone::{CALLER, Phone, sid};
 
@@ -19,6 +31,52 @@ pub fn untold(sandbox: &Sandbox) {
     sandbox
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
+}
+
+/// Ann asks for a call, and for a message to somebody who wants none.
+pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
+    let unwanted = Fault::Refuse {
+        status: 400,
+        code: "21610".into(),
+    };
+    let twilio = Provider::Twilio;
+    let rule = Rule::on(twilio, "POST", "Messages.json", When::Always, unwanted);
+    sandbox.add_rules(vec![rule]);
+    let policy = Policy {
+        rules: Rules {
+            catalogue: Catalogue::of_settings(&Default::default()).unwrap().into(),
+            past_due_grace: Default::default(),
+            clock: Clock::default(),
+        },
+        settings: OutboundConfig {
+            spend_per_day_micros: None,
+            call_minutes_max: 60,
+            list_prices: ListPrices {
+                minute_micros: 14_000,
+                segment_micros: 8_300,
+            },
+            fallback_number: None,
+        },
+        allowed_countries: vec!["US".into()],
+        master_ref: MASTER.0.into(),
+    };
+    let mut tx = db.begin().await.unwrap();
+    for channel in [Channel::Call, Channel::Message] {
+        let wish = Wish {
+            account_id: "ann".into(),
+            channel,
+            from: None,
+            to: CALLER.parse().unwrap(),
+            body: "hello".into(),
+            is_recorded: false,
+            metadata: None,
+            key: None,
+            asked_by: "a proof".into(),
+        };
+        let asked = outbound::ask(&mut tx, &policy, &wish).await.unwrap();
+        assert!(!asked.unwrap().is_copy);
+    }
+    tx.commit().await.unwrap();
 }
 
 /// Two ended calls, each signed by whose it is. Whether both were acknowledged.

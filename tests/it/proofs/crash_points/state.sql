@@ -45,6 +45,12 @@ select line from (
     union all
     select 13, format('%s was called: %s, %s seconds', account_id, status, seconds) from calls
     union all
+    select 13, format('%s asked for a %s: it is %s, and may cost %s', account_id, channel, state, cost_micros) from outbound
+    union all
+    select 13, format('%s spends %s in a day', account_id, micros) from outbound_spend
+    union all
+    select 13, format('%s of %s are %s for %s', quantity, feature, state, made_by) from usage_holds
+    union all
     select 14, format('%s: %s comes to %s', account_id, ledger_account, sum(debit_minor - credit_minor))
     from ledger_entries group by account_id, ledger_account
 ) lines

@@ -200,6 +200,7 @@ impl Story {
         };
         self.until("the refund is entered", entered).await?;
         calls::untold(&self.works.sandbox);
+        calls::asked(&self.works.sandbox, &self.works.db).await;
         self.execute(include_str!("upkeep.sql")).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
@@ -208,30 +209,7 @@ impl Story {
         self.until("two calls are told of", told).await?;
         self.resume("sweep_provider_resources").await;
         self.apps.announce(&self.works.db).await;
-        self.rest(
-            "(select status from subscriptions where tier is not null) = 'trialing'
-             and (select count(*) from webhooks where received_at < now() - interval '90 days') = 0
-             and to_regclass('queue.finished_jobs_20260101') is null
-             and (select count(*) from notifications
-                  where type in ('usage.threshold', 'subscription.cancellation_scheduled')) = 3
-             and exists (select 1 from notifications
-                         where type = 'subscription.cancellation_scheduled' and mailed_at is not null)
-             and (select count(*) from billing_events where event_type in ('refund', 'dispute_won')) = 2
-             and exists (select 1 from notifications where type = 'invoice.upcoming')
-             and exists (select 1 from queue.jobs where kind = 'notify_customer' and state = 'dead')
-             and exists (select 1 from queue.finished_jobs where kind = 'deliver_notification' and state = 'done')
-             and exists (select 1 from notification_endpoints where disabled_at is not null)
-             and (select count(distinct kind) from queue.finished_jobs
-                  where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
-                                 'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
-                                 'reconcile_invoices', 'reconcile_account', 'reconcile_phone_logs',
-                                 'reconcile_phone_log')) = 10
-             and (select count(*) from calls where status = 'completed') = 2
-             and exists (select 1 from messages)
-             and exists (select 1 from findings where kind = 'callback_of_nobody')
-             and exists (select 1 from findings where kind = 'billing_i10_broken')",
-        )
-        .await?;
+        self.rest(include_str!("upkeep_done.sql")).await?;
         self.pause("sweep_provider_resources").await;
         Ok(())
     }
@@ -387,11 +365,13 @@ impl Story {
             .collect();
         subaccounts.sort();
         lines.append(&mut subaccounts);
+        let (held, bought) = (sandbox.numbers(), sandbox.numbers_ever_bought());
         lines.push(format!(
             "twilio: {} numbers of {} ever bought",
-            sandbox.numbers().len(),
-            sandbox.numbers_ever_bought().len()
+            held.len(),
+            bought.len()
         ));
+        lines.push(format!("twilio: {} calls", sandbox.phone_calls().len()));
         lines.append(&mut self.apps.state());
         lines.push(format!("stripe: {} events", sandbox.events().len()));
         lines

@@ -89,6 +89,14 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
             Scope::UsageAdmin,
             Some(json!({ "timeZone": "Europe/Berlin" })),
         ),
+        "makeCall" | "initiateCall" => (
+            Scope::TelephonyWrite,
+            Some(json!({ "to": "+14155550177", "message": "hello" })),
+        ),
+        "sendSms" | "sendPhoneSms" | "sendMessage" => (
+            Scope::TelephonyWrite,
+            Some(json!({ "to": "+14155550177", "body": "hello", "message": "hello" })),
+        ),
         new => {
             panic!("say here which scope the operation {new} needs, and what a good body of it is")
         }
@@ -163,6 +171,11 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
 impl Route {
     pub fn is_write(&self) -> bool {
         !self.is_read
+    }
+
+    /// Whether it orders telephony, which has something to do only where there is none.
+    pub fn is_order(&self) -> bool {
+        ["provisionTwilio", "provisionSubaccount"].contains(&self.id.as_str())
     }
 
     /// Whom this request names where the operation looks: nobody, one, or both.

@@ -178,6 +178,11 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          values ($1, 'SM' || md5($1), $3, $3, $1, 'received', now(), now()) on conflict do nothing",
         "insert into opt_outs (account_id, our_number, their_number, is_out, said_at)
          values ($1, $3, $3, true, now()) on conflict do nothing",
+        "insert into outbound (id, account_id, channel, asked_by, request_sha256, provider_ref, is_fallback, from_number,
+                               to_number, body, units, cost_micros, asked_at, expires_at, updated_at)
+         select gen_random_uuid(), $1, 'message', $1, '', $2, false, $3, $3, $1, 1, 0, now(), now(), now()
+         where not exists (select from outbound where account_id = $1)",
+        "insert into outbound_spend (account_id, day, micros) values ($1, '2026-01-01', 0) on conflict do nothing",
         "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, made_by, created_at, expires_at)
          values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', 'user', now(), now() + interval '1 hour')
          on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",
@@ -215,6 +220,15 @@ pub async fn strip(service: &Service, tenant: &Tenant) {
             .await
             .unwrap();
     }
+}
+
+/// Forget what was asked for, so that the same wish is not the same again.
+pub async fn forget(service: &Service, tenant: &Tenant) {
+    sqlx::query("delete from outbound where account_id = $1")
+        .bind(tenant.id)
+        .execute(&service.db)
+        .await
+        .unwrap();
 }
 
 /// Every table with an `account_id`; of a partitioned one the whole.

@@ -2,10 +2,13 @@
 
 pub mod callback;
 pub mod calls;
+pub mod countries;
 pub mod desired;
 pub mod e164;
 pub mod fields;
+pub mod inbound;
 pub mod messages;
 pub mod reports;
+pub mod settings;
 pub mod twiml;
 mod words;

@@ -145,6 +145,8 @@ pub struct TelephonyConfig {
     pub release_grace: Duration,
     /// After an unknown outcome, how long a request may still be carried out by the provider.
     pub quiet_time: Duration,
+    /// ISO 3166: where calls and messages may go, for they cost what each country asks.
+    pub allowed_countries: Vec<String>,
     pub greeting: String,
     /// Empty: messages are not answered.
     pub sms_reply: String,

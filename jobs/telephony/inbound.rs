@@ -3,7 +3,7 @@
 use super::{
     countries::is_allowed_country,
     e164::E164,
-    settings::{Forwarding, Settings},
+    settings::{Forwarding, Settings, Text},
 };
 
 /// What the service itself says and allows, where no settings say otherwise.
@@ -22,9 +22,9 @@ pub struct Call<'a> {
     /// As the provider writes it: a caller may have no number.
     pub from: Option<&'a str>,
     pub to: Option<&'a str>,
-    /// The number to forward to is answered by this service itself. Two such could forward to each other for ever, and
-    /// every turn is billed: none is dialled.
-    pub is_target_ours: bool,
+    /// Of the numbers to forward to, those that this service answers itself. Two such could forward to each other for
+    /// ever, and every turn is billed: none is dialled.
+    pub ours: &'a [String],
 }
 
 /// What the line does next.
@@ -33,9 +33,15 @@ pub enum Next<'a> {
     /// Refused before it is answered, and before it costs anything.
     Reject,
     /// Put through; what comes after that is asked again.
-    Dial { number: &'a E164, rings_for: u16 },
+    Dial {
+        number: &'a E164,
+        rings_for: u16,
+    },
     /// Say this, and record for so many seconds at most.
-    Record { text: &'a str, seconds_max: u16 },
+    Record {
+        text: &'a str,
+        seconds_max: u16,
+    },
     /// Say this and hang up.
     Say(&'a str),
     Hangup,
@@ -46,7 +52,8 @@ pub const HOLD: &str = "Please hold while we connect your call.";
 const NOT_COMPLETED: &str = "The call could not be completed. Goodbye.";
 const NOT_TAKEN: &str =
     "We're sorry, but we cannot take your call right now. Please try again later.";
-const VOICEMAIL: &str = "We cannot take your call right now. Please leave a message after the beep.";
+const VOICEMAIL: &str =
+    "We cannot take your call right now. Please leave a message after the beep.";
 /// As the replaced services had it, for a greeted call and for a voicemail.
 const CALL_SECONDS_MAX: u16 = 3600;
 const VOICEMAIL_SECONDS_MAX: u16 = 120;
@@ -83,6 +90,40 @@ pub fn after_dial<'a>(settings: &'a Settings, outcome: &str) -> Next<'a> {
     }
 }
 
+/// The same settings with nothing left out: what a caller and a sender meet, in words.
+pub fn spelled_out(settings: Settings, house: &House<'_>) -> Settings {
+    let text = |text: Option<Text>, is_on: bool, own: &str| {
+        let enabled = text.as_ref().map_or(is_on, |text| text.enabled);
+        let text = text.and_then(|text| text.text);
+        let text = text.or_else(|| (!own.is_empty()).then(|| own.to_owned()));
+        Some(Text { enabled, text })
+    };
+    let forwarding = settings.forwarding.unwrap_or(Forwarding {
+        enabled: false,
+        number: None,
+        timeout_seconds: None,
+    });
+    Settings {
+        greeting: Some(
+            settings
+                .greeting
+                .unwrap_or_else(|| house.greeting.to_owned()),
+        ),
+        recording: Some(settings.recording != Some(false)),
+        voicemail: text(settings.voicemail, false, VOICEMAIL),
+        auto_response: text(
+            settings.auto_response,
+            !house.sms_reply.is_empty(),
+            house.sms_reply,
+        ),
+        reject_calls: Some(settings.reject_calls == Some(true)),
+        forwarding: Some(Forwarding {
+            timeout_seconds: Some(forwarding.rings_for()),
+            ..forwarding
+        }),
+    }
+}
+
 /// What a message is answered. None: nothing.
 pub fn reply<'a>(settings: &'a Settings, house: &House<'a>) -> Option<&'a str> {
     let text = match &settings.auto_response {
@@ -98,7 +139,8 @@ fn target<'a>(forwarding: &'a Forwarding, call: &Call<'_>, house: &House<'_>) ->
     let is = |other: Option<&str>| {
         other.is_some_and(|other| E164::as_written(other).as_ref() == Ok(number))
     };
-    let comes_back = call.is_target_ours || is(call.from) || is(call.to);
+    let is_ours = call.ours.iter().any(|ours| ours == number.as_str());
+    let comes_back = is_ours || is(call.from) || is(call.to);
     let is_allowed = !comes_back && is_allowed_country(number, house.countries);
     is_allowed.then(|| Next::Dial {
         number,

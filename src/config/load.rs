@@ -332,6 +332,7 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
             "an area code has three digits, as in 415,628".to_owned(),
         );
     }
+    let allowed_countries = allowed_countries(reader);
     TelephonyConfig {
         country: reader.value(
             "NUMBER_COUNTRY",
@@ -345,12 +346,30 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
         past_due_grace: reader.duration("PAST_DUE_GRACE", "3d"),
         release_grace: reader.duration("NUMBER_RELEASE_GRACE", "7d"),
         quiet_time: reader.duration("PROVIDER_QUIET_TIME", "10m"),
+        allowed_countries,
         greeting: reader.text("VOICE_GREETING", GREETING),
         sms_reply: match reader.text("SMS_REPLY", SMS_REPLY) {
             off if off == "off" => String::new(),
             reply => reply,
         },
     }
+}
+
+fn allowed_countries(reader: &mut Reader<'_>) -> Vec<String> {
+    const NAME: &str = "TELEPHONY_ALLOWED_COUNTRIES";
+    let mut countries: Vec<String> = reader.list(NAME).into_iter().map(str::to_owned).collect();
+    if countries.is_empty() {
+        countries = ["US", "CA"].map(str::to_owned).to_vec();
+    }
+    let is_country =
+        |text: &String| text.len() == 2 && text.bytes().all(|c| c.is_ascii_uppercase());
+    if !countries.iter().all(is_country) {
+        reader.fault(
+            NAME,
+            "countries are given as in ISO 3166, as in US,CA".to_owned(),
+        );
+    }
+    countries
 }
 
 fn log_format(reader: &mut Reader<'_>) -> LogFormat {

@@ -1,5 +1,4 @@
 use super::*;
-use crate::telephony::settings::Text;
 
 const CALLER: &str = "+14155550199";
 const OURS: &str = "+14155550100";
@@ -13,7 +12,7 @@ fn check(stored: &str, expected: Next<'_>) {
     let call = Call {
         from: Some(CALLER),
         to: Some(OURS),
-        is_target_ours: false,
+        ours: &[],
     };
     check_call(stored, &call, expected);
 }
@@ -40,13 +39,19 @@ fn recorded(text: &str, seconds_max: u16) -> Next<'_> {
 fn without_settings_the_caller_is_greeted_and_recorded() {
     check("{}", recorded("Hello!", 3600));
     check(r#"{"greeting": "Ahoy"}"#, recorded("Ahoy", 3600));
-    check(r#"{"reject_calls": true, "greeting": "Ahoy"}"#, Next::Reject);
+    check(
+        r#"{"reject_calls": true, "greeting": "Ahoy"}"#,
+        Next::Reject,
+    );
 }
 
 #[test]
 fn who_is_not_recorded_is_not_told_so_and_leaves_no_message() {
     check(r#"{"recording": false}"#, Next::Say(NOT_TAKEN));
-    check(r#"{"recording": false, "greeting": "Ahoy"}"#, Next::Say("Ahoy"));
+    check(
+        r#"{"recording": false, "greeting": "Ahoy"}"#,
+        Next::Say("Ahoy"),
+    );
     // As a number's and an account's settings may add up to.
     check(
         r#"{"recording": false, "voicemail": {"enabled": true}, "greeting": "Ahoy"}"#,
@@ -76,15 +81,16 @@ fn a_call_is_put_through_but_never_back() {
     for back in [CALLER, OURS, "+4930123456"] {
         check(&forwarded(back), Next::Say(NOT_COMPLETED));
     }
-    let call = |from, is_target_ours| Call {
-        from: Some(from),
-        to: Some(OURS),
-        is_target_ours,
-    };
-    let completed = || Next::Say(NOT_COMPLETED);
-    check_call(&forwarded(COLLEAGUE), &call(CALLER, true), completed());
-    // The caller, as another exchange writes it.
-    check_call(&forwarded(COLLEAGUE), &call("4155550177", false), completed());
+    let answered_here = [COLLEAGUE.to_owned()];
+    // And the caller, as another exchange writes it.
+    for (from, ours) in [(CALLER, &answered_here[..]), ("4155550177", &[])] {
+        let call = Call {
+            from: Some(from),
+            to: Some(OURS),
+            ours,
+        };
+        check_call(&forwarded(COLLEAGUE), &call, Next::Say(NOT_COMPLETED));
+    }
     check(
         r#"{"forwarding": {"enabled": true}, "voicemail": {"enabled": true}}"#,
         recorded(VOICEMAIL, 120),
@@ -143,4 +149,33 @@ fn a_message_is_answered_as_its_number_wants_it() {
     let own = Settings::default();
     assert_eq!(reply(&own, &house("Thank you.")), Some("Thank you."));
     assert_eq!(reply(&own, &house("")), None);
+}
+
+/// Nothing that is left out means anything else than what is shown in its place.
+#[test]
+fn settings_that_are_spelled_out_mean_the_same() {
+    let countries = ["US".to_owned()];
+    let house = House {
+        greeting: "Hello!",
+        sms_reply: "Thank you.",
+        countries: &countries,
+    };
+    let call = Call {
+        from: Some(CALLER),
+        to: Some(OURS),
+        ours: &[],
+    };
+    for stored in [
+        "{}",
+        r#"{"greeting": "Ahoy", "auto_response": {"enabled": false}}"#,
+        r#"{"voicemail": {"enabled": true}}"#,
+        r#"{"forwarding": {"enabled": true, "number": "+14155550177"}, "auto_response": {"enabled": true}}"#,
+        r#"{"reject_calls": true}"#,
+    ] {
+        let short = settings(stored);
+        let long = spelled_out(short.clone(), &house);
+        let both = [&short, &long];
+        let [a, b] = both.map(|one| (answer(one, &call, &house), reply(one, &house)));
+        assert_eq!(a, b, "{stored}");
+    }
 }

@@ -10,6 +10,7 @@ mod links;
 mod number_view;
 mod phone;
 mod phone_log;
+mod phone_settings;
 mod plan;
 mod provision;
 mod provision_twilio;
@@ -30,8 +31,8 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, subaccounts::Subaccounts,
-    subscriptions::Subscriptions, usage::UsageOperations,
+    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, phone_settings::PhoneSettings,
+    subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
@@ -40,6 +41,7 @@ use super::{
 use crate::{
     clients::stripe::Stripe,
     clock::Clock,
+    config::TelephonyConfig,
     context::Context,
     db::{self, subscriptions::Subscription},
     queue::Wake,
@@ -74,6 +76,7 @@ struct Shared {
     catalogue: Arc<Catalogue>,
     stripe: Stripe,
     public_base_url: String,
+    telephony: TelephonyConfig,
     provision_wait: Duration,
     waiting: Semaphore,
     rules: Rules,
@@ -124,6 +127,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         catalogue: ctx.catalogue.clone(),
         stripe: ctx.stripe.clone().at_once(),
         public_base_url: ctx.config.public_base_url.clone(),
+        telephony: ctx.config.telephony.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),
         desk: Desk::start(&ctx.pools.api, &rules, ctx.config.http.store_deadline),
@@ -136,7 +140,8 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         BillingOperations(shared.clone()),
         Subaccounts(shared.clone()),
         PhoneLog(shared.clone()),
-        Phone(shared),
+        Phone(shared.clone()),
+        PhoneSettings(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

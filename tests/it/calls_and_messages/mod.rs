@@ -4,6 +4,7 @@ mod answers;
 mod lists;
 mod metering;
 mod reconcile;
+mod settings;
 
 use serde_json::Value;
 use tollkeeper::config::Config;

@@ -190,6 +190,7 @@ fn config() -> Config {
             past_due_grace: Duration::from_secs(3 * 86_400),
             release_grace: Duration::from_secs(7 * 86_400),
             quiet_time: Duration::from_millis(300),
+            allowed_countries: vec!["US".into(), "CA".into()],
             greeting: "Hello!".into(),
             sms_reply: "Thank you.".into(),
         },

@@ -178,6 +178,8 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          values ($1, 'SM' || md5($1), $3, $3, $1, 'received', now(), now()) on conflict do nothing",
         "insert into opt_outs (account_id, our_number, their_number, is_out, said_at)
          values ($1, $3, $3, true, now()) on conflict do nothing",
+        "insert into phone_system_config (account_id, phone_number, config, updated_at)
+         values ($1, '', '{}', now()) on conflict do nothing",
         "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, made_by, created_at, expires_at)
          values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', 'user', now(), now() + interval '1 hour')
          on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",

@@ -2,6 +2,7 @@
 
 pub mod callback;
 pub mod calls;
+pub mod costs;
 pub mod countries;
 pub mod desired;
 pub mod e164;

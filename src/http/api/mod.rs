@@ -11,6 +11,7 @@ mod number_view;
 mod phone;
 mod phone_log;
 mod phone_settings;
+mod phone_usage;
 mod plan;
 mod provision;
 mod provision_twilio;
@@ -32,7 +33,8 @@ use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
     billing::BillingOperations, phone::Phone, phone_log::PhoneLog, phone_settings::PhoneSettings,
-    subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations,
+    phone_usage::PhoneUsage, subaccounts::Subaccounts, subscriptions::Subscriptions,
+    usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
@@ -141,7 +143,8 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         Subaccounts(shared.clone()),
         PhoneLog(shared.clone()),
         Phone(shared.clone()),
-        PhoneSettings(shared),
+        PhoneSettings(shared.clone()),
+        PhoneUsage(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)
@@ -151,6 +154,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         .nest("/", health)
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
+        .at("/api/phone/health", health::phone(ctx))
         .nest(
             "/api",
             service.data(authenticator).around(caching::answered),

@@ -17,6 +17,8 @@ pub struct PhoneCall {
     pub to: String,
     pub seconds: u32,
     pub ended_at: DateTime<Utc>,
+    /// The call that was put through; this one is its other leg, which its account pays too.
+    pub parent_sid: Option<String>,
 }
 
 /// A message that somebody wrote.
@@ -30,21 +32,43 @@ pub struct PhoneMessage {
     pub sent_at: DateTime<Utc>,
 }
 
+/// So long after a call or a message nobody knows yet what it costs.
+const PRICED_AFTER: TimeDelta = TimeDelta::minutes(30);
+
+/// What Twilio takes, as it writes it: below zero, and not at once. `units` of so many ten-thousandths of a dollar.
+fn price(units: u32, each: u32, over_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
+    let amount = units * each;
+    (now - over_at >= PRICED_AFTER).then(|| format!("-{}.{:04}0", amount / 10_000, amount % 10_000))
+}
+
 impl PhoneCall {
-    fn json(&self) -> Value {
+    /// Each begun one is billed.
+    pub(super) fn minutes(&self) -> u32 {
+        self.seconds.div_ceil(60)
+    }
+
+    pub(super) fn is_inbound(&self) -> bool {
+        self.parent_sid.is_none()
+    }
+
+    fn json(&self, now: DateTime<Utc>) -> Value {
+        let (direction, each) = match self.is_inbound() {
+            true => ("inbound", 85),
+            false => ("outbound-dial", 140),
+        };
         let began_at = self.ended_at - TimeDelta::seconds(self.seconds.into());
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
-            "parent_call_sid": null,
+            "parent_call_sid": self.parent_sid,
             "from": self.from,
             "to": self.to,
             "status": "completed",
-            "direction": "inbound",
+            "direction": direction,
             "duration": self.seconds.to_string(),
             "start_time": began_at.to_rfc2822(),
             "end_time": self.ended_at.to_rfc2822(),
-            "price": null,
+            "price": price(self.minutes(), each, self.ended_at, now),
             "price_unit": "USD",
             "api_version": "2010-04-01",
         })
@@ -52,7 +76,7 @@ impl PhoneCall {
 }
 
 impl PhoneMessage {
-    fn json(&self) -> Value {
+    fn json(&self, now: DateTime<Utc>) -> Value {
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
@@ -66,7 +90,7 @@ impl PhoneMessage {
             "error_code": null,
             "error_message": null,
             "date_sent": self.sent_at.to_rfc2822(),
-            "price": null,
+            "price": price(1, 83, self.sent_at, now),
             "price_unit": "USD",
             "api_version": "2010-04-01",
         })
@@ -90,9 +114,30 @@ impl Twilio {
             to: to.to_owned(),
             seconds,
             ended_at: now,
+            parent_sid: None,
         };
         self.calls.push(call.clone());
         Some(call)
+    }
+
+    /// A call was put through, and its other leg is over too.
+    pub fn put_through(
+        &mut self,
+        parent: &PhoneCall,
+        to: &str,
+        seconds: u32,
+        now: DateTime<Utc>,
+    ) -> PhoneCall {
+        let leg = PhoneCall {
+            sid: self.new_sid("CA"),
+            to: to.to_owned(),
+            seconds,
+            ended_at: now,
+            parent_sid: Some(parent.sid.clone()),
+            ..parent.clone()
+        };
+        self.calls.push(leg.clone());
+        leg
     }
 
     /// Somebody wrote to a number. None: nobody owns that number.
@@ -123,30 +168,40 @@ impl Twilio {
         Some(owned.account_sid.clone())
     }
 
-    pub(super) fn list_calls(&self, account: usize, request: &Request) -> Result<Reply, Reply> {
+    pub(super) fn list_calls(
+        &self,
+        account: usize,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<Reply, Reply> {
         let account_sid = &self.accounts[account].sid;
         let since = day(request, "EndTime>");
         let rows = self.calls.iter().rev().filter(|call| {
             call.account_sid == *account_sid
                 && since.is_none_or(|since| call.ended_at.date_naive() >= since)
         });
-        let rows = rows.map(PhoneCall::json).collect();
+        let rows = rows.map(|call| call.json(now)).collect();
         Ok(listing::page(request, "calls", rows))
     }
 
-    pub(super) fn list_messages(&self, account: usize, request: &Request) -> Result<Reply, Reply> {
+    pub(super) fn list_messages(
+        &self,
+        account: usize,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<Reply, Reply> {
         let account_sid = &self.accounts[account].sid;
         let since = day(request, "DateSent>");
         let rows = self.messages.iter().rev().filter(|message| {
             message.account_sid == *account_sid
                 && since.is_none_or(|since| message.sent_at.date_naive() >= since)
         });
-        let rows = rows.map(PhoneMessage::json).collect();
+        let rows = rows.map(|message| message.json(now)).collect();
         Ok(listing::page(request, "messages", rows))
     }
 }
 
 /// A day, in GMT.
-fn day(request: &Request, name: &str) -> Option<NaiveDate> {
+pub(super) fn day(request: &Request, name: &str) -> Option<NaiveDate> {
     request.params.get(name)?.parse().ok()
 }

@@ -225,7 +225,7 @@ impl Story {
                   where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
                                  'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
                                  'reconcile_invoices', 'reconcile_account', 'reconcile_phone_logs',
-                                 'reconcile_phone_log')) = 10
+                                 'reconcile_phone_log', 'compare_usage_records', 'compare_usage')) = 12
              and (select count(*) from calls where status = 'completed') = 2
              and exists (select 1 from messages)
              and exists (select 1 from findings where kind = 'callback_of_nobody')

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::billing::NUMBER;
+use crate::{billing::NUMBER, telephony::costs::ListPrices};
 
 mod rates;
 
@@ -20,6 +20,8 @@ pub const BUILT_IN: &str = include_str!("plans.toml");
 pub struct Catalogue {
     /// ISO 4217, lower case; of every amount in it.
     pub currency: String,
+    /// The provider's, of calls and messages.
+    pub list_prices: ListPrices,
     features: Vec<Feature>,
     tiers: Vec<Tier>,
     /// Price id to position in `tiers`.
@@ -164,6 +166,8 @@ impl<'de> Deserialize<'de> for Quantity {
 #[serde(deny_unknown_fields)]
 struct Document {
     currency: String,
+    #[serde(default)]
+    list_prices: ListPrices,
     feature: Vec<Feature>,
     tier: Vec<Tier>,
 }
@@ -203,6 +207,7 @@ impl Catalogue {
         }
         Ok(Catalogue {
             currency: document.currency,
+            list_prices: document.list_prices,
             features: document.feature,
             tiers,
             by_price,

@@ -8,9 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cron::Schedule;
 
 use crate::{
-    CheckBilling, CloseDuePeriods, CloseUsageWindows, NewJob, PollInvoiceDrafts, PollStripeEvents,
-    PruneHistory, ReconcileInvoices, ReconcilePhoneLogs, RecountUsage, SweepCharges,
-    SweepExpiredLeases, SweepProviderResources,
+    CheckBilling, CloseDuePeriods, CloseUsageWindows, CompareUsageRecords, NewJob,
+    PollInvoiceDrafts, PollStripeEvents, PruneHistory, ReconcileInvoices, ReconcilePhoneLogs,
+    RecountUsage, SweepCharges, SweepExpiredLeases, SweepProviderResources,
 };
 
 /// What becomes of ticks nobody was there for.
@@ -117,6 +117,13 @@ pub const TIMETABLE: &[Entry] = &[
         schedule: "35 29 * * * *",
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&ReconcilePhoneLogs { tick_at }),
+    },
+    // Some hours after the day that it is about.
+    Entry {
+        name: "compare_usage_records",
+        schedule: "25 47 6 * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&CompareUsageRecords { tick_at }),
     },
     Entry {
         name: "sweep_provider_resources",

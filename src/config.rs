@@ -9,10 +9,7 @@ mod reader;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
-use tollkeeper_jobs::{
-    billing::caps::Caps,
-    telephony::{e164::E164, outbound::ListPrices},
-};
+use tollkeeper_jobs::{billing::caps::Caps, telephony::e164::E164};
 
 pub use load::{environment, is_price_setting};
 
@@ -148,11 +145,11 @@ pub struct TelephonyConfig {
     pub release_grace: Duration,
     /// After an unknown outcome, how long a request may still be carried out by the provider.
     pub quiet_time: Duration,
+    /// ISO 3166: where calls and messages may go, for they cost what each country asks.
+    pub allowed_countries: Vec<String>,
     pub greeting: String,
     /// Empty: messages are not answered.
     pub sms_reply: String,
-    /// ISO 3166; nobody is called anywhere else.
-    pub allowed_countries: Vec<String>,
     pub outbound: OutboundConfig,
 }
 
@@ -163,7 +160,6 @@ pub struct OutboundConfig {
     pub spend_per_day_micros: Option<i64>,
     /// After so many minutes a call is cut off.
     pub call_minutes_max: u32,
-    pub list_prices: ListPrices,
     /// The main account's own number, for who has none. None: who has none calls nobody.
     pub fallback_number: Option<E164>,
 }

@@ -11,13 +11,13 @@ use apalis_core::{
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
-    DeliverNotification, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Lane,
-    NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
-    ProvisionSubaccount, PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
-    ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, RecountUsage,
-    ReleaseNumber, RetryPolicy, SendMessage, SuspendTelephony, SweepCharges, SweepExpiredLeases,
-    SweepProviderResources, SyncSubscription,
+    CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice, CompareUsage,
+    CompareUsageRecords, DeliverNotification, FinalizeInvoice, HandleStripeEvent,
+    HandleTwilioCallback, Lane, NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts,
+    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, RaiseUsageInvoice,
+    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
+    ReconcilePhoneLogs, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SendMessage,
+    SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
 };
 use tracing::Span;
 
@@ -62,6 +62,8 @@ impl Register {
             .with::<CloseDuePeriods>()
             .with::<ClosePeriod>()
             .with::<CompareInvoice>()
+            .with::<CompareUsage>()
+            .with::<CompareUsageRecords>()
             .with::<DeliverNotification>()
             .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()

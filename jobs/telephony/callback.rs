@@ -30,8 +30,8 @@ pub enum Answer {
     Goodbye,
     /// Something of ours failed before: say so and hang up.
     Apology,
-    /// Hang up.
-    Hangup,
+    /// A call that was put through is over: what comes next.
+    AfterDial,
     /// The configured reply to a message.
     Reply,
     /// Instructions are expected, and there are none.
@@ -45,8 +45,13 @@ impl Answer {
     pub fn is_heard(self) -> bool {
         matches!(
             self,
-            Answer::Greeting | Answer::Goodbye | Answer::Apology | Answer::Hangup
+            Answer::Greeting | Answer::Goodbye | Answer::Apology | Answer::AfterDial
         )
+    }
+
+    /// Whether it depends on what the number's account wants.
+    pub fn is_by_settings(self) -> bool {
+        matches!(self, Answer::Greeting | Answer::AfterDial | Answer::Reply)
     }
 }
 
@@ -95,7 +100,7 @@ fn of_call(address: Address, fields: &Fields<'_>, call: &str, recording: Option<
     if !is_progress && let Some(outcome) = fields.word("DialCallStatus") {
         let leg = fields.sid("DialCallSid", &["CA"]).unwrap_or("none");
         let key = format!("{call}:{leg}:{outcome}");
-        return asked("dial_action", key, Answer::Hangup);
+        return asked("dial_action", key, Answer::AfterDial);
     }
     if !is_progress && let Some(recording) = recording {
         let key = format!("{call}:{recording}");

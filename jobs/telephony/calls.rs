@@ -71,6 +71,8 @@ pub struct Report {
     pub seconds: Option<u32>,
     /// When what it reports happened.
     pub at: Option<DateTime<Utc>>,
+    /// What the provider takes for it, in millionths of a dollar; only its list says so, and late.
+    pub cost_micros: Option<i64>,
 }
 
 /// A call as it is stored.
@@ -86,6 +88,7 @@ pub struct Call {
     /// When it was first heard of.
     pub began_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    pub cost_micros: Option<i64>,
 }
 
 /// What is known once this is known too. What is over stays as it ended, and how long it was is told once.
@@ -104,6 +107,7 @@ pub fn learn(known: Option<Call>, said: &Report, received_at: DateTime<Utc>) -> 
             seconds: said.seconds.filter(|_| is_over),
             began_at: at,
             ended_at: is_over.then_some(at),
+            cost_micros: said.cost_micros,
         };
     };
     let is_news = !known.status.is_final() && status.rank() > known.status.rank();
@@ -116,6 +120,8 @@ pub fn learn(known: Option<Call>, said: &Report, received_at: DateTime<Utc>) -> 
         seconds: known.seconds.or(said.seconds.filter(|_| is_over)),
         began_at: known.began_at.min(at),
         ended_at: known.ended_at.or(is_over.then_some(at)),
+        // It may be corrected: the last word counts.
+        cost_micros: said.cost_micros.or(known.cost_micros),
     }
 }
 

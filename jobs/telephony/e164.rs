@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct E164(String);
 
 impl E164 {
@@ -45,6 +48,20 @@ impl FromStr for E164 {
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
         is_number.then(|| E164(text.to_owned())).ok_or(NotE164)
+    }
+}
+
+impl TryFrom<String> for E164 {
+    type Error = NotE164;
+
+    fn try_from(text: String) -> Result<E164, NotE164> {
+        text.parse()
+    }
+}
+
+impl From<E164> for String {
+    fn from(number: E164) -> String {
+        number.0
     }
 }
 

@@ -82,6 +82,8 @@ pub struct Report {
     pub error_code: Option<String>,
     /// When it was sent. None: about when it was told.
     pub at: Option<DateTime<Utc>>,
+    /// What the provider takes for it, in millionths of a dollar; only its list says so, and late.
+    pub cost_micros: Option<i64>,
 }
 
 /// A message as it is stored.
@@ -97,6 +99,7 @@ pub struct Message {
     pub error_code: Option<String>,
     /// When it was first heard of.
     pub began_at: DateTime<Utc>,
+    pub cost_micros: Option<i64>,
 }
 
 /// What is known once this is known too.
@@ -114,6 +117,7 @@ pub fn learn(known: Option<Message>, said: &Report, received_at: DateTime<Utc>) 
             status,
             error_code: said.error_code.clone(),
             began_at: at,
+            cost_micros: said.cost_micros,
         };
     };
     let is_news = status.rank() > known.status.rank();
@@ -127,6 +131,8 @@ pub fn learn(known: Option<Message>, said: &Report, received_at: DateTime<Utc>) 
         status: if is_news { status } else { known.status },
         error_code: known.error_code.or_else(|| said.error_code.clone()),
         began_at: known.began_at.min(at),
+        // It may be corrected: the last word counts.
+        cost_micros: said.cost_micros.or(known.cost_micros),
     }
 }
 

@@ -2,13 +2,16 @@
 
 pub mod callback;
 pub mod calls;
+pub mod costs;
 pub mod countries;
 pub mod desired;
 pub mod e164;
 pub mod fields;
+pub mod inbound;
 pub mod messages;
 pub mod outbound;
 pub mod reports;
 pub mod segments;
+pub mod settings;
 pub mod twiml;
 mod words;

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::segments::segments;
+use super::{costs::ListPrices, segments::segments};
 use crate::plans::Tier;
 
 /// The same wish again within so long is the same wish: a client that did not see the answer asks again (B28).
@@ -71,24 +71,13 @@ pub fn gate(tier: &Tier, channel: Channel) -> Gate {
     }
 }
 
-/// What the provider asks for it at its list prices, in millionths of a US dollar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListPrices {
-    /// Each begun minute of an outgoing call.
-    pub minute_micros: i64,
-    /// Each segment of an outgoing message.
-    pub segment_micros: i64,
-}
-
-impl ListPrices {
-    /// Of so many minutes, or segments.
-    pub fn cost(&self, channel: Channel, units: u32) -> i64 {
-        let each = match channel {
-            Channel::Call => self.minute_micros,
-            Channel::Message => self.segment_micros,
-        };
-        each.saturating_mul(units.into())
-    }
+/// What so many minutes, or segments, cost at the provider's list prices, in millionths of a US dollar.
+pub fn cost(prices: &ListPrices, channel: Channel, units: u32) -> i64 {
+    let each = match channel {
+        Channel::Call => prices.outbound_minute,
+        Channel::Message => prices.message_segment,
+    };
+    each.0.saturating_mul(units.into())
 }
 
 /// What it may take: the minutes a call may last, or the segments a message has.
@@ -111,7 +100,7 @@ pub enum NoRoom {
 /// How many units it may take. A call is held in the room there is: it is cut off when that is used up. A message is
 /// sent whole or not at all.
 pub fn units(channel: Channel, body: &str, room: Room, prices: &ListPrices) -> Result<u32, NoRoom> {
-    let each = prices.cost(channel, 1).max(1);
+    let each = cost(prices, channel, 1).max(1);
     let paid_for = room.money_left.map_or(u32::MAX, |left| {
         u32::try_from(left.max(0) / each).unwrap_or(u32::MAX)
     });
@@ -158,12 +147,17 @@ pub fn refused(code: &str) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans::{BUILT_IN, Catalogue};
+    use crate::{
+        money::Rate,
+        plans::{BUILT_IN, Catalogue},
+    };
     use proptest::prelude::*;
 
     const PRICES: ListPrices = ListPrices {
-        minute_micros: 14_000,
-        segment_micros: 8_300,
+        inbound_minute: Rate(8_500),
+        toll_free_inbound_minute: Rate(22_000),
+        outbound_minute: Rate(14_000),
+        message_segment: Rate(8_300),
     };
 
     fn room(money_left: Option<i64>, plan_left: Option<u32>) -> Room {
@@ -228,7 +222,7 @@ mod tests {
                 let room = Room { minutes_max, money_left: Some(money), plan_left: Some(plan) };
                 if let Ok(units) = units(channel, &body, room, &PRICES) {
                     prop_assert!(units >= 1 && units <= plan);
-                    prop_assert!(PRICES.cost(channel, units) <= money);
+                    prop_assert!(cost(&PRICES, channel, units) <= money);
                 }
             }
         }

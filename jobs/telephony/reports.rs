@@ -22,6 +22,7 @@ pub fn of_call(fields: &Fields<'_>) -> Option<calls::Report> {
             .number("CallDuration")
             .and_then(|seconds| seconds.parse().ok()),
         at: fields.get("Timestamp").and_then(time),
+        cost_micros: None,
     })
 }
 
@@ -54,6 +55,7 @@ pub fn of_message(fields: &Fields<'_>) -> Option<messages::Report> {
             .filter(|code| *code != "0")
             .map(str::to_owned),
         at: None,
+        cost_micros: None,
     })
 }
 
@@ -98,6 +100,7 @@ mod tests {
             status: Some(calls::Status::Completed),
             seconds: Some(125),
             at: Some("2026-10-15T12:01:06Z".parse().unwrap()),
+            cost_micros: None,
         };
         assert_eq!(said, expected);
         let params = recorded("call_status_3_completed");

@@ -9,6 +9,15 @@ pub enum Verb<'a> {
     Record {
         action: &'a str,
         status_callback: &'a str,
+        seconds_max: u16,
+    },
+    /// Put the call through. `action` is asked what comes next; the other leg is a call of its own, and
+    /// `status_callback` is told how it ended.
+    Dial {
+        number: &'a str,
+        rings_for: u16,
+        action: &'a str,
+        status_callback: &'a str,
     },
     Message(&'a str),
     Hangup,
@@ -36,15 +45,31 @@ fn write(xml: &mut String, verb: &Verb<'_>) {
         Verb::Record {
             action,
             status_callback,
+            seconds_max,
         } => {
             xml.push_str("<Record action=\"");
             escape(xml, action);
-            xml.push_str(
-                "\" method=\"POST\" maxLength=\"3600\" timeout=\"10\" transcribe=\"false\" \
-                 recordingStatusCallback=\"",
-            );
+            xml.push_str("\" method=\"POST\" maxLength=\"");
+            xml.push_str(&seconds_max.to_string());
+            xml.push_str("\" timeout=\"10\" transcribe=\"false\" recordingStatusCallback=\"");
             escape(xml, status_callback);
             xml.push_str("\" recordingStatusCallbackMethod=\"POST\"/>");
+        }
+        Verb::Dial {
+            number,
+            rings_for,
+            action,
+            status_callback,
+        } => {
+            xml.push_str("<Dial action=\"");
+            escape(xml, action);
+            xml.push_str("\" method=\"POST\" timeout=\"");
+            xml.push_str(&rings_for.to_string());
+            xml.push_str("\"><Number statusCallback=\"");
+            escape(xml, status_callback);
+            xml.push_str("\" statusCallbackMethod=\"POST\">");
+            escape(xml, number);
+            xml.push_str("</Number></Dial>");
         }
         Verb::Message(text) => {
             xml.push_str("<Message>");
@@ -95,11 +120,22 @@ mod tests {
                 Verb::Record {
                     action: "https://a.test/x?a=1&b=2",
                     status_callback: "https://a.test/y",
+                    seconds_max: 3600,
                 },
             ],
             "<Say voice=\"alice\" language=\"en-US\">Hello!</Say><Record action=\"https://a.test/x?a=1&amp;b=2\" \
              method=\"POST\" maxLength=\"3600\" timeout=\"10\" transcribe=\"false\" \
              recordingStatusCallback=\"https://a.test/y\" recordingStatusCallbackMethod=\"POST\"/>",
+        );
+        check(
+            &[Verb::Dial {
+                number: "+14155550177",
+                rings_for: 30,
+                action: "https://a.test/x?a=1&b=2",
+                status_callback: "https://a.test/y",
+            }],
+            "<Dial action=\"https://a.test/x?a=1&amp;b=2\" method=\"POST\" timeout=\"30\">\
+             <Number statusCallback=\"https://a.test/y\" statusCallbackMethod=\"POST\">+14155550177</Number></Dial>",
         );
     }
 

@@ -76,6 +76,19 @@ impl MicroUnits {
             .map_err(|_| QuantityError::TooLarge)
     }
 
+    /// A decimal number as providers write it, at least zero. What is finer than a millionth is left out. None: it is
+    /// no such number.
+    pub fn of_decimal(text: &str) -> Option<MicroUnits> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+        if whole.is_empty() || !is_number(whole) || !is_number(decimals) {
+            return None;
+        }
+        let decimals: String = decimals.chars().take(PLACES).collect();
+        let digits = format!("{whole}{decimals:0<PLACES$}");
+        digits.parse().ok().map(MicroUnits)
+    }
+
     /// As a number of JSON: whole where it is whole.
     pub fn to_json(self) -> Value {
         match self.0 % ONE {

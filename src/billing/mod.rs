@@ -3,6 +3,7 @@
 //! Everything that writes is done within a transaction of its caller's that has locked the account, but for `operate`,
 //! which is for people. Nothing here asks a provider.
 
+mod added;
 pub mod check;
 mod close;
 pub mod explain;
@@ -21,6 +22,7 @@ use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
 
 use crate::{config::Config, context::Context};
 
+pub use added::added;
 pub use close::{Closed, close};
 pub use givebacks::{post_dispute, post_refunds};
 pub use history::tell_of_subscription;

@@ -55,10 +55,7 @@ pub async fn statement(
     let subscriptions = subscriptions::of_account(conn, account_id).await?;
     let mut period = running(conn, catalogue, account_id, &subscriptions, now).await?;
     period.waiver = waiver(&period, &subscriptions);
-    let terms = match (&period.payer, period.waiver) {
-        (Some(_), None) => period.terms.clone(),
-        _ => unpaid(&period.terms),
-    };
+    let terms = payable(&period);
     let (used, numbers) = used(conn, account_id, &period).await?;
     let statement = Statement::of(&terms, &used)?;
     let lines = rating::rate(&terms, &used)?
@@ -81,7 +78,8 @@ pub async fn statement(
     })
 }
 
-async fn running(
+/// The period that contains now, as it is stored or would be.
+pub(super) async fn running(
     conn: &mut PgConnection,
     catalogue: &Catalogue,
     account_id: &str,
@@ -106,7 +104,7 @@ async fn running(
 }
 
 /// What would waive the period if it were closed as things stand.
-fn waiver(period: &Period, subscriptions: &[Subscription]) -> Option<Waiver> {
+pub(super) fn waiver(period: &Period, subscriptions: &[Subscription]) -> Option<Waiver> {
     let payer = period.payer.as_ref()?;
     let subscription = subscriptions
         .iter()
@@ -119,6 +117,14 @@ fn waiver(period: &Period, subscriptions: &[Subscription]) -> Option<Waiver> {
         pause_behavior: subscription.pause_behavior.as_deref(),
     });
     period.waiver.or(now)
+}
+
+/// What the period is billed by, if anybody pays for it.
+pub(super) fn payable(period: &Period) -> Terms {
+    match (&period.payer, period.waiver) {
+        (Some(_), None) => period.terms.clone(),
+        _ => unpaid(&period.terms),
+    }
 }
 
 /// The same allowances, and nothing beyond them costs.

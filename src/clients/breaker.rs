@@ -38,6 +38,11 @@ impl Breaker {
         }
     }
 
+    /// Whether the provider was there when it was asked last, or was not asked often enough to know.
+    pub fn is_closed(&self, now: Instant) -> bool {
+        self.lock().open_until.is_none_or(|until| now >= until)
+    }
+
     /// The provider answered: whatever it said, it is there.
     pub fn answered(&self) {
         *self.lock() = State::default();

@@ -20,6 +20,7 @@ pub struct StoredCall {
     pub began_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
     pub updated_at: DateTime<Utc>,
+    pub cost_micros: Option<i64>,
 }
 
 impl From<StoredCall> for Call {
@@ -33,12 +34,13 @@ impl From<StoredCall> for Call {
             seconds: row.seconds.and_then(|seconds| seconds.try_into().ok()),
             began_at: row.began_at,
             ended_at: row.ended_at,
+            cost_micros: row.cost_micros,
         }
     }
 }
 
 const COLUMNS: &str = "account_id, call_ref, parent_ref, direction, from_number, to_number, status, seconds, began_at,
-     ended_at, updated_at";
+     ended_at, updated_at, cost_micros";
 
 /// One call of an account, locked until the transaction ends. Nobody stores a first row of it beside this one: the
 /// caller has locked the account.
@@ -66,12 +68,13 @@ pub async fn store(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into calls (account_id, call_ref, parent_ref, direction, from_number, to_number, status, seconds,
-                            began_at, ended_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                            began_at, ended_at, updated_at, cost_micros)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          on conflict (account_id, call_ref) do update
          set parent_ref = excluded.parent_ref, direction = excluded.direction, from_number = excluded.from_number,
              to_number = excluded.to_number, status = excluded.status, seconds = excluded.seconds,
-             began_at = excluded.began_at, ended_at = excluded.ended_at, updated_at = excluded.updated_at",
+             began_at = excluded.began_at, ended_at = excluded.ended_at, updated_at = excluded.updated_at,
+             cost_micros = excluded.cost_micros",
     )
     .bind(account_id)
     .bind(call_ref)
@@ -84,6 +87,7 @@ pub async fn store(
     .bind(call.began_at)
     .bind(call.ended_at)
     .bind(now)
+    .bind(call.cost_micros)
     .execute(conn)
     .await?;
     Ok(())

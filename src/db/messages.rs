@@ -21,6 +21,7 @@ pub struct StoredMessage {
     pub error_code: Option<String>,
     pub began_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    pub cost_micros: Option<i64>,
 }
 
 impl From<StoredMessage> for Message {
@@ -35,13 +36,14 @@ impl From<StoredMessage> for Message {
             status: Status::of(&row.status).unwrap_or(Status::Queued),
             error_code: row.error_code,
             began_at: row.began_at,
+            cost_micros: row.cost_micros,
         }
     }
 }
 
 const COLUMNS: &str =
     "account_id, message_ref, direction, from_number, to_number, body, segments, media, status,
-     error_code, began_at, updated_at";
+     error_code, began_at, updated_at, cost_micros";
 
 /// One message of an account, locked until the transaction ends. Nobody stores a first row of it beside this one: the
 /// caller has locked the account.
@@ -70,12 +72,13 @@ pub async fn store(
     let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     sqlx::query(
         "insert into messages (account_id, message_ref, direction, from_number, to_number, body, segments, media,
-                               status, error_code, began_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                               status, error_code, began_at, updated_at, cost_micros)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          on conflict (account_id, message_ref) do update
          set direction = excluded.direction, from_number = excluded.from_number, to_number = excluded.to_number,
              body = excluded.body, segments = excluded.segments, media = excluded.media, status = excluded.status,
-             error_code = excluded.error_code, began_at = excluded.began_at, updated_at = excluded.updated_at",
+             error_code = excluded.error_code, began_at = excluded.began_at, updated_at = excluded.updated_at,
+             cost_micros = excluded.cost_micros",
     )
     .bind(account_id)
     .bind(message_ref)
@@ -89,6 +92,7 @@ pub async fn store(
     .bind(&message.error_code)
     .bind(message.began_at)
     .bind(now)
+    .bind(message.cost_micros)
     .execute(conn)
     .await?;
     Ok(())

@@ -18,6 +18,8 @@ pub mod overview;
 pub mod partitions;
 pub mod phone_log;
 pub mod phone_numbers;
+pub mod phone_settings;
+pub mod phone_usage;
 pub mod provider_calls;
 pub mod provider_turns;
 pub mod readiness;

@@ -111,3 +111,14 @@ pub async fn active_numbers(
     .fetch_all(conn)
     .await
 }
+
+/// Every number that calls come to, in use or suspended.
+pub async fn held_numbers(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select phone_number from phone_numbers
+         where account_id = $1 and status not in ('ordered', 'buying', 'released') order by phone_number",
+    )
+    .bind(account_id)
+    .fetch_all(conn)
+    .await
+}

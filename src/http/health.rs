@@ -10,7 +10,7 @@ use poem::{
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::mask::mask;
 
@@ -67,6 +67,11 @@ pub fn routes(
         .data(probe)
 }
 
+/// `/api/phone/health`, as clients of the phone system know it.
+pub fn phone(ctx: &Context) -> impl Endpoint<Output = Response> + use<> {
+    get(phone_health).data(ctx.clone())
+}
+
 /// The same alone, for a process without the web role, until it is told to stop.
 pub async fn serve(
     ctx: Context,
@@ -98,6 +103,32 @@ fn health(probe: Data<&Arc<Probe>>) -> Json<Value> {
     }))
 }
 
+/// What there is of the phone system. The names are those that its clients have: `supabase` is the database.
+#[handler]
+async fn phone_health(ctx: Data<&Context>) -> Response {
+    let has_database = matches!(missing_migrations(&ctx.pools.console).await, Ok(Ok(_)));
+    let (code, status, phone_system) = match has_database {
+        true => (StatusCode::OK, "ok", "available"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "degraded", "unavailable"),
+    };
+    let body = json!({
+        "success": has_database,
+        "data": {
+            "status": status,
+            "phone_system": phone_system,
+            "default_method": "webrtc",
+            "providers": {
+                "supabase": has_database,
+                "twilio": ctx.twilio.is_available(),
+                "voipms": !ctx.config.voipms.callback_tokens.is_empty(),
+                "webrtc": true,
+            },
+        },
+        "timestamp": timestamp(ctx.clock.now()),
+    });
+    answer(code, &body)
+}
+
 /// Whether requests can be served: the database answers in time and has every migration.
 #[handler]
 async fn readyz(probe: Data<&Arc<Probe>>) -> Response {
@@ -112,6 +143,10 @@ async fn readyz(probe: Data<&Arc<Probe>>) -> Response {
         "providers": probe.providers.as_str(),
         "timestamp": timestamp(probe.clock.now()),
     });
+    answer(code, &body)
+}
+
+fn answer(code: StatusCode, body: &Value) -> Response {
     let mut response = Response::builder().status(code);
     if code == StatusCode::SERVICE_UNAVAILABLE {
         response = response.header(header::RETRY_AFTER, 2);
@@ -120,6 +155,15 @@ async fn readyz(probe: Data<&Arc<Probe>>) -> Response {
         .header(header::CACHE_CONTROL, "no-store")
         .content_type("application/json; charset=utf-8")
         .body(body.to_string())
+}
+
+/// Asked for a second at most.
+async fn missing_migrations(pool: &PgPool) -> Result<sqlx::Result<Vec<i64>>, Elapsed> {
+    let look = async {
+        let mut conn = pool.acquire().await?;
+        readiness::missing_migrations(&mut conn).await
+    };
+    timeout(DATABASE_DEADLINE, look).await
 }
 
 #[handler]
@@ -132,11 +176,7 @@ fn figures(probe: Data<&Arc<Probe>>) -> Response {
 impl Probe {
     /// Why this process cannot serve; empty when it can.
     async fn reasons(&self) -> Vec<String> {
-        let look = async {
-            let mut conn = self.pool.acquire().await?;
-            readiness::missing_migrations(&mut conn).await
-        };
-        match timeout(DATABASE_DEADLINE, look).await {
+        match missing_migrations(&self.pool).await {
             Ok(Ok(missing)) if missing.is_empty() => Vec::new(),
             Ok(Ok(missing)) => vec![format!(
                 "the database lacks the migrations {missing:?}: run `tollkeeper migrate`"

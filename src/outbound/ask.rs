@@ -222,7 +222,7 @@ async fn set_aside(
     wish: &Wish,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Result<Share, Denied>> {
-    let prices = &policy.settings.list_prices;
+    let prices = policy.prices();
     let (gate, verdict) = gate(tx, policy, wish).await?;
     let plan_left = match (gate, &verdict) {
         (Gate::Closed, _) => return Ok(Err(Denied::NotInPlan("not_in_plan".to_owned()))),
@@ -255,7 +255,7 @@ async fn set_aside(
     };
     Ok(Ok(Share {
         units,
-        cost_micros: prices.cost(wish.channel, units),
+        cost_micros: rules::cost(prices, wish.channel, units),
         hold_id,
         plan_left: verdict.and_then(|verdict| verdict.remaining),
     }))

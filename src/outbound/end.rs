@@ -1,6 +1,7 @@
 //! What was set aside for a wish comes back once it is known what it took.
 
 use sqlx::PgConnection;
+use tollkeeper_jobs::telephony::outbound::cost;
 
 use super::{Policy, SOURCE};
 use crate::{
@@ -33,7 +34,7 @@ pub async fn settle(
     let Some(wish) = outbound::of_ref(tx, account_id, ext_ref).await? else {
         return Ok(());
     };
-    let cost = policy.settings.list_prices.cost(wish.channel(), units);
+    let cost = cost(policy.prices(), wish.channel(), units);
     if outbound::settled(tx, wish.id, cost, policy.rules.clock.now()).await? {
         give_back(tx, &policy.rules, &wish, cost).await?;
     }

@@ -4,7 +4,7 @@
 mod ask;
 mod end;
 
-use tollkeeper_jobs::telephony::{e164::E164, outbound::Channel};
+use tollkeeper_jobs::telephony::{costs::ListPrices, e164::E164, outbound::Channel};
 
 pub use ask::{Asked, Denied, ask};
 pub use end::{failed, settle};
@@ -41,6 +41,11 @@ impl Policy {
             allowed_countries: allowed_countries.clone(),
             master_ref: ctx.config.twilio.account_sid.clone(),
         }
+    }
+
+    /// What the provider lists.
+    pub fn prices(&self) -> &ListPrices {
+        &self.rules.catalogue.list_prices
     }
 }
 

@@ -100,6 +100,18 @@ impl Sandbox {
         self.shared.world().twilio.take_call(to, from, seconds, now)
     }
 
+    /// That call was put through to another number, and is over there too: it is in the list as a call of its own.
+    pub fn put_through(
+        &self,
+        parent: &twilio::PhoneCall,
+        to: &str,
+        seconds: u32,
+    ) -> twilio::PhoneCall {
+        let now = self.now();
+        let twilio = &mut self.shared.world().twilio;
+        twilio.put_through(parent, to, seconds, now)
+    }
+
     /// Somebody calls a number: its voice URL is asked what they hear, and told of the end. Answers the call, and the
     /// TwiML they heard. None: nobody owns that number.
     pub async fn ring(

@@ -16,12 +16,13 @@ const CALL: &str = "CA00000000000000000000000000000003";
 const MESSAGE: &str = "SM00000000000000000000000000000001";
 
 /// Every URL that a number, a call or a message of the replaced services carries, or of ours.
-const HANDED_OUT: [&str; 27] = [
+const HANDED_OUT: [&str; 28] = [
     "/api/twilio/voice",
     "/api/twilio/sms",
     "/api/twilio/status",
     "/api/twilio/recording",
     "/api/twilio/recording-status",
+    "/api/twilio/dial-done",
     "/api/twilio/call-status",
     "/api/twilio/sms-status",
     "/api/twilio/status-callback",

@@ -3,12 +3,12 @@
 use serde_json::Value;
 use tollkeeper_jobs::{
     AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
-    FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod,
-    PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
-    RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
-    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SendMessage, SuspendTelephony, SweepCharges,
-    SweepProviderResources, SyncSubscription,
+    CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, CompareUsage, CompareUsageRecords,
+    DeliverNotification, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job,
+    NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
+    ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
+    ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, ReleaseNumber,
+    SendMessage, SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -60,5 +60,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<SendMessage>(id);
     check::<ReconcilePhoneLogs>("all");
     check::<ReconcilePhoneLog>("user_42");
+    check::<CompareUsageRecords>("all");
+    check::<CompareUsage>("user_42");
     check::<CheckBilling>("sample");
 }

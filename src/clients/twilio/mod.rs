@@ -6,6 +6,7 @@
 mod outbound;
 mod phone_log;
 mod shapes;
+mod usage_records;
 
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +24,7 @@ use super::{
     found,
     stripe::joined,
 };
-use crate::config::TwilioConfig;
+use crate::{clock::Clock, config::TwilioConfig};
 
 const PROVIDER: &str = "twilio";
 const API: &str = "2010-04-01";
@@ -53,6 +54,11 @@ impl Twilio {
     /// The account that owns the subaccounts.
     pub fn account_sid(&self) -> &str {
         &self.account_sid
+    }
+
+    /// Whether calls can be made: there is a token, and Twilio is not out as far as this process knows.
+    pub fn is_available(&self) -> bool {
+        self.auth_token.is_some() && self.breaker.is_closed(Clock::instant())
     }
 
     pub async fn create_account(&self, friendly_name: &str) -> Result<Account, ClientError> {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
-use tollkeeper_jobs::telephony::{calls, messages};
+use tollkeeper_jobs::telephony::{calls, costs::read_price, messages};
 
 use super::{API, Twilio};
 use crate::clients::{ClientError, found};
@@ -18,6 +18,9 @@ struct ListedCall {
     duration: Option<String>,
     direction: Option<String>,
     end_time: Option<String>,
+    /// Not there at first.
+    price: Option<String>,
+    price_unit: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +35,9 @@ struct ListedMessage {
     direction: Option<String>,
     error_code: Option<u32>,
     date_sent: Option<String>,
+    /// Not there at first.
+    price: Option<String>,
+    price_unit: Option<String>,
 }
 
 impl Twilio {
@@ -63,6 +69,7 @@ impl Twilio {
 
 fn call(listed: ListedCall) -> calls::Report {
     calls::Report {
+        cost_micros: read_price(listed.price.as_deref(), listed.price_unit.as_deref()),
         call_ref: listed.sid,
         parent_ref: listed.parent_call_sid,
         is_inbound: listed.direction.map(|direction| direction == "inbound"),
@@ -77,6 +84,7 @@ fn call(listed: ListedCall) -> calls::Report {
 fn message(listed: ListedMessage) -> messages::Report {
     let count = |text: Option<String>| text.and_then(|count| count.parse().ok());
     messages::Report {
+        cost_micros: read_price(listed.price.as_deref(), listed.price_unit.as_deref()),
         message_ref: listed.sid,
         is_inbound: listed.direction.map(|direction| direction == "inbound"),
         from: listed.from,

@@ -1,6 +1,6 @@
 //! Settings of who may be called and written, and at what cost.
 
-use tollkeeper_jobs::telephony::{countries, e164::E164, outbound::ListPrices};
+use tollkeeper_jobs::telephony::{countries, e164::E164};
 
 use crate::config::{OutboundConfig, reader::Reader};
 
@@ -38,10 +38,6 @@ pub(super) fn outbound(reader: &mut Reader<'_>) -> OutboundConfig {
             "a number of minutes from 1 to 1440",
             |minutes| (1..=CALL_MINUTES_MAX).contains(minutes),
         ),
-        list_prices: ListPrices {
-            minute_micros: dollars(reader, "TWILIO_CALL_MINUTE_PRICE", "0.0140"),
-            segment_micros: dollars(reader, "TWILIO_SMS_SEGMENT_PRICE", "0.0083"),
-        },
         fallback_number: number.filter(|_| is_on),
     }
 }

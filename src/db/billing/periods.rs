@@ -91,6 +91,23 @@ pub async fn at(
     .await
 }
 
+/// The periods of an account that have a part in a span of time, the oldest first.
+pub async fn between(
+    conn: &mut PgConnection,
+    account_id: &str,
+    span: Span,
+) -> sqlx::Result<Vec<StoredPeriod>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from billing_periods where account_id = $1 and starts_at < $3 and ends_at > $2
+         order by starts_at"
+    )))
+    .bind(account_id)
+    .bind(span.starts_at)
+    .bind(span.ends_at)
+    .fetch_all(conn)
+    .await
+}
+
 /// These periods, in the order of their accounts.
 pub async fn load(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<StoredPeriod>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(

@@ -11,6 +11,8 @@ mod number_view;
 mod outgoing;
 mod phone;
 mod phone_log;
+mod phone_settings;
+mod phone_usage;
 mod plan;
 mod provision;
 mod provision_twilio;
@@ -33,7 +35,8 @@ use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
     billing::BillingOperations, outgoing::Outgoing, phone::Phone, phone_log::PhoneLog,
-    subaccounts::Subaccounts, subscriptions::Subscriptions, usage::UsageOperations,
+    phone_settings::PhoneSettings, phone_usage::PhoneUsage, subaccounts::Subaccounts,
+    subscriptions::Subscriptions, usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
@@ -42,6 +45,7 @@ use super::{
 use crate::{
     clients::stripe::Stripe,
     clock::Clock,
+    config::TelephonyConfig,
     context::Context,
     db::{self, subscriptions::Subscription},
     outbound::Policy,
@@ -77,6 +81,7 @@ struct Shared {
     catalogue: Arc<Catalogue>,
     stripe: Stripe,
     public_base_url: String,
+    telephony: TelephonyConfig,
     provision_wait: Duration,
     waiting: Semaphore,
     rules: Rules,
@@ -128,6 +133,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         catalogue: ctx.catalogue.clone(),
         stripe: ctx.stripe.clone().at_once(),
         public_base_url: ctx.config.public_base_url.clone(),
+        telephony: ctx.config.telephony.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),
         desk: Desk::start(&ctx.pools.api, &rules, ctx.config.http.store_deadline),
@@ -142,7 +148,9 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         Subaccounts(shared.clone()),
         PhoneLog(shared.clone()),
         Phone(shared.clone()),
-        Outgoing(shared),
+        Outgoing(shared.clone()),
+        PhoneSettings(shared.clone()),
+        PhoneUsage(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)
@@ -152,6 +160,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         .nest("/", health)
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
+        .at("/api/phone/health", health::phone(ctx))
         .nest(
             "/api",
             service.data(authenticator).around(caching::answered),

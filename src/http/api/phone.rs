@@ -142,6 +142,7 @@ mod tests {
             error_code: None,
             began_at: at,
             updated_at: at,
+            cost_micros: None,
         }
     }
 

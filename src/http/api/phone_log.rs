@@ -214,7 +214,7 @@ impl Asked {
     }
 
     /// Cut off the one row that was asked for too many, and say where the next page begins if there is one.
-    fn next<T>(
+    pub fn next<T>(
         &self,
         rows: &mut Vec<T>,
         of: impl Fn(&T) -> (DateTime<Utc>, &String),

@@ -16,7 +16,8 @@ use crate::http::{
 
 const SCHEME: &str = "key_or_token";
 const USER_HEADER: &str = "x-user-id";
-const USER_PARAMETER: &str = "userId";
+/// The second is what clients of the phone system call it.
+const USER_PARAMETERS: [&str; 2] = ["userId", "clientId"];
 
 /// Who asks, and the user named in the `X-User-Id` header.
 pub struct Caller {
@@ -172,7 +173,8 @@ fn names_two_users(request: &Request) -> bool {
     let headers: BTreeSet<_> = request.headers().get_all(USER_HEADER).iter().collect();
     let query = request.uri().query().unwrap_or_default();
     let parameters: BTreeSet<_> = form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| name == USER_PARAMETER)
+        .filter(|(name, _)| USER_PARAMETERS.contains(&&**name))
+        .map(|(_, user)| user)
         .collect();
     headers.len() > 1 || parameters.len() > 1
 }

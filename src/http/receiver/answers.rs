@@ -3,37 +3,78 @@
 use poem::{Response, http::StatusCode};
 use tollkeeper_jobs::telephony::{
     callback::Answer,
+    inbound::{self, HOLD, House, Next},
     twiml::{self, Verb},
 };
 
-use super::text;
+use super::{text, twilio::line::Line};
 use crate::{
-    clients::twilio::{RECORDING, RECORDING_STATUS, TOLD_AGAIN},
+    clients::twilio::{RECORDING, RECORDING_STATUS, TOLD_AGAIN, Urls},
     config::Config,
 };
+
+/// Where the end of a call that was put through is asked about; below `PUBLIC_BASE_URL`.
+pub const DIAL_DONE: &str = "/api/twilio/dial-done";
 
 const GOODBYE: &str = "Thank you for your message. Goodbye!";
 const APOLOGY: &str = "We're sorry, but there was a system error. Please try again later.";
 
 /// The answer to a callback that is stored.
-pub fn to(answer: Answer, config: &Config) -> Response {
-    let base = &config.public_base_url;
+pub fn to(answer: Answer, line: &Line, config: &Config) -> Response {
+    let house = House {
+        greeting: &config.telephony.greeting,
+        sms_reply: &config.telephony.sms_reply,
+        countries: &config.telephony.allowed_countries,
+    };
     match answer {
         Answer::Received => text(StatusCode::OK, "OK"),
         Answer::Silence => xml(&[]),
-        Answer::Hangup => xml(&[Verb::Hangup]),
         Answer::Goodbye => xml(&[Verb::Say(GOODBYE), Verb::Hangup]),
         Answer::Apology => fixed_apology(),
-        Answer::Reply if config.telephony.sms_reply.is_empty() => xml(&[]),
-        Answer::Reply => xml(&[Verb::Message(&config.telephony.sms_reply)]),
-        Answer::Greeting => xml(&[
-            Verb::Say(&config.telephony.greeting),
+        Answer::Reply => match inbound::reply(&line.settings, &house) {
+            Some(text) => xml(&[Verb::Message(text)]),
+            None => xml(&[]),
+        },
+        Answer::Greeting => {
+            let next = inbound::answer(&line.settings, &line.call(), &house);
+            on_the_line(&next, line, config)
+        }
+        Answer::AfterDial => {
+            let next = inbound::after_dial(&line.settings, &line.dialled);
+            on_the_line(&next, line, config)
+        }
+    }
+}
+
+fn on_the_line(next: &Next<'_>, line: &Line, config: &Config) -> Response {
+    let base = &config.public_base_url;
+    match next {
+        Next::Reject => xml(&[Verb::Reject]),
+        Next::Hangup => xml(&[Verb::Hangup]),
+        Next::Say(text) => xml(&[Verb::Say(text), Verb::Hangup]),
+        Next::Record { text, seconds_max } => xml(&[
+            Verb::Say(text),
             Verb::Record {
                 action: &format!("{base}{RECORDING}"),
                 status_callback: &format!("{base}{RECORDING_STATUS}{TOLD_AGAIN}"),
+                seconds_max: *seconds_max,
             },
             Verb::Hangup,
         ]),
+        Next::Dial { number, rings_for } => {
+            // The other leg names no number of ours: its URL says whose it is.
+            let account_id = line.account_id.as_deref().unwrap_or_default();
+            let status = Urls::of_account(base, account_id).status;
+            xml(&[
+                Verb::Say(HOLD),
+                Verb::Dial {
+                    number: number.as_str(),
+                    rings_for: *rings_for,
+                    action: &format!("{base}{DIAL_DONE}"),
+                    status_callback: &format!("{status}{TOLD_AGAIN}"),
+                },
+            ])
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! yet is stored as `held`. The public URL is what was signed, so it is rebuilt from our own setting, never from `Host`.
 
 mod incoming;
+pub(super) mod line;
 mod urls;
 
 use std::{sync::Arc, time::Duration};
@@ -19,11 +20,11 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use self::incoming::Incoming;
+use self::{incoming::Incoming, line::Line};
 use super::{Delivery, NotStored, Receiver, Stored, answers, count, count_stored, later, text};
 use crate::{
     db::{
-        messages, subaccounts,
+        messages, phone_settings, subaccounts,
         webhooks::{NewWebhook, Provider, State},
     },
     sealed::Place,
@@ -110,9 +111,9 @@ impl Endpoint for Called {
             .await
             .unwrap_or(Err(Fault::NotStored(NotStored::TooSlow)));
         Ok(match outcome {
-            Ok((stored, answer)) => {
+            Ok((stored, answer, line)) => {
                 count_stored(Provider::Twilio, stored);
-                answers::to(answer, &ctx.config)
+                answers::to(answer, &line, &ctx.config)
             }
             Err(Fault::Forbidden(why)) => {
                 count(Provider::Twilio, why);
@@ -137,7 +138,7 @@ impl Receiver {
         &self,
         incoming: Incoming,
         callback: Callback,
-    ) -> Result<(Stored, Answer), Fault> {
+    ) -> Result<(Stored, Answer, Line), Fault> {
         if !incoming.is_signed() {
             // Before anything is looked up for it.
             return Err(Fault::Forbidden("missing_signature"));
@@ -159,6 +160,10 @@ impl Receiver {
             Answer::Reply if self.is_better_unanswered(&incoming).await? => Answer::Silence,
             answer => answer,
         };
+        let line = match answer.is_by_settings() {
+            true => self.line(&incoming, owner.as_deref()).await?,
+            false => Line::default(),
+        };
         let is_handled = handle_twilio_callback::is_handled(callback.kind);
         let webhook = webhook(incoming, callback, account_sid, is_handled);
         let job = is_handled.then(|| {
@@ -171,7 +176,25 @@ impl Receiver {
             customer_ref: None,
         };
         let stored = self.store.put(delivery).await.map_err(Fault::NotStored)?;
-        Ok((stored, answer))
+        Ok((stored, answer, line))
+    }
+
+    /// Whose number is called or written to, and what they want of it; all in one query.
+    async fn line(&self, incoming: &Incoming, owner: Option<&str>) -> Result<Line, Fault> {
+        let to = incoming.param("To").unwrap_or_default();
+        let found = async {
+            let mut conn = self.ctx.pools.ingest.acquire().await?;
+            phone_settings::of_number(&mut conn, owner, &line::as_stored(to)).await
+        };
+        let found = found.await.map_err(|error| {
+            tracing::warn!(%error, "what a number is to do cannot be read");
+            Fault::NotStored(NotStored::Refused)
+        })?;
+        // Under the master account it is the number that says whose it is.
+        match (&found.account_id, &incoming.user_id) {
+            (Some(owner), Some(named)) if owner != named => Err(Fault::OtherUser),
+            _ => Ok(Line::of(found, incoming)),
+        }
     }
 
     /// Whether who wrote this message is better left without a reply.

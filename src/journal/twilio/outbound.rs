@@ -31,6 +31,9 @@ use crate::{
 /// The provider's clock and ours differ by less.
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(2);
 
+/// How long somebody may speak, in seconds: as long as Twilio records.
+const RECORDED_MAX: u16 = 3600;
+
 /// How soon who waits for another wish looks again.
 const ANOTHER_IS_FIRST: TimeDelta = TimeDelta::seconds(1);
 
@@ -183,6 +186,7 @@ fn said(wish: &Outbound, base: &str) -> String {
     let record = Verb::Record {
         action: &action,
         status_callback: &told,
+        seconds_max: RECORDED_MAX,
     };
     match wish.is_recorded {
         true => twiml::response(&[Verb::Say(&wish.body), record, Verb::Hangup]),

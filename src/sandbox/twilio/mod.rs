@@ -9,6 +9,7 @@ mod outbound;
 mod phone_log;
 mod stock;
 mod telling;
+mod usage;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
@@ -106,10 +107,11 @@ impl Twilio {
             ("GET", ["AvailablePhoneNumbers", country, "Local"]) => {
                 self.search(account, country, request)
             }
-            ("GET", ["Calls"]) => self.list_calls(account, request),
+            ("GET", ["Calls"]) => self.list_calls(account, request, now),
             ("POST", ["Calls"]) => self.make_call(account, request, now),
             ("POST", ["Messages"]) => self.send_message(account, request, now),
-            ("GET", ["Messages"]) => self.list_messages(account, request),
+            ("GET", ["Messages"]) => self.list_messages(account, request, now),
+            ("GET", ["Usage", "Records", "Daily"]) => self.daily_usage(account, request, now),
             ("GET", ["IncomingPhoneNumbers"]) => self.list_numbers(account, request),
             ("POST", ["IncomingPhoneNumbers"]) => self.buy_number(account, request, now),
             (method, ["IncomingPhoneNumbers", number]) => {

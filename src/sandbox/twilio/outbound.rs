@@ -23,6 +23,7 @@ impl Twilio {
             seconds: 0,
             created_at: now,
             ended_at: None,
+            parent_sid: None,
             asked: Some(Asked {
                 twiml,
                 seconds_max: param(request, "TimeLimit").and_then(|text| text.parse().ok()),
@@ -30,7 +31,7 @@ impl Twilio {
             }),
         };
         self.calls.push(call.clone());
-        Ok(Reply::done(201, call.json()))
+        Ok(Reply::done(201, call.json(now)))
     }
 
     pub(super) fn send_message(
@@ -53,7 +54,7 @@ impl Twilio {
             status_callback: Some(param(request, "StatusCallback").unwrap_or_default()),
         };
         self.messages.push(message.clone());
-        Ok(Reply::done(201, message.json()))
+        Ok(Reply::done(201, message.json(now)))
     }
 
     /// Who calls or writes to whom: from a number of that very account.

@@ -23,6 +23,8 @@ pub struct PhoneCall {
     pub ended_at: Option<DateTime<Utc>>,
     /// None: somebody called one of the numbers.
     pub asked: Option<Asked>,
+    /// The call that was put through; this one is its other leg, which its account pays too.
+    pub parent_sid: Option<String>,
 }
 
 /// What was said of a call that was asked for.
@@ -50,17 +52,43 @@ pub struct PhoneMessage {
     pub status_callback: Option<String>,
 }
 
+/// So long after a call or a message nobody knows yet what it costs.
+const PRICED_AFTER: TimeDelta = TimeDelta::minutes(30);
+
+/// What Twilio takes, as it writes it: below zero, and not at once. `units` of so many ten-thousandths of a dollar.
+fn price(units: u32, each: u32, over_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
+    let amount = units * each;
+    (now - over_at >= PRICED_AFTER).then(|| format!("-{}.{:04}0", amount / 10_000, amount % 10_000))
+}
+
 impl PhoneCall {
-    pub(super) fn direction(&self) -> &'static str {
-        direction(self.asked.is_none())
+    /// Each begun one is billed.
+    pub(super) fn minutes(&self) -> u32 {
+        self.seconds.div_ceil(60)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(super) fn is_inbound(&self) -> bool {
+        self.parent_sid.is_none() && self.asked.is_none()
+    }
+
+    pub(super) fn direction(&self) -> &'static str {
+        match (self.is_inbound(), &self.parent_sid) {
+            (true, _) => "inbound",
+            (false, Some(_)) => "outbound-dial",
+            (false, None) => "outbound-api",
+        }
+    }
+
+    pub(super) fn json(&self, now: DateTime<Utc>) -> Value {
         let duration = self.ended_at.map(|_| self.seconds.to_string());
+        let each = match self.is_inbound() {
+            true => 85,
+            false => 140,
+        };
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
-            "parent_call_sid": null,
+            "parent_call_sid": self.parent_sid,
             "from": self.from,
             "to": self.to,
             "status": self.status,
@@ -69,7 +97,7 @@ impl PhoneCall {
             "date_created": self.created_at.to_rfc2822(),
             "start_time": self.ended_at.map(|at| (at - TimeDelta::seconds(self.seconds.into())).to_rfc2822()),
             "end_time": self.ended_at.map(|at| at.to_rfc2822()),
-            "price": null,
+            "price": self.ended_at.and_then(|at| price(self.minutes(), each, at, now)),
             "price_unit": "USD",
             "api_version": "2010-04-01",
         })
@@ -77,11 +105,18 @@ impl PhoneCall {
 }
 
 impl PhoneMessage {
-    pub(super) fn direction(&self) -> &'static str {
-        direction(self.status_callback.is_none())
+    pub(super) fn is_inbound(&self) -> bool {
+        self.status_callback.is_none()
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(super) fn direction(&self) -> &'static str {
+        match self.is_inbound() {
+            true => "inbound",
+            false => "outbound-api",
+        }
+    }
+
+    pub(super) fn json(&self, now: DateTime<Utc>) -> Value {
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
@@ -96,17 +131,10 @@ impl PhoneMessage {
             "error_message": null,
             "date_created": self.created_at.to_rfc2822(),
             "date_sent": self.sent_at.map(|at| at.to_rfc2822()),
-            "price": null,
+            "price": self.sent_at.and_then(|at| price(1, 83, at, now)),
             "price_unit": "USD",
             "api_version": "2010-04-01",
         })
-    }
-}
-
-fn direction(is_inbound: bool) -> &'static str {
-    match is_inbound {
-        true => "inbound",
-        false => "outbound-api",
     }
 }
 
@@ -130,9 +158,30 @@ impl Twilio {
             created_at: now - TimeDelta::seconds(seconds.into()),
             ended_at: Some(now),
             asked: None,
+            parent_sid: None,
         };
         self.calls.push(call.clone());
         Some(call)
+    }
+
+    /// A call was put through, and its other leg is over too.
+    pub fn put_through(
+        &mut self,
+        parent: &PhoneCall,
+        to: &str,
+        seconds: u32,
+        now: DateTime<Utc>,
+    ) -> PhoneCall {
+        let leg = PhoneCall {
+            sid: self.new_sid("CA"),
+            to: to.to_owned(),
+            seconds,
+            ended_at: Some(now),
+            parent_sid: Some(parent.sid.clone()),
+            ..parent.clone()
+        };
+        self.calls.push(leg.clone());
+        leg
     }
 
     /// Somebody wrote to a number. None: nobody owns that number.
@@ -166,7 +215,12 @@ impl Twilio {
         Some(owned.account_sid.clone())
     }
 
-    pub(super) fn list_calls(&self, account: usize, request: &Request) -> Result<Reply, Reply> {
+    pub(super) fn list_calls(
+        &self,
+        account: usize,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<Reply, Reply> {
         let account_sid = &self.accounts[account].sid;
         let since = day(request, "EndTime>");
         let rows = self.calls.iter().rev().filter(|call| {
@@ -175,11 +229,16 @@ impl Twilio {
                 && since
                     .is_none_or(|since| call.ended_at.is_some_and(|at| at.date_naive() >= since))
         });
-        let rows = rows.map(PhoneCall::json).collect();
+        let rows = rows.map(|call| call.json(now)).collect();
         Ok(listing::page(request, "calls", rows))
     }
 
-    pub(super) fn list_messages(&self, account: usize, request: &Request) -> Result<Reply, Reply> {
+    pub(super) fn list_messages(
+        &self,
+        account: usize,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<Reply, Reply> {
         let account_sid = &self.accounts[account].sid;
         let since = day(request, "DateSent>");
         let rows = self.messages.iter().rev().filter(|message| {
@@ -188,7 +247,7 @@ impl Twilio {
                 && since
                     .is_none_or(|since| message.sent_at.is_some_and(|at| at.date_naive() >= since))
         });
-        let rows = rows.map(PhoneMessage::json).collect();
+        let rows = rows.map(|message| message.json(now)).collect();
         Ok(listing::page(request, "messages", rows))
     }
 }
@@ -205,6 +264,6 @@ fn is_between(request: &Request, from: &str, to: &str) -> bool {
 }
 
 /// A day, in GMT.
-fn day(request: &Request, name: &str) -> Option<NaiveDate> {
+pub(super) fn day(request: &Request, name: &str) -> Option<NaiveDate> {
     request.params.get(name)?.parse().ok()
 }

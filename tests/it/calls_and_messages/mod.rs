@@ -1,9 +1,12 @@
 //! What Twilio tells of calls and messages is written down, metered once and answered with sense.
 
 mod answers;
+mod compare;
 mod lists;
 mod metering;
 mod reconcile;
+mod settings;
+mod usage;
 
 use serde_json::Value;
 use tollkeeper::config::Config;

@@ -12,7 +12,7 @@ use tollkeeper::{
     queue::{self, Enqueued},
     worker::{self, Register},
 };
-use tollkeeper_jobs::{Job, NewJob, billing::caps::Caps, telephony::outbound::ListPrices};
+use tollkeeper_jobs::{Job, NewJob, billing::caps::Caps};
 
 use super::{cluster, until};
 
@@ -196,10 +196,6 @@ fn config() -> Config {
             outbound: OutboundConfig {
                 spend_per_day_micros: Some(25_000_000),
                 call_minutes_max: 60,
-                list_prices: ListPrices {
-                    minute_micros: 14_000,
-                    segment_micros: 8_300,
-                },
                 fallback_number: None,
             },
         },

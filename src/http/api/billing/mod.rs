@@ -4,7 +4,7 @@ mod ask;
 mod estimate;
 mod history;
 mod upcoming;
-mod usage;
+pub mod usage;
 
 use std::sync::Arc;
 

@@ -10,10 +10,7 @@ use tollkeeper::{
     signature::twilio,
     usage::Rules,
 };
-use tollkeeper_jobs::{
-    plans::Catalogue,
-    telephony::outbound::{Channel, ListPrices},
-};
+use tollkeeper_jobs::{plans::Catalogue, telephony::outbound::Channel};
 
 use crate::support::phone::{CALLER, Phone, sid};
 
@@ -51,10 +48,6 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         settings: OutboundConfig {
             spend_per_day_micros: None,
             call_minutes_max: 60,
-            list_prices: ListPrices {
-                minute_micros: 14_000,
-                segment_micros: 8_300,
-            },
             fallback_number: None,
         },
         allowed_countries: vec!["US".into()],

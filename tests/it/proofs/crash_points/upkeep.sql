@@ -26,7 +26,8 @@ insert into provider_calls (id, provider, kind, subject, account_id, request_sha
 values (gen_random_uuid(), 'stripe', 'delete_invoice_item', 'ii_old', 'ann', '', 'done', 'ii_old');
 delete from queue.cron_ticks;
 update queue.schedules
-set last_tick = last_tick - case when name in ('recount_usage', 'check_billing_fully', 'reconcile_invoices')
+set last_tick = last_tick - case when name in ('recount_usage', 'check_billing_fully', 'reconcile_invoices',
+                                              'compare_usage_records')
                                  then interval '1 day' else interval '2 hours' end;
 -- Her books are compared, although no invoice is left.
 insert into findings (id, kind, subject, account_id, detail) values (gen_random_uuid(), 'invoice_drift', 'in_old', 'ann', '{}');

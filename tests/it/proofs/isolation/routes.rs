@@ -68,6 +68,9 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
             Scope::SubscriptionRead,
             Some(json!({ "target_tier": "repx1" })),
         ),
+        "phoneSettings" | "phoneUsageSummary" | "phoneUsageDetails" => (Scope::TelephonyRead, None),
+        "putPhoneSettings" => (Scope::TelephonyWrite, Some(json!({ "greeting": "Hello." }))),
+        "deletePhoneSettings" => (Scope::TelephonyWrite, None),
         "provisionSubaccount" => (Scope::TelephonyWrite, None),
         "validateAccess" => (Scope::SubscriptionRead, Some(json!({ "feature": "calls" }))),
         "checkLimits" => (Scope::SubscriptionRead, Some(json!({}))),
@@ -137,6 +140,9 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
             ("query", "period" | "from" | "to") => {}
             // Of the list that is shown: whose it is, is settled before.
             ("query", "phoneNumber" | "limit" | "cursor") => {}
+            ("query", "startDate" | "endDate" | "type") => {}
+            // Another word for `userId`, of its own test: `calls_and_messages::usage`.
+            ("query", "clientId") => {}
             // Another way to name a user, of its own tests: `usage::access`.
             ("query", "email") => {}
             (place, name) => {

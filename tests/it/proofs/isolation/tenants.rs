@@ -183,6 +183,13 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
          select gen_random_uuid(), $1, 'message', $1, '', $2, false, $3, $3, $1, 1, 0, now(), now(), now()
          where not exists (select from outbound where account_id = $1)",
         "insert into outbound_spend (account_id, day, micros) values ($1, '2026-01-01', 0) on conflict do nothing",
+        "insert into phone_system_config (account_id, phone_number, config, updated_at)
+         values ($1, '', '{}', now()) on conflict do nothing",
+        "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at, per,
+                                   window_starts_at, day_starts_at, tier)
+         select gen_random_uuid(), $1, 'voice_minutes', 'twilio', 'CA' || md5($1), 1000000, now(), now(), 'cycle', now(),
+                now(), $5
+         where not exists (select from usage_events where account_id = $1 and source = 'twilio')",
         "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, made_by, created_at, expires_at)
          values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', 'user', now(), now() + interval '1 hour')
          on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",

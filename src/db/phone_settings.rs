@@ -1,0 +1,94 @@
+//! What accounts want of their numbers: a document for the account, and one for each number that differs.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection};
+
+/// What decides about a number that is called or written to.
+#[derive(Debug, Clone, FromRow)]
+pub struct OfNumber {
+    /// None: nobody has it.
+    pub account_id: Option<String>,
+    /// As stored; not necessarily readable.
+    pub of_account: Option<Value>,
+    pub of_number: Option<Value>,
+    /// Of the numbers they forward to, those that this service answers.
+    pub ours: Vec<String>,
+}
+
+/// The settings of a number and of its account: of `owner`, else of whoever has the number.
+pub async fn of_number(
+    conn: &mut PgConnection,
+    owner: Option<&str>,
+    phone_number: &str,
+) -> sqlx::Result<OfNumber> {
+    sqlx::query_as(
+        "select whose.account_id, a.config as of_account, n.config as of_number,
+                array(select ours.phone_number from phone_numbers ours
+                      where ours.phone_number in (n.config -> 'forwarding' ->> 'number',
+                                                  a.config -> 'forwarding' ->> 'number')
+                        and ours.status not in ('ordered', 'buying', 'released')) as ours
+         from (select coalesce($1, (select account_id from phone_numbers
+                                    where phone_number = $2
+                                      and status not in ('ordered', 'buying', 'released'))) as account_id) whose
+         left join phone_system_config a on a.account_id = whose.account_id and a.phone_number = ''
+         left join phone_system_config n on n.account_id = whose.account_id and n.phone_number = $2",
+    )
+    .bind(owner)
+    .bind(phone_number)
+    .fetch_one(conn)
+    .await
+}
+
+/// The documents of an account and of one of its numbers, each with its number; the account's has none.
+pub async fn load(
+    conn: &mut PgConnection,
+    account_id: &str,
+    phone_number: Option<&str>,
+) -> sqlx::Result<Vec<(Option<String>, Value)>> {
+    sqlx::query_as(
+        "select nullif(phone_number, ''), config from phone_system_config
+         where account_id = $1 and phone_number in ('', $2)",
+    )
+    .bind(account_id)
+    .bind(phone_number)
+    .fetch_all(conn)
+    .await
+}
+
+/// Replace the whole document of a number, or of the account. Of two at once the later one stands, whole.
+pub async fn put(
+    conn: &mut PgConnection,
+    account_id: &str,
+    phone_number: Option<&str>,
+    config: &Value,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into phone_system_config (account_id, phone_number, config, updated_at) values ($1, $2, $3, $4)
+         on conflict (account_id, phone_number) do update
+         set config = excluded.config, updated_at = excluded.updated_at",
+    )
+    .bind(account_id)
+    .bind(phone_number.unwrap_or_default())
+    .bind(config)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// From now on it is as one step wider. False: there was none.
+pub async fn remove(
+    conn: &mut PgConnection,
+    account_id: &str,
+    phone_number: Option<&str>,
+) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("delete from phone_system_config where account_id = $1 and phone_number = $2")
+            .bind(account_id)
+            .bind(phone_number.unwrap_or_default())
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}

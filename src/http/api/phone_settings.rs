@@ -1,0 +1,282 @@
+//! `/api/phone/settings`: what a user wants to become of calls and messages.
+
+use std::sync::Arc;
+
+use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
+use serde_json::Value;
+use tollkeeper_jobs::telephony::{
+    e164::{E164, NotE164},
+    inbound::{self, House},
+    settings::{Fault, Forwarding, Settings, Text},
+};
+
+use super::{
+    Shared, Tag,
+    envelope::{Envelope, EnvelopedProblem, Refused},
+    phone_log,
+};
+use crate::{
+    db::{accounts, overview, phone_settings},
+    http::{
+        auth::{AccountId, Caller, Scope},
+        problem::Problem,
+    },
+};
+
+pub struct PhoneSettings(pub(super) Arc<Shared>);
+
+/// What is left out is as it is one step wider: of a number as its account has it, of an account as the service has it.
+#[derive(Debug, Object)]
+#[oai(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    skip_serializing_if_is_none
+)]
+struct SettingsDocument {
+    /// What a caller hears first, 1000 characters at most.
+    greeting: Option<String>,
+    /// Off: nobody is recorded, and nobody can leave a message.
+    recording: Option<bool>,
+    /// A caller hears its text and may speak for two minutes: at once, or when a forwarded call was not taken.
+    voicemail: Option<Said>,
+    forwarding: Option<Forwarded>,
+    /// The reply to a message, 1600 characters at most. Who wants no messages is never answered, nor is a machine.
+    auto_response: Option<Said>,
+    /// Calls are refused before they are answered.
+    reject_calls: Option<bool>,
+}
+
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+struct Said {
+    enabled: bool,
+    /// Left out: the service's own words.
+    text: Option<String>,
+}
+
+/// Calls are put through. The other leg is a call of its own: its minutes count too.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+struct Forwarded {
+    enabled: bool,
+    /// In any usual form. Not dialled for the one who has it, nor if it is a number that this service answers itself.
+    number: Option<String>,
+    /// For how many seconds it rings there, 5 to 60; 30 when left out.
+    timeout: Option<u16>,
+}
+
+/// The settings of a user, or of one number.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+struct SettingsInForce {
+    user_id: String,
+    /// E.164; absent where they are the user's, for every number without its own.
+    phone_number: Option<String>,
+    /// What was put here.
+    own: SettingsDocument,
+    /// What callers and senders meet, with nothing left out.
+    effective: SettingsDocument,
+}
+
+type Answer = Result<Json<Envelope<SettingsInForce>>, Refused<EnvelopedProblem>>;
+
+#[OpenApi(prefix_path = "/phone", tag = "Tag::Telephony")]
+impl PhoneSettings {
+    /// What becomes of a user's calls and messages
+    #[oai(path = "/settings", method = "get", operation_id = "phoneSettings")]
+    async fn get(
+        &self,
+        caller: Caller,
+        /// Required from an app; a user's own when left out.
+        #[oai(name = "userId")]
+        user_id: Query<Option<String>>,
+        /// Of this number; the user's when left out. In any usual form.
+        #[oai(name = "phoneNumber")]
+        phone_number: Query<Option<String>>,
+    ) -> Answer {
+        let account = phone_log::account(&caller, user_id.as_deref())?;
+        let number = number(phone_number.as_deref())?;
+        let mut tx = self.0.begin(&account).await?;
+        let held = overview::held_numbers(&mut tx, account.as_str()).await?;
+        is_held(number.as_ref(), &held)?;
+        let shown = self.in_force(&mut tx, &account, number).await?;
+        self.answer(shown, "Settings retrieved")
+    }
+
+    /// Say what becomes of them, as a whole
+    ///
+    /// Replaces the document of the user, or of one number; to repeat it changes nothing.
+    #[oai(path = "/settings", method = "put", operation_id = "putPhoneSettings")]
+    async fn put(
+        &self,
+        caller: Caller,
+        /// Required from an app; a user's own when left out.
+        #[oai(name = "userId")]
+        user_id: Query<Option<String>>,
+        /// Of this number; the user's when left out. In any usual form.
+        #[oai(name = "phoneNumber")]
+        phone_number: Query<Option<String>>,
+        body: Json<SettingsDocument>,
+    ) -> Answer {
+        let account = account(&caller, user_id.as_deref())?;
+        let number = number(phone_number.as_deref())?;
+        let settings = Settings::try_from(body.0)?;
+        let mut tx = self.0.begin(&account).await?;
+        let held = overview::held_numbers(&mut tx, account.as_str()).await?;
+        is_held(number.as_ref(), &held)?;
+        settings.check(&held, &self.0.telephony.allowed_countries)?;
+        accounts::ensure(&mut tx, account.as_str(), None).await?;
+        let config = serde_json::to_value(&settings).expect("texts and numbers make JSON");
+        let named = number.as_ref().map(E164::as_str);
+        let now = self.0.clock.now();
+        phone_settings::put(&mut tx, account.as_str(), named, &config, now).await?;
+        let shown = self.in_force(&mut tx, &account, number).await?;
+        tx.commit().await?;
+        self.answer(shown, "Settings stored")
+    }
+
+    /// Take them back: a number is again as its user wants it, a user as the service has it
+    #[oai(
+        path = "/settings",
+        method = "delete",
+        operation_id = "deletePhoneSettings"
+    )]
+    async fn delete(
+        &self,
+        caller: Caller,
+        /// Required from an app; a user's own when left out.
+        #[oai(name = "userId")]
+        user_id: Query<Option<String>>,
+        /// Of this number, held or not; the user's when left out. In any usual form.
+        #[oai(name = "phoneNumber")]
+        phone_number: Query<Option<String>>,
+    ) -> Answer {
+        let account = account(&caller, user_id.as_deref())?;
+        let number = number(phone_number.as_deref())?;
+        let mut tx = self.0.begin(&account).await?;
+        let named = number.as_ref().map(E164::as_str);
+        phone_settings::remove(&mut tx, account.as_str(), named).await?;
+        let shown = self.in_force(&mut tx, &account, number).await?;
+        tx.commit().await?;
+        self.answer(shown, "Settings taken back")
+    }
+}
+
+impl PhoneSettings {
+    async fn in_force(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        account: &AccountId,
+        number: Option<E164>,
+    ) -> sqlx::Result<SettingsInForce> {
+        let named = number.as_ref().map(E164::as_str);
+        let stored = phone_settings::load(conn, account.as_str(), named).await?;
+        let of = |wanted: Option<&str>| {
+            let found = stored.iter().find(|(of, _)| of.as_deref() == wanted);
+            found.map_or_else(Settings::default, |(_, config)| read(config))
+        };
+        let telephony = &self.0.telephony;
+        let house = House {
+            greeting: &telephony.greeting,
+            sms_reply: &telephony.sms_reply,
+            countries: &telephony.allowed_countries,
+        };
+        let own = of(named);
+        let effective = inbound::spelled_out(own.clone().over(of(None)), &house);
+        Ok(SettingsInForce {
+            user_id: account.as_str().to_owned(),
+            phone_number: number.map(String::from),
+            own: own.into(),
+            effective: effective.into(),
+        })
+    }
+
+    fn answer(&self, shown: SettingsInForce, message: &str) -> Answer {
+        Ok(Envelope::new(shown, message, self.0.clock.now()))
+    }
+}
+
+fn account(caller: &Caller, named: Option<&str>) -> Result<AccountId, Problem> {
+    caller.account(Scope::TelephonyWrite, named, || {
+        Problem::bad_request("MISSING_PARAMETER", "userId is required")
+    })
+}
+
+fn number(named: Option<&str>) -> Result<Option<E164>, Problem> {
+    let named = named.filter(|number| !number.is_empty());
+    named.map(E164::as_written).transpose().map_err(|error| {
+        Problem::bad_request("INVALID_PHONE_NUMBER", format!("phoneNumber is {error}"))
+    })
+}
+
+fn is_held(number: Option<&E164>, held: &[String]) -> Result<(), Problem> {
+    match number {
+        Some(number) if !held.iter().any(|held| held == number.as_str()) => Err(Problem {
+            code: "NUMBER_NOT_FOUND",
+            ..Problem::not_found("phoneNumber is no number of this user's")
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// As the receiver reads them: what cannot be read says nothing.
+fn read(stored: &Value) -> Settings {
+    serde_json::from_value(stored.clone()).unwrap_or_default()
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Problem {
+        Problem::bad_request(fault.code, fault.message)
+    }
+}
+
+impl TryFrom<SettingsDocument> for Settings {
+    type Error = Problem;
+
+    fn try_from(document: SettingsDocument) -> Result<Settings, Problem> {
+        let text = |said: Option<Said>| said.map(|Said { enabled, text }| Text { enabled, text });
+        Ok(Settings {
+            greeting: document.greeting,
+            recording: document.recording,
+            voicemail: text(document.voicemail),
+            forwarding: document.forwarding.map(Forwarding::try_from).transpose()?,
+            auto_response: text(document.auto_response),
+            reject_calls: document.reject_calls,
+        })
+    }
+}
+
+impl TryFrom<Forwarded> for Forwarding {
+    type Error = Problem;
+
+    fn try_from(forwarded: Forwarded) -> Result<Forwarding, Problem> {
+        let number = forwarded.number.as_deref().map(E164::as_written);
+        let number = number.transpose().map_err(|error: NotE164| {
+            let message = format!("forwarding.number is {error}");
+            Problem::bad_request("INVALID_FORWARDING_NUMBER", message)
+        })?;
+        Ok(Forwarding {
+            enabled: forwarded.enabled,
+            number,
+            timeout_seconds: forwarded.timeout,
+        })
+    }
+}
+
+impl From<Settings> for SettingsDocument {
+    fn from(settings: Settings) -> SettingsDocument {
+        let said = |text: Option<Text>| text.map(|Text { enabled, text }| Said { enabled, text });
+        SettingsDocument {
+            greeting: settings.greeting,
+            recording: settings.recording,
+            voicemail: said(settings.voicemail),
+            forwarding: settings.forwarding.map(|forwarding| Forwarded {
+                enabled: forwarding.enabled,
+                number: forwarding.number.map(String::from),
+                timeout: forwarding.timeout_seconds,
+            }),
+            auto_response: said(settings.auto_response),
+            reject_calls: settings.reject_calls,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What is asked for of every subaccount, a job each, in the turn of its account.
+
+use tollkeeper_jobs::{Job, NewJob};
+
+use crate::{
+    context::Context,
+    db::subaccounts,
+    queue::{self, Failure, Lease, Outcome},
+};
+
+/// Ask for this job of every account whose subaccount is there and not closed.
+pub async fn ask_for_each<J: Job>(
+    ctx: &Context,
+    lease: &Lease,
+    job: impl Fn(String) -> J,
+) -> Result<Outcome, Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let open = subaccounts::not_closed(&mut tx).await?;
+    if open.is_empty() {
+        return Ok(Outcome::Skipped("there is no subaccount".into()));
+    }
+    let jobs = open
+        .into_iter()
+        .map(|account_id| NewJob::of(&job(account_id)));
+    queue::enqueue_all(&mut tx, &jobs.collect::<Vec<_>>()).await?;
+    tx.commit().await?;
+    ctx.wake.ring();
+    Ok(Outcome::Done)
+}

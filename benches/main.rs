@@ -16,6 +16,7 @@ mod requests;
 mod rows;
 mod server;
 mod snapshot;
+mod twiml;
 mod usage;
 
 #[path = "../tests/it/support/figures.rs"]
@@ -72,6 +73,9 @@ async fn measure(rounds: usize, only: String) -> anyhow::Result<()> {
     let wanted = |name: &str| name.starts_with(&only);
     if wanted("ingest") {
         ingest::measure(&server, &mut rows).await?;
+    }
+    if wanted("twiml") {
+        twiml::measure(&server, &mut rows).await?;
     }
     if wanted("usage") {
         usage::measure(&server, &mut rows).await?;

@@ -71,11 +71,14 @@ pub async fn store(
     numbers: std::ops::Range<u64>,
     accounts: u64,
 ) -> sqlx::Result<()> {
-    let numbers: Vec<u64> = numbers.collect();
-    for batch in numbers.chunks(BATCH) {
-        let jobs: Vec<NewJob> = batch.iter().map(|number| of(*number, accounts)).collect();
+    let jobs: Vec<NewJob> = numbers.map(|number| of(number, accounts)).collect();
+    store_all(pool, &jobs).await
+}
+
+pub async fn store_all(pool: &PgPool, jobs: &[NewJob]) -> sqlx::Result<()> {
+    for batch in jobs.chunks(BATCH) {
         let mut tx = pool.begin().await?;
-        queue::enqueue_all(&mut tx, &jobs).await?;
+        queue::enqueue_all(&mut tx, batch).await?;
         tx.commit().await?;
     }
     Ok(())

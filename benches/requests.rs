@@ -1,7 +1,10 @@
 //! What the load sends: one whole request of each kind.
 
 use clap::ValueEnum;
-use tollkeeper::{clock::Clock, signature::stripe};
+use tollkeeper::{
+    clock::Clock,
+    signature::{stripe, twilio},
+};
 use uuid::Uuid;
 
 pub const SECRET: &str = "whsec_made_up_for_the_bench";
@@ -9,6 +12,8 @@ pub const SECRET: &str = "whsec_made_up_for_the_bench";
 pub const EVENT: &str = include_str!(
     "../tests/it/golden/webhooks/stripe/new/customer.subscription.updated.activated.json"
 );
+/// The number that is called.
+pub const CALLED: &str = "+14155550100";
 /// Uses in one request of a batch.
 pub const BATCH: usize = 100;
 
@@ -16,6 +21,8 @@ pub const BATCH: usize = 100;
 pub enum Kind {
     /// A signed Stripe event of its own.
     Webhook,
+    /// A signed call of its own to one number, which wants an answer.
+    Ring,
     /// May they? For one user after the other.
     Validate,
     /// One use was done.
@@ -28,6 +35,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Webhook => "webhook",
+            Kind::Ring => "ring",
             Kind::Validate => "validate",
             Kind::Track => "track",
             Kind::Batch => "batch",
@@ -40,6 +48,7 @@ impl Kind {
         let user = number.wrapping_mul(7_919) % users.max(1);
         match self {
             Kind::Webhook => delivery(),
+            Kind::Ring => ring(),
             Kind::Validate => post(
                 "validate-access",
                 key,
@@ -63,6 +72,34 @@ fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
     format!(
         "POST /api/subscription/{path} HTTP/1.1\r\nhost: bench.test\r\ncontent-type: application/json\r\n\
          authorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// One call, signed by the account that the number is under.
+fn ring() -> Vec<u8> {
+    const PATH: &str = "/api/twilio/voice";
+    const TOKEN: &str = "00000000000000000000000000000002";
+    let call = format!("CA{}", Uuid::new_v4().simple());
+    let params = [
+        ("AccountSid", "AC00000000000000000000000000000001"),
+        ("CallSid", &call),
+        ("CallStatus", "ringing"),
+        ("Direction", "inbound"),
+        ("From", "+14155550199"),
+        ("To", CALLED),
+    ];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let signature = twilio::sign(TOKEN, &format!("https://bench.test{PATH}"), &params);
+    let form: Vec<String> = params
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.replace('+', "%2B")))
+        .collect();
+    let body = form.join("&");
+    format!(
+        "POST {PATH} HTTP/1.1\r\nhost: bench.test\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         x-twilio-signature: {signature}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -29,6 +29,16 @@ async fn a_process_lives_and_is_ready_and_older_checks_still_work() {
         assert_eq!(answer.body["data"], json!({ "status": "ok" }));
         assert!(answer.body["timestamp"].is_string() && answer.body["service"].is_string());
     }
+    let phone = api.get("/api/phone/health", "").await;
+    assert_eq!(
+        phone.body["data"],
+        json!({
+            "status": "ok", "phone_system": "available", "default_method": "webrtc",
+            "providers": {"supabase": true, "twilio": true, "voipms": false, "webrtc": true},
+        }),
+        "{}",
+        phone.text
+    );
     let metrics = api.get("/metrics", "").await;
     assert_eq!(metrics.status, StatusCode::OK);
     assert!(

@@ -13,6 +13,7 @@ mod kept;
 pub mod messages;
 pub mod notification_endpoints;
 pub mod notifications;
+pub mod number_orders;
 pub mod overview;
 pub mod partitions;
 pub mod phone_log;

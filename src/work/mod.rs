@@ -35,6 +35,7 @@ pub mod reconciliation;
 mod record_invoice;
 mod recount_usage;
 mod release_number;
+mod standstill;
 mod subaccount_status;
 mod suspend_telephony;
 mod sweep_charges;

@@ -1,17 +1,22 @@
-//! Buy an account the phone number its plan includes, once, and point it at us.
+//! Buy an account a phone number, once, and point it at us: the one its plan includes, or one more.
 
 use chrono::TimeDelta;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollkeeper_jobs::{
     ProvisionNumber,
-    provision_number::{self, CANDIDATES_MAX, Facts, NumberStatus, Plan, is_about_the_candidate},
+    provision_number::{
+        self, CANDIDATES_MAX, Facts, NONE_ON_SALE, NumberStatus, Plan, Which,
+        is_about_the_candidate,
+    },
     provision_subaccount::SubaccountStatus,
+    telephony::desired::Standing,
 };
 use uuid::Uuid;
 
 use super::{Work, account, provision_subaccount::give_up};
 use crate::{
     clients::twilio::Urls,
+    config::TelephonyConfig,
     context::Context,
     db::{findings, phone_numbers, subaccounts, telephony},
     journal::{
@@ -24,11 +29,13 @@ use crate::{
 /// Order, choose, buy, point, finish, and a candidate or two that was taken meanwhile. More is left
 /// to the next run, so that one run stays short.
 const STEPS_MAX: usize = 12;
+/// A finding: Twilio refused an order for one more number, and not because of the number.
+const ORDER_REFUSED: &str = "number_order_refused";
 
 impl Work for ProvisionNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         for _ in 0..STEPS_MAX {
-            let order = load(ctx, lease, &self.account_id).await?;
+            let order = load(ctx, lease, self).await?;
             let done = match provision_number::decide(&order.facts) {
                 Plan::Nothing(why) => return Ok(Outcome::Skipped(why.into())),
                 Plan::WaitForRelease => {
@@ -45,7 +52,10 @@ impl Work for ProvisionNumber {
                 Plan::Finish => return order.finish(ctx, lease).await,
             };
             if let Err(unfinished) = done {
-                return give_up(ctx, lease, &self.account_id, unfinished).await;
+                return match order.is_of_sign_up() {
+                    true => give_up(ctx, lease, &self.account_id, unfinished).await,
+                    false => order.give_up(ctx, lease, unfinished).await,
+                };
             }
         }
         let until = ctx.clock.now() + TimeDelta::seconds(1);
@@ -65,26 +75,46 @@ struct Order {
     number: Option<phone_numbers::PhoneNumber>,
 }
 
-async fn load(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Order, Failure> {
+async fn load(ctx: &Context, lease: &Lease, wanted: &ProvisionNumber) -> Result<Order, Failure> {
+    let account_id = &wanted.account_id;
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     let subaccount = subaccounts::load(&mut tx, account_id).await?;
-    let number = phone_numbers::included(&mut tx, account_id).await?;
+    let number = match wanted.number_id {
+        None => phone_numbers::included(&mut tx, account_id).await?,
+        Some(id) => phone_numbers::load(&mut tx, id)
+            .await?
+            .filter(|number| number.account_id == *account_id),
+    };
     tx.commit().await?;
+    let telephony = account.telephony.as_ref();
+    let which = match &number {
+        Some(number) if !number.is_included => Which::Additional,
+        None if wanted.number_id.is_some() => Which::Additional,
+        _ => Which::Included {
+            is_on_demand: telephony.is_some_and(|telephony| telephony.number_on_demand),
+        },
+    };
     let facts = Facts {
         standing: account.standing,
         may_stay: account.wanted.may_stay(ctx.clock.now()),
         subaccount: subaccount
             .as_ref()
             .and_then(|subaccount| SubaccountStatus::parse(&subaccount.status)),
+        which,
         number: number
             .as_ref()
             .and_then(|number| NumberStatus::parse(&number.status)),
     };
+    let by_order = number.as_ref().and_then(|number| number.area_code.clone());
+    let area_code = match which {
+        Which::Additional => by_order,
+        Which::Included { .. } => telephony.and_then(|telephony| telephony.area_code.clone()),
+    };
     Ok(Order {
-        account_id: account_id.to_owned(),
+        account_id: account_id.clone(),
         facts,
-        area_code: account.telephony.and_then(|telephony| telephony.area_code),
+        area_code,
         subaccount_ref: subaccount
             .and_then(|subaccount| subaccount.subaccount_ref)
             .unwrap_or_default(),
@@ -111,15 +141,10 @@ impl Order {
             return Err(Failure::Stop(why).into());
         }
         let config = &ctx.config.telephony;
-        let preferred = self.area_code.iter().chain(&config.area_codes).map(Some);
-        for area_code in preferred.chain([None]) {
+        for area_code in self.area_codes(config) {
             let offered = ctx
                 .twilio
-                .numbers_on_sale(
-                    &self.subaccount_ref,
-                    &config.country,
-                    area_code.map(String::as_str),
-                )
+                .numbers_on_sale(&self.subaccount_ref, &config.country, area_code)
                 .await;
             let offered = match offered {
                 Ok(offered) => offered,
@@ -137,8 +162,23 @@ impl Order {
             tx.commit().await?;
             return Ok(());
         }
+        if self.facts.which == Which::Additional {
+            return self.close(ctx, lease, NONE_ON_SALE).await;
+        }
         let why = format!("no number is on sale in {}", config.country);
         Err(Failure::Retry(why).into())
+    }
+
+    /// Where candidates are looked for, one after the other. Who orders one more number gets it where they want it, or
+    /// none; to have the included one at all counts for more than where it is.
+    fn area_codes<'a>(&'a self, config: &'a TelephonyConfig) -> Vec<Option<&'a str>> {
+        let wanted = self.area_code.as_deref();
+        if self.facts.which == Which::Additional {
+            return vec![wanted];
+        }
+        let others = config.area_codes.iter().map(String::as_str);
+        let preferred = wanted.into_iter().chain(others).map(Some);
+        preferred.chain([None]).collect()
     }
 
     /// Buy the candidate, and nothing but the candidate.
@@ -156,7 +196,12 @@ impl Order {
         };
         let bought = match journal::once(ctx, lease, &effect).await {
             Ok(bought) => Some(bought),
-            Err(Unfinished::Refused(refusal)) if is_about_the_candidate(&refusal.code) => None,
+            Err(Unfinished::Refused(refusal)) if is_about_the_candidate(&refusal.code) => {
+                if number.is_exact {
+                    return self.close(ctx, lease, &refusal.code).await;
+                }
+                None
+            }
             Err(unfinished) => return Err(unfinished),
         };
 
@@ -178,7 +223,7 @@ impl Order {
                 let is_kept =
                     there.is_some_and(|there| there.number_ref.as_deref() == Some(&bought.ext_ref));
                 if !recorded && !is_kept {
-                    let detail = serde_json::json!({ "order": number.id });
+                    let detail = json!({ "order": number.id });
                     findings::open(
                         &mut tx,
                         "bought_number_lost",
@@ -235,17 +280,70 @@ impl Order {
             .is_some_and(|standing| standing.is_ordered())
         {
             phone_numbers::activate(&mut tx, number.id).await?;
+            phone_numbers::elect(&mut tx, &self.account_id).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
+    /// Nothing is bought by this order any more.
+    async fn close(&self, ctx: &Context, lease: &Lease, why: &str) -> Result<(), Unfinished> {
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        account::lock(ctx, &mut tx, &self.account_id).await?;
+        phone_numbers::give_up(&mut tx, self.number()?.id, why, ctx.clock.now()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether telephony stands and falls with it. Else it is one number of somebody who has telephony.
+    fn is_of_sign_up(&self) -> bool {
+        self.facts.which != Which::Additional && self.facts.standing != Some(Standing::Active)
+    }
+
+    /// A definite refusal ends an order: its user is told, and a person. Everything else is the queue's matter.
+    async fn give_up(
+        &self,
+        ctx: &Context,
+        lease: &Lease,
+        unfinished: Unfinished,
+    ) -> Result<Outcome, Failure> {
+        let (why, detail) = match &unfinished {
+            Unfinished::Refused(refusal) => {
+                let detail = json!({ "code": refusal.code, "status": refusal.status });
+                (Some(refusal.code.as_str()), detail)
+            }
+            // With a candidate something of it may still be open: only without one it is over.
+            Unfinished::Failed(Failure::Stop(_)) => {
+                let is_over = self.facts.number == Some(NumberStatus::Ordered);
+                (is_over.then_some("candidates_refused"), json!({}))
+            }
+            _ => return unfinished.into_verdict("twilio"),
+        };
+        let number = self.number()?;
+        let subject = number.id.to_string();
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        account::lock(ctx, &mut tx, &self.account_id).await?;
+        if let Some(why) = why {
+            phone_numbers::give_up(&mut tx, number.id, why, ctx.clock.now()).await?;
+        }
+        let account_id = &self.account_id;
+        findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
+        tx.commit().await?;
+        unfinished.into_verdict("twilio")
+    }
+
     async fn finish(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         account::lock(ctx, &mut tx, &self.account_id).await?;
-        telephony::activate(&mut tx, &self.account_id).await?;
-        let why = "its telephony is active";
-        findings::close(&mut tx, "provisioning_refused", &self.account_id, why).await?;
+        if let Some(number) = &self.number {
+            let subject = number.id.to_string();
+            findings::close(&mut tx, ORDER_REFUSED, &subject, "its number is active").await?;
+        }
+        if self.facts.which != Which::Additional {
+            telephony::activate(&mut tx, &self.account_id).await?;
+            let why = "its telephony is active";
+            findings::close(&mut tx, "provisioning_refused", &self.account_id, why).await?;
+        }
         tx.commit().await?;
         Ok(Outcome::Done)
     }
@@ -258,7 +356,7 @@ impl Order {
         number_ref: &str,
     ) -> Result<Failure, Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
-        let detail = serde_json::json!({});
+        let detail = json!({});
         findings::open(
             &mut tx,
             "number_missing",

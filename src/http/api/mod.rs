@@ -8,6 +8,7 @@ mod edge;
 mod envelope;
 mod links;
 mod number_view;
+mod numbers;
 mod phone;
 mod phone_log;
 mod plan;
@@ -30,15 +31,20 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, subaccounts::Subaccounts,
-    subscriptions::Subscriptions, usage::UsageOperations,
+    billing::BillingOperations,
+    numbers::{PhoneService, PhoneSystem, SubaccountNumbers},
+    phone::Phone,
+    phone_log::PhoneLog,
+    subaccounts::Subaccounts,
+    subscriptions::Subscriptions,
+    usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
     health::{self, Providers},
 };
 use crate::{
-    clients::stripe::Stripe,
+    clients::{stripe::Stripe, twilio::Twilio},
     clock::Clock,
     context::Context,
     db::{self, subscriptions::Subscription},
@@ -73,6 +79,10 @@ struct Shared {
     wake: Wake,
     catalogue: Arc<Catalogue>,
     stripe: Stripe,
+    twilio: Twilio,
+    /// ISO 3166, where numbers are bought.
+    country: String,
+    numbers_per_account_max: u32,
     public_base_url: String,
     provision_wait: Duration,
     waiting: Semaphore,
@@ -123,6 +133,9 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         wake: ctx.wake.clone(),
         catalogue: ctx.catalogue.clone(),
         stripe: ctx.stripe.clone().at_once(),
+        twilio: ctx.twilio.clone(),
+        country: ctx.config.telephony.country.clone(),
+        numbers_per_account_max: ctx.config.telephony.numbers_per_account_max,
         public_base_url: ctx.config.public_base_url.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),
@@ -136,7 +149,10 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         BillingOperations(shared.clone()),
         Subaccounts(shared.clone()),
         PhoneLog(shared.clone()),
-        Phone(shared),
+        Phone(shared.clone()),
+        SubaccountNumbers(shared.clone()),
+        PhoneSystem(shared.clone()),
+        PhoneService(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

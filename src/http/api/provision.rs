@@ -3,10 +3,10 @@
 //! The order is a row and a job in one transaction; workers carry it out. Ordering twice is
 //! harmless: there is one row per account, at most one live job, and what is bought is bought once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
-use tokio::time::sleep;
+use tokio::{sync::SemaphorePermit, time::sleep};
 use tollkeeper_jobs::{
     NewJob, ProvisionSubaccount, ReactivateTelephony, mask::mask, usage::Entitlement,
 };
@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     db::{
         overview::{self, Subaccount, Telephony},
-        telephony_orders,
+        telephony_orders::{self, NumberWish},
     },
     http::{
         auth::{AccountId, Caller},
@@ -45,12 +45,13 @@ pub struct Ineligible {
 }
 
 impl Standing {
-    /// Whether asking again buys nothing: what is under way or there already stays as it is.
+    /// Whether asking again buys nothing: what is under way or there already stays as it is. Who gave their number back
+    /// is bought another one by it.
     pub fn is_ordered(&self) -> bool {
         let is_over = |status: &str| ["failed", "released"].contains(&status);
         self.telephony
             .as_ref()
-            .is_some_and(|telephony| !is_over(&telephony.status))
+            .is_some_and(|telephony| !is_over(&telephony.status) && !telephony.number_on_demand)
     }
 
     /// An order that may buy something takes from the caller's budget. Clients that repeat it until it
@@ -127,6 +128,7 @@ impl Shared {
         account: &AccountId,
         email: Option<&str>,
         area_code: Option<&str>,
+        number: NumberWish,
     ) -> sqlx::Result<()> {
         let account_id = account.as_str();
         let owned = || account_id.to_owned();
@@ -134,7 +136,7 @@ impl Shared {
         if let Some(email) = email {
             telephony_orders::set_first_email(tx, account_id, email).await?;
         }
-        telephony_orders::order(tx, account_id, area_code).await?;
+        telephony_orders::order(tx, account_id, area_code, number).await?;
         // One of them finds something to do: telephony that was suspended comes back as it was. The
         // jobs last: whoever asks for work on an account has locked the account before.
         let jobs = [
@@ -176,20 +178,47 @@ impl Shared {
         account: &AccountId,
         is_settled: impl Fn(&Standing) -> bool + Send,
     ) -> Result<Standing, Problem> {
-        let place = self.waiting.try_acquire();
-        let started = Clock::instant();
-        let mut pause = FIRST_PAUSE;
+        let mut patience = self.patience();
         loop {
             let standing = {
                 let mut tx = self.begin(account).await?;
                 self.standing(&mut tx, account).await?
             };
-            let is_over = place.is_err() || started.elapsed() >= self.provision_wait;
-            if is_over || is_settled(&standing) || standing.failure().is_some() {
+            let is_over = is_settled(&standing) || standing.failure().is_some();
+            if is_over || !patience.lasts().await {
                 return Ok(standing);
             }
-            sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Of a client that waits for its order to be carried out.
+    pub fn patience(&self) -> Patience<'_> {
+        Patience {
+            place: self.waiting.try_acquire().ok(),
+            started: Clock::instant(),
+            lasts_for: self.provision_wait,
+            pause: FIRST_PAUSE,
+        }
+    }
+}
+
+/// How long a client still waits, and how often it is looked meanwhile.
+pub struct Patience<'a> {
+    /// None: so many wait that this one is told to come back.
+    place: Option<SemaphorePermit<'a>>,
+    started: Instant,
+    lasts_for: Duration,
+    pause: Duration,
+}
+
+impl Patience<'_> {
+    /// Wait until it is time for another look. False: there is none.
+    pub async fn lasts(&mut self) -> bool {
+        if self.place.is_none() || self.started.elapsed() >= self.lasts_for {
+            return false;
+        }
+        sleep(self.pause).await;
+        self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
+        true
     }
 }

@@ -102,9 +102,14 @@ impl Twilio {
         match (method, rest) {
             ("GET", []) => Ok(Reply::done(200, self.accounts[account].json())),
             ("POST", []) => self.update_account(&caller, account, request, now),
-            ("GET", ["AvailablePhoneNumbers", country, "Local"]) => {
-                self.search(account, country, request)
-            }
+            (
+                "GET",
+                [
+                    "AvailablePhoneNumbers",
+                    country,
+                    kind @ ("Local" | "TollFree"),
+                ],
+            ) => self.search(account, country, kind, request),
             ("GET", ["Calls"]) => self.list_calls(account, request),
             ("GET", ["Messages"]) => self.list_messages(account, request),
             ("GET", ["IncomingPhoneNumbers"]) => self.list_numbers(account, request),

@@ -1,21 +1,21 @@
 //! Compare what Twilio holds for us with what we hold ourselves, both ways.
 
+mod numbers;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tollkeeper_jobs::{
-    NewJob, ProvisionNumber, ProvisionSubaccount, SweepProviderResources,
-    provision_number::NumberStatus,
+    NewJob, ProvisionSubaccount, SweepProviderResources,
     provision_subaccount::SubaccountStatus,
     sweep_provider_resources::{
-        FINDINGS, NUMBER_MISSING, OnNumber, OnSubaccount, OurNumber, OurSubaccount,
-        SUBACCOUNT_MISSING, TOKEN_UNREADABLE, decide_on_number, decide_on_subaccount,
+        FINDINGS, NUMBER_MISSING, OnSubaccount, OurSubaccount, SUBACCOUNT_MISSING,
+        TOKEN_UNREADABLE, decide_on_subaccount,
     },
     telephony::desired::Standing,
 };
-use uuid::Uuid;
 
 use super::{Work, standstill};
 use crate::{
@@ -224,57 +224,6 @@ impl Sweep {
         Ok((ours, row.account_id))
     }
 
-    /// `home`: whose subaccount it is in, if that works.
-    async fn number(
-        &mut self,
-        ctx: &Context,
-        lease: &Lease,
-        listed: &twilio::IncomingNumber,
-        home: Option<&str>,
-    ) -> Result<(), Failure> {
-        self.seen_numbers.insert(listed.sid.clone());
-        let (ours, row) = self.our_number(ctx, listed).await?;
-        let account_id = row.as_ref().map_or("", |row| &row.account_id);
-        match decide_on_number(&ours, home.is_some()) {
-            OnNumber::Fine => {}
-            OnNumber::TakeIn => take_in(ctx, lease, home.unwrap_or_default(), listed).await?,
-            OnNumber::Adopt => self.jobs.extend(row.as_ref().map(order_of)),
-            OnNumber::Report(kind) => self.report(kind, &listed.sid, account_id, json!({})),
-        }
-        Ok(())
-    }
-
-    async fn our_number(
-        &self,
-        ctx: &Context,
-        listed: &twilio::IncomingNumber,
-    ) -> Result<(OurNumber, Option<PhoneNumber>), Failure> {
-        let known = self
-            .numbers
-            .iter()
-            .find(|row| row.number_ref.as_deref() == Some(&listed.sid));
-        let tagged = listed
-            .friendly_name
-            .strip_prefix(phone_numbers::TAG)
-            .and_then(|id| id.parse::<Uuid>().ok());
-        let Some(id) = known.map(|row| row.id).or(tagged) else {
-            return Ok((OurNumber::None, None));
-        };
-        let mut conn = ctx.pools.work.acquire().await?;
-        let Some(row) = phone_numbers::load(&mut conn, id).await? else {
-            return Ok((OurNumber::None, None));
-        };
-        let status = NumberStatus::parse(&row.status).unwrap_or(NumberStatus::Ordered);
-        let ours = match &row.number_ref {
-            Some(own) if *own == listed.sid => OurNumber::Known(status),
-            None if row.phone_number.as_deref() == Some(&listed.phone_number) => {
-                OurNumber::Ordered(status)
-            }
-            _ => OurNumber::Stray,
-        };
-        Ok((ours, Some(row)))
-    }
-
     /// The other way: what we pay for in our books and Twilio does not list.
     fn look_for_what_is_missing(&mut self) {
         let is_kept = |status: &str| matches!(status, "active" | "suspended");
@@ -396,41 +345,4 @@ fn standings<'a>(
         .iter()
         .filter_map(|row| Some((row.number_ref.as_deref()?, row.status.as_str())));
     subaccounts.chain(numbers)
-}
-
-/// The job that goes on with the order of a number.
-fn order_of(row: &PhoneNumber) -> NewJob {
-    NewJob::of(&match row.is_included {
-        true => ProvisionNumber::included(&row.account_id),
-        false => ProvisionNumber::additional(&row.account_id, row.id),
-    })
-}
-
-/// Bought elsewhere, for this account: it is theirs and billed from now on, and is to be pointed at us.
-async fn take_in(
-    ctx: &Context,
-    lease: &Lease,
-    account_id: &str,
-    listed: &twilio::IncomingNumber,
-) -> Result<(), Failure> {
-    let id = Uuid::now_v7();
-    let found = phone_numbers::Found {
-        account_id,
-        phone_number: &listed.phone_number,
-        number_ref: &listed.sid,
-        friendly_name: &listed.friendly_name,
-        capabilities: &listed.capabilities,
-    };
-    let mut tx = lease.begin(&ctx.pools.work).await?;
-    accounts::lock(&mut tx, account_id).await?;
-    if phone_numbers::find(&mut tx, id, found, ctx.clock.now()).await? {
-        queue::enqueue(&mut tx, &ProvisionNumber::additional(account_id, id)).await?;
-        tracing::warn!(
-            sid = listed.sid,
-            "a number that was bought elsewhere is taken in"
-        );
-    }
-    tx.commit().await?;
-    ctx.wake.ring();
-    Ok(())
 }

@@ -1,7 +1,11 @@
 //! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
 //! have.
 
-use tollkeeper::{sandbox::Sandbox, signature::twilio};
+use tollkeeper::{
+    clients::twilio::{Twilio, Urls},
+    sandbox::Sandbox,
+    signature::twilio,
+};
 
 use crate::support::phone::{CALLER, Phone, sid};
 
@@ -12,13 +16,18 @@ const MASTER: (&str, &str) = (
 );
 const PATH: &str = "/api/twilio/status";
 
-/// Ann is called and written to, and no callback tells it.
-pub fn untold(sandbox: &Sandbox) {
+/// Ann is called and written to, somebody buys her another number, and nobody tells us.
+pub async fn untold(sandbox: &Sandbox, twilio: &Twilio) {
     let phone = Phone::of(sandbox, "ann");
     sandbox.take_call(&phone.number, CALLER, 125).unwrap();
     sandbox
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
+    let own = &phone.account_sid;
+    let on_sale = twilio.numbers_on_sale(own, "US", None).await.unwrap();
+    let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
+    let bought = twilio.buy_number(own, &on_sale[0], "by hand", &elsewhere);
+    bought.await.unwrap();
 }
 
 /// Two ended calls, each signed by whose it is. Whether both were acknowledged.

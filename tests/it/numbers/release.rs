@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tollkeeper::sandbox::{Fault, When, stripe::Status};
+use tollkeeper_jobs::ProvisionSubaccount;
 
 use super::{Desk, PROVISION, RELEASE, THE_ONE};
 use crate::support::house::{PRICE, TO_NUMBERS};
@@ -33,7 +34,10 @@ async fn a_number_given_back_is_gone_and_none_is_bought_until_it_is_asked_for() 
     assert_eq!(unnamed.status, 400, "{}", unnamed.body);
     assert_eq!(unnamed.body["error"], "No phone number to release");
 
-    // Nothing that goes on by itself buys another one.
+    // Nothing that goes on by itself buys another one, nor does who has its steps taken again.
+    let account_id = "ann".to_owned();
+    let again = ProvisionSubaccount { account_id };
+    desk.house.service.enqueue(&again).await;
     let ann = "select subscription_ref from subscriptions where account_id = 'ann'";
     let ann: String = desk.house.service.value(ann).await;
     for status in [Status::PastDue, Status::Active] {

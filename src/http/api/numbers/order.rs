@@ -225,10 +225,14 @@ impl Shared {
                 .await?;
         }
         if !number_orders::insert(tx, &order).await? {
-            return Err(not_yet(
-                "NUMBER_ON_ITS_WAY_BACK",
-                "The number is still on its way back; try again in a moment",
-            ));
+            // A worker that orders the included number was first; else what is in the way is going.
+            let twin = earlier(tx, account, wish).await?;
+            return twin.ok_or_else(|| {
+                not_yet(
+                    "NUMBER_ON_ITS_WAY_BACK",
+                    "The number is still on its way back; try again in a moment",
+                )
+            });
         }
         if wish.kind == Kind::Additional {
             let job = ProvisionNumber::additional(account.as_str(), id);

@@ -1,11 +1,13 @@
-//! Buy an account the phone number its plan includes, once, and point it at us.
+//! Buy an account a phone number, once, and point it at us: the one its plan includes, or one more.
 //!
-//! Enqueued by `provision_subaccount` when the subaccount is there, and by `reactivate_telephony`.
-//! Safe to run twice: the order is unique per account, the exact number is written down before it is
-//! bought, and buying the same number again in the same subaccount changes nothing. It never buys by
-//! area code, and never takes up another candidate while an earlier request is open.
+//! Enqueued by `provision_subaccount` when the subaccount is there, and for one more number with the order that an app
+//! stored; by `sweep_provider_resources` for a number that was bought elsewhere. Safe to run twice: the included number
+//! is unique per account, the exact number is written down before it is bought, and buying the same number again in the
+//! same subaccount changes nothing. It never buys by area code, never takes up another candidate while an earlier
+//! request is open, and never buys another number in the place of one that was named.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     Job, Lane, RetryPolicy, provision_subaccount::SubaccountStatus, telephony::desired::Standing,
@@ -14,6 +16,27 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvisionNumber {
     pub account_id: String,
+    /// The order for one more number. None: the number that the plan includes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number_id: Option<Uuid>,
+}
+
+impl ProvisionNumber {
+    /// The number that the plan includes.
+    pub fn included(account_id: &str) -> ProvisionNumber {
+        ProvisionNumber {
+            account_id: account_id.to_owned(),
+            number_id: None,
+        }
+    }
+
+    /// One more number, by its order.
+    pub fn additional(account_id: &str, number_id: Uuid) -> ProvisionNumber {
+        ProvisionNumber {
+            account_id: account_id.to_owned(),
+            number_id: Some(number_id),
+        }
+    }
 }
 
 impl Job for ProvisionNumber {
@@ -25,7 +48,10 @@ impl Job for ProvisionNumber {
     };
 
     fn key(&self) -> String {
-        self.account_id.clone()
+        match self.number_id {
+            None => self.account_id.clone(),
+            Some(number_id) => number_id.to_string(),
+        }
     }
 
     fn account_id(&self) -> Option<&str> {
@@ -89,8 +115,20 @@ pub struct Facts {
     /// Whether what the account subscribes to lets it keep its telephony.
     pub may_stay: bool,
     pub subaccount: Option<SubaccountStatus>,
-    /// Of the included number that is not released.
+    pub which: Which,
+    /// Of the included number that is not released; of one more whatever it is.
     pub number: Option<NumberStatus>,
+}
+
+/// Which number of its account it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Included {
+        /// Its user gave it back, or wanted a certain one: no other is ordered until they ask for it.
+        is_on_demand: bool,
+    },
+    /// There is an order for it, or it was found: without that there is nothing to do.
+    Additional,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,16 +159,25 @@ pub fn decide(facts: &Facts) -> Plan {
     if facts.subaccount != Some(SubaccountStatus::Active) {
         return Plan::Nothing("its subaccount is not active; that step asks for this one");
     }
-    match facts.number {
-        None | Some(NumberStatus::Released) => Plan::Order,
-        Some(NumberStatus::Releasing) => Plan::WaitForRelease,
-        Some(NumberStatus::Ordered) => Plan::ChooseCandidate,
-        Some(NumberStatus::Buying) => Plan::Buy,
-        Some(NumberStatus::Configuring | NumberStatus::Suspended) => Plan::Configure,
-        Some(NumberStatus::Active) if facts.standing == Some(Standing::Active) => {
-            Plan::Nothing("its number is active already")
+    use NumberStatus::{Active, Buying, Configuring, Ordered, Released, Releasing, Suspended};
+    let is_finished = facts.standing == Some(Standing::Active);
+    match (facts.number, facts.which) {
+        (None | Some(Released), Which::Additional) => Plan::Nothing("its order is closed"),
+        (Some(Releasing), Which::Additional) => Plan::Nothing("it is on its way back"),
+        (Some(Active), Which::Additional) => Plan::Finish,
+        (None | Some(Released | Releasing), Which::Included { is_on_demand: true }) => {
+            match is_finished {
+                true => Plan::Nothing("its user wants no other number"),
+                false => Plan::Finish,
+            }
         }
-        Some(NumberStatus::Active) => Plan::Finish,
+        (None | Some(Released), Which::Included { .. }) => Plan::Order,
+        (Some(Releasing), Which::Included { .. }) => Plan::WaitForRelease,
+        (Some(Ordered), _) => Plan::ChooseCandidate,
+        (Some(Buying), _) => Plan::Buy,
+        (Some(Configuring | Suspended), _) => Plan::Configure,
+        (Some(Active), _) if is_finished => Plan::Nothing("its number is active already"),
+        (Some(Active), _) => Plan::Finish,
     }
 }
 
@@ -153,6 +200,9 @@ pub fn is_about_the_candidate(code: &str) -> bool {
     )
 }
 
+/// Why an order came to nothing when there was no number where it wanted one; else it is the provider's code.
+pub const NONE_ON_SALE: &str = "none_on_sale";
+
 /// After so many refused candidates something else is wrong.
 pub const CANDIDATES_MAX: usize = 25;
 
@@ -165,7 +215,18 @@ mod tests {
             standing: Some(Standing::Provisioning),
             may_stay: true,
             subaccount: Some(SubaccountStatus::Active),
+            which: Which::Included {
+                is_on_demand: false,
+            },
             number,
+        }
+    }
+
+    fn additional(number: Option<NumberStatus>) -> Facts {
+        Facts {
+            standing: Some(Standing::Active),
+            which: Which::Additional,
+            ..facts(number)
         }
     }
 
@@ -182,6 +243,65 @@ mod tests {
         ] {
             assert_eq!(decide(&facts(number)), plan);
         }
+    }
+
+    #[test]
+    fn one_more_number_is_bought_by_its_order_and_never_for_the_lack_of_one() {
+        for (number, plan) in [
+            (NumberStatus::Ordered, Plan::ChooseCandidate),
+            (NumberStatus::Buying, Plan::Buy),
+            (NumberStatus::Configuring, Plan::Configure),
+            (NumberStatus::Suspended, Plan::Configure),
+            (NumberStatus::Active, Plan::Finish),
+        ] {
+            assert_eq!(decide(&additional(Some(number))), plan);
+        }
+        for number in [
+            None,
+            Some(NumberStatus::Releasing),
+            Some(NumberStatus::Released),
+        ] {
+            assert!(matches!(decide(&additional(number)), Plan::Nothing(_)));
+        }
+    }
+
+    #[test]
+    fn who_gave_the_included_number_back_is_bought_no_other() {
+        for number in [
+            None,
+            Some(NumberStatus::Releasing),
+            Some(NumberStatus::Released),
+        ] {
+            let given_back = Facts {
+                which: Which::Included { is_on_demand: true },
+                ..facts(number)
+            };
+            // Their telephony is complete without it.
+            assert_eq!(decide(&given_back), Plan::Finish);
+            let finished = Facts {
+                standing: Some(Standing::Active),
+                ..given_back
+            };
+            assert!(matches!(decide(&finished), Plan::Nothing(_)));
+        }
+        let asked_again = Facts {
+            which: Which::Included { is_on_demand: true },
+            ..facts(Some(NumberStatus::Ordered))
+        };
+        assert_eq!(decide(&asked_again), Plan::ChooseCandidate);
+    }
+
+    #[test]
+    fn an_order_of_the_included_number_is_stored_as_it_always_was() {
+        let old: ProvisionNumber = serde_json::from_str(r#"{"account_id":"ann"}"#).unwrap();
+        assert_eq!(old, ProvisionNumber::included("ann"));
+        assert_eq!(old.key(), "ann");
+        assert_eq!(
+            serde_json::to_string(&old).unwrap(),
+            r#"{"account_id":"ann"}"#
+        );
+        let id = Uuid::from_u128(7);
+        assert_eq!(ProvisionNumber::additional("ann", id).key(), id.to_string());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Give a suspended account's number back to the provider.
+//! Give a number back to the provider: a suspended account's, or one that its user wants no longer.
 //!
-//! Enqueued by `suspend_telephony` for the end of the release grace. Safe to run twice: releasing a
-//! number that is gone counts as done. It never releases the number of an account whose telephony is
-//! not suspended, whose grace is not over, or which subscribed again; once `releasing` is written
-//! down, a return orders another number.
+//! Enqueued by `suspend_telephony` for the end of the release grace, and with a user's wish, which has written `releasing`
+//! down already. Safe to run twice: releasing a number that is gone counts as done. By itself it never releases the
+//! number of an account whose telephony is not suspended, whose grace is not over, or which subscribed again; once
+//! `releasing` is written down, a return orders another number.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! Compare what Twilio holds for us with what we hold ourselves, both ways.
 //!
 //! Enqueued by the timetable, each night. Safe to run twice: it asks for jobs that are safe to run
-//! twice, and a finding is open once per subject. It adopts what carries an open order's tag, closes
-//! an empty double of our own making, reports the rest, and never releases a number.
+//! twice, a number has one row, and a finding is open once per subject. It adopts what carries an open order's tag, takes
+//! in a number that was bought elsewhere for a subaccount that works, closes an empty double of our own making, reports
+//! the rest, and never releases a number.
 
 use std::time::Duration;
 
@@ -33,8 +34,11 @@ impl Job for SweepProviderResources {
 pub enum OurSubaccount {
     /// No row has its id or its name.
     None,
-    /// A row has its id.
-    Known(SubaccountStatus),
+    /// A row has its id; whether its account's telephony is ordered, and not taken away.
+    Known {
+        status: SubaccountStatus,
+        is_ordered: bool,
+    },
     /// A row has its name and waits for an id.
     Ordered,
     /// A row has its name and another subaccount's id.
@@ -48,22 +52,35 @@ pub enum OnSubaccount {
     Adopt,
     /// A double of our own making with nothing in it.
     Close,
+    /// It was suspended and works again: our row says so too.
+    Note,
+    /// It was taken away by somebody else: our row says so too, so that nothing more is asked of it, and a person is told.
+    NoteAndReport(&'static str),
     Report(&'static str),
 }
 
-/// What to do about a listed subaccount that is not closed.
+/// What to do about a listed subaccount.
 pub fn decide_on_subaccount(
     ours: &OurSubaccount,
     status_there: &str,
     has_numbers: bool,
 ) -> OnSubaccount {
+    let is_closed = status_there == SubaccountStatus::Closed.as_str();
     match ours {
+        OurSubaccount::Known { status, is_ordered } => match status_there {
+            "suspended" | "closed" if *is_ordered => {
+                OnSubaccount::NoteAndReport(SUBACCOUNT_DIFFERS)
+            }
+            _ if status.as_str() == status_there => OnSubaccount::Fine,
+            "closed" => OnSubaccount::NoteAndReport(SUBACCOUNT_DIFFERS),
+            "active" if *is_ordered && *status == SubaccountStatus::Suspended => OnSubaccount::Note,
+            _ => OnSubaccount::Report(SUBACCOUNT_DIFFERS),
+        },
+        _ if is_closed => OnSubaccount::Fine,
         OurSubaccount::None => OnSubaccount::Report(UNKNOWN_SUBACCOUNT),
         OurSubaccount::Ordered => OnSubaccount::Adopt,
         OurSubaccount::Doubled if has_numbers => OnSubaccount::Report(DOUBLED_SUBACCOUNT),
         OurSubaccount::Doubled => OnSubaccount::Close,
-        OurSubaccount::Known(status) if status.as_str() == status_there => OnSubaccount::Fine,
-        OurSubaccount::Known(_) => OnSubaccount::Report(SUBACCOUNT_DIFFERS),
     }
 }
 
@@ -83,12 +100,15 @@ pub enum OurNumber {
 pub enum OnNumber {
     Fine,
     Adopt,
+    /// Bought elsewhere for this account: it becomes a number of theirs.
+    TakeIn,
     Report(&'static str),
 }
 
-/// What to do about a listed number.
-pub fn decide_on_number(ours: &OurNumber) -> OnNumber {
+/// What to do about a listed number. `is_at_home`: in the subaccount of an account of ours whose telephony works.
+pub fn decide_on_number(ours: &OurNumber, is_at_home: bool) -> OnNumber {
     match ours {
+        OurNumber::None if is_at_home => OnNumber::TakeIn,
         OurNumber::None => OnNumber::Report(UNKNOWN_NUMBER),
         OurNumber::Stray => OnNumber::Report(DOUBLED_NUMBER),
         OurNumber::Known(NumberStatus::Released) | OurNumber::Ordered(NumberStatus::Released) => {
@@ -143,19 +163,58 @@ mod tests {
                 OnSubaccount::Report(UNKNOWN_SUBACCOUNT),
             ),
             (OurSubaccount::Ordered, false, OnSubaccount::Adopt),
-            (
-                OurSubaccount::Known(SubaccountStatus::Active),
-                false,
-                OnSubaccount::Fine,
-            ),
-            (
-                OurSubaccount::Known(SubaccountStatus::Suspended),
-                true,
-                OnSubaccount::Report(SUBACCOUNT_DIFFERS),
-            ),
         ] {
             assert_eq!(decide_on_subaccount(&ours, "active", has_numbers), then);
         }
+    }
+
+    #[test]
+    fn what_others_did_to_a_subaccount_is_noted_and_told_until_it_works_again() {
+        use SubaccountStatus::{Active, Closed, Suspended};
+        let told = OnSubaccount::NoteAndReport(SUBACCOUNT_DIFFERS);
+        for (status, is_ordered, there, then) in [
+            (Active, true, "active", OnSubaccount::Fine),
+            (Active, true, "suspended", told),
+            (Suspended, true, "suspended", told),
+            (Suspended, true, "active", OnSubaccount::Note),
+            (Active, true, "closed", told),
+            (Closed, true, "closed", told),
+            (Suspended, false, "suspended", OnSubaccount::Fine),
+            (Suspended, false, "closed", told),
+            (Closed, false, "closed", OnSubaccount::Fine),
+            // It is not we who gave that back: the jobs that take telephony away see to it, or a person.
+            (
+                Suspended,
+                false,
+                "active",
+                OnSubaccount::Report(SUBACCOUNT_DIFFERS),
+            ),
+        ] {
+            let ours = OurSubaccount::Known { status, is_ordered };
+            let found = decide_on_subaccount(&ours, there, true);
+            assert_eq!(found, then, "{ours:?} {there}");
+        }
+        for ours in [
+            OurSubaccount::None,
+            OurSubaccount::Ordered,
+            OurSubaccount::Doubled,
+        ] {
+            let found = decide_on_subaccount(&ours, "closed", true);
+            assert_eq!(found, OnSubaccount::Fine);
+        }
+    }
+
+    #[test]
+    fn only_a_number_that_is_at_home_and_nobodys_is_taken_in() {
+        assert_eq!(decide_on_number(&OurNumber::None, true), OnNumber::TakeIn);
+        assert_eq!(
+            decide_on_number(&OurNumber::Stray, true),
+            OnNumber::Report(DOUBLED_NUMBER)
+        );
+        assert_eq!(
+            decide_on_number(&OurNumber::Known(NumberStatus::Released), true),
+            OnNumber::Report(RELEASED_NUMBER_KEPT)
+        );
     }
 
     #[test]
@@ -170,7 +229,7 @@ mod tests {
             (OurNumber::Ordered(NumberStatus::Buying), OnNumber::Adopt),
             (OurNumber::Known(NumberStatus::Active), OnNumber::Fine),
         ] {
-            assert_eq!(decide_on_number(&ours), then);
+            assert_eq!(decide_on_number(&ours, false), then);
         }
     }
 }

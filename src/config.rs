@@ -139,6 +139,8 @@ pub struct TelephonyConfig {
     pub country: String,
     /// Tried in this order when an account's own area code has none.
     pub area_codes: Vec<String>,
+    /// How many numbers an account may have and order, the included one among them.
+    pub numbers_per_account_max: u32,
     /// How long a subscription may be past due before its telephony is suspended.
     pub past_due_grace: Duration,
     /// How long a suspended account keeps its number.

@@ -343,6 +343,7 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
             },
         ),
         area_codes,
+        numbers_per_account_max: reader.count("NUMBERS_PER_ACCOUNT_MAX", 10),
         past_due_grace: reader.duration("PAST_DUE_GRACE", "3d"),
         release_grace: reader.duration("NUMBER_RELEASE_GRACE", "7d"),
         quiet_time: reader.duration("PROVIDER_QUIET_TIME", "10m"),

@@ -13,6 +13,7 @@ mod kept;
 pub mod messages;
 pub mod notification_endpoints;
 pub mod notifications;
+pub mod number_orders;
 pub mod outbound;
 pub mod overview;
 pub mod partitions;

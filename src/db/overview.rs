@@ -27,6 +27,8 @@ pub struct Telephony {
     pub phone_number: Option<String>,
     /// Whether that number takes calls.
     pub has_active_number: bool,
+    /// A number is bought only when its user asks for one.
+    pub number_on_demand: bool,
 }
 
 pub async fn telephony(
@@ -34,7 +36,7 @@ pub async fn telephony(
     account_id: &str,
 ) -> sqlx::Result<Option<Telephony>> {
     sqlx::query_as(
-        "select t.status, t.why, t.created_at, n.phone_number,
+        "select t.status, t.why, t.created_at, t.number_on_demand, n.phone_number,
                 coalesce(n.status = 'active', false) as has_active_number
          from telephony t
          left join lateral (
@@ -95,18 +97,26 @@ pub struct PhoneNumber {
     pub updated_at: DateTime<Utc>,
 }
 
+macro_rules! numbers_in_use {
+    ($which:literal) => {
+        concat!(
+            "select id, account_id, phone_number, number_ref, friendly_name, capabilities, is_primary,
+                    status, purchased_at, created_at, updated_at
+             from phone_numbers
+             where account_id = $1 and status = 'active' ",
+            $which
+        )
+    };
+}
+
 /// The numbers in use, the primary one first.
 pub async fn active_numbers(
     conn: &mut PgConnection,
     account_id: &str,
 ) -> sqlx::Result<Vec<PhoneNumber>> {
-    sqlx::query_as(
-        "select id, account_id, phone_number, number_ref, friendly_name, capabilities, is_primary,
-                status, purchased_at, created_at, updated_at
-         from phone_numbers
-         where account_id = $1 and status = 'active'
-         order by is_primary desc, purchased_at, id",
-    )
+    sqlx::query_as(numbers_in_use!(
+        "order by is_primary desc, purchased_at, id"
+    ))
     .bind(account_id)
     .fetch_all(conn)
     .await
@@ -121,4 +131,17 @@ pub async fn held_numbers(conn: &mut PgConnection, account_id: &str) -> sqlx::Re
     .bind(account_id)
     .fetch_all(conn)
     .await
+}
+
+/// A number in use.
+pub async fn active_number(
+    conn: &mut PgConnection,
+    account_id: &str,
+    id: Uuid,
+) -> sqlx::Result<Option<PhoneNumber>> {
+    sqlx::query_as(numbers_in_use!("and id = $2"))
+        .bind(account_id)
+        .bind(id)
+        .fetch_optional(conn)
+        .await
 }

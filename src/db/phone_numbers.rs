@@ -13,6 +13,21 @@ pub struct PhoneNumber {
     pub phone_number: Option<String>,
     pub number_ref: Option<String>,
     pub refused: Vec<String>,
+    pub is_included: bool,
+    /// Its order names it: no other is bought in its place.
+    pub is_exact: bool,
+    /// Where an order that names no number wants one.
+    pub area_code: Option<String>,
+}
+
+macro_rules! numbers {
+    ($which:literal) => {
+        concat!(
+            "select id, account_id, status, phone_number, number_ref, refused, is_included, is_exact, area_code
+             from phone_numbers ",
+            $which
+        )
+    };
 }
 
 impl PhoneNumber {
@@ -26,12 +41,10 @@ impl PhoneNumber {
 pub const TAG: &str = "ord:";
 
 pub async fn load(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<PhoneNumber>> {
-    sqlx::query_as(
-        "select id, account_id, status, phone_number, number_ref, refused from phone_numbers where id = $1",
-    )
-    .bind(id)
-    .fetch_optional(conn)
-    .await
+    sqlx::query_as(numbers!("where id = $1"))
+        .bind(id)
+        .fetch_optional(conn)
+        .await
 }
 
 /// The number the plan includes, or the order for it; none that was released.
@@ -39,10 +52,9 @@ pub async fn included(
     conn: &mut PgConnection,
     account_id: &str,
 ) -> sqlx::Result<Option<PhoneNumber>> {
-    sqlx::query_as(
-        "select id, account_id, status, phone_number, number_ref, refused from phone_numbers
-         where account_id = $1 and is_included and status <> 'released'",
-    )
+    sqlx::query_as(numbers!(
+        "where account_id = $1 and is_included and status <> 'released'"
+    ))
     .bind(account_id)
     .fetch_optional(conn)
     .await
@@ -50,10 +62,9 @@ pub async fn included(
 
 /// Every number of an account that is not released.
 pub async fn kept(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<PhoneNumber>> {
-    sqlx::query_as(
-        "select id, account_id, status, phone_number, number_ref, refused from phone_numbers
-         where account_id = $1 and provider = 'twilio' and status <> 'released' order by id",
-    )
+    sqlx::query_as(numbers!(
+        "where account_id = $1 and provider = 'twilio' and status <> 'released' order by id"
+    ))
     .bind(account_id)
     .fetch_all(conn)
     .await
@@ -73,12 +84,9 @@ pub async fn owner(conn: &mut PgConnection, numbers: &[&str]) -> sqlx::Result<Op
 
 /// Every Twilio number and order, released ones too.
 pub async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<PhoneNumber>> {
-    sqlx::query_as(
-        "select id, account_id, status, phone_number, number_ref, refused from phone_numbers
-         where provider = 'twilio'",
-    )
-    .fetch_all(conn)
-    .await
+    sqlx::query_as(numbers!("where provider = 'twilio'"))
+        .fetch_all(conn)
+        .await
 }
 
 /// Order the number the plan includes. False: there is one, or an order for one.
@@ -96,11 +104,14 @@ pub async fn order(conn: &mut PgConnection, id: Uuid, account_id: &str) -> sqlx:
     Ok(done.rows_affected() == 1)
 }
 
-/// Write the candidate down; from now on it may be ours. False: the order went on without us.
+/// Write the candidate down; from now on it may be ours. False: the order went on without us, or another one of the
+/// account reaches for that number.
 pub async fn choose(conn: &mut PgConnection, id: Uuid, phone_number: &str) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update phone_numbers set status = 'buying', phone_number = $2, updated_at = now()
-         where id = $1 and status = 'ordered' and phone_number is null",
+        "update phone_numbers n set status = 'buying', phone_number = $2, updated_at = now()
+         where id = $1 and status = 'ordered' and phone_number is null
+           and not exists (select from phone_numbers other where other.account_id = n.account_id
+                           and other.phone_number = $2 and other.status <> 'released')",
     )
     .bind(id)
     .bind(phone_number)
@@ -118,6 +129,64 @@ pub async fn refuse(conn: &mut PgConnection, id: Uuid, phone_number: &str) -> sq
     )
     .bind(id)
     .bind(phone_number)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Nothing was bought, and nothing will be; `why` is the provider's code or a word of ours. False: it was known, or the
+/// number is ours.
+pub async fn give_up(
+    conn: &mut PgConnection,
+    id: Uuid,
+    why: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update phone_numbers set status = 'released', why = $2, released_at = $3, updated_at = now()
+         where id = $1 and status in ('ordered', 'buying') and number_ref is null",
+    )
+    .bind(id)
+    .bind(why)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A number that the provider lists and no row has.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    pub account_id: &'a str,
+    pub phone_number: &'a str,
+    pub number_ref: &'a str,
+    pub friendly_name: &'a str,
+    pub capabilities: &'a Value,
+}
+
+/// A number of the account that was bought elsewhere: ours from `now`, by which it is billed. False: a row has it, or
+/// reaches for it.
+pub async fn find(
+    conn: &mut PgConnection,
+    id: Uuid,
+    found: Found<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into phone_numbers (id, account_id, status, phone_number, number_ref, friendly_name, capabilities,
+                                    is_included, purchased_at, found_at)
+         select $1, $2, 'configuring', $3, $4, nullif($5, ''), $6, false, $7, $7
+         where not exists (select from phone_numbers where phone_number = $3 and status <> 'released'
+                           and (account_id = $2 or status not in ('ordered', 'buying')))
+         on conflict do nothing",
+    )
+    .bind(id)
+    .bind(found.account_id)
+    .bind(found.phone_number)
+    .bind(found.number_ref)
+    .bind(found.friendly_name)
+    .bind(found.capabilities)
+    .bind(now)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -171,13 +240,29 @@ pub async fn suspend_all(conn: &mut PgConnection, account_id: &str) -> sqlx::Res
     Ok(done.rows_affected())
 }
 
-/// From here it cannot be kept any more. False: it went another way meanwhile.
-pub async fn release(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+/// Of the numbers in use the oldest is the primary one, unless one is already. Under the account's lock.
+pub async fn elect(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update phone_numbers set status = 'releasing', updated_at = now()
+        "update phone_numbers set is_primary = true
+         where id = (select id from phone_numbers where account_id = $1 and status in ('active', 'suspended')
+                     order by purchased_at, id limit 1)
+           and not exists (select from phone_numbers
+                           where account_id = $1 and is_primary and status in ('active', 'suspended'))",
+    )
+    .bind(account_id)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// From here it cannot be kept any more, and is not billed after `now`. False: it went another way meanwhile.
+pub async fn release(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update phone_numbers set status = 'releasing', is_primary = false, released_at = $2, updated_at = now()
          where id = $1 and status in ('configuring', 'active', 'suspended')",
     )
     .bind(id)
+    .bind(now)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -186,7 +271,7 @@ pub async fn release(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
 /// It is gone, or was never bought. False: that was known.
 pub async fn released(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update phone_numbers set status = 'released', released_at = $2, updated_at = now()
+        "update phone_numbers set status = 'released', released_at = coalesce(released_at, $2), updated_at = now()
          where id = $1 and status in ('ordered', 'buying', 'releasing')",
     )
     .bind(id)
@@ -194,6 +279,37 @@ pub async fn released(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> 
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What an account has besides its included number and that has still to be bought or pointed at us.
+pub async fn unfinished(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(
+        "select id from phone_numbers
+         where account_id = $1 and provider = 'twilio' and not is_included
+           and status in ('ordered', 'buying', 'configuring', 'suspended')
+         order by id",
+    )
+    .bind(account_id)
+    .fetch_all(conn)
+    .await
+}
+
+/// Orders for one more number that have stood still since then, with their accounts.
+pub async fn stuck(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<(Uuid, String)>> {
+    sqlx::query_as(
+        "select n.id, n.account_id from phone_numbers n join telephony t using (account_id)
+         where n.provider = 'twilio' and not n.is_included and n.updated_at < $1
+           and n.status in ('ordered', 'buying', 'configuring', 'suspended') and t.status not in ('suspended', 'released')
+         order by n.updated_at limit $2",
+    )
+    .bind(since)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
 }
 
 /// Numbers whose way back to the provider has stood still since then, with their accounts.

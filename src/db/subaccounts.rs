@@ -96,6 +96,27 @@ pub async fn set_status(
     Ok(done.rows_affected() == 1)
 }
 
+/// What Twilio listed as its status after `since`, by the database's clock. False: that was known, or a change of ours came
+/// since then and knows better.
+pub async fn note_status(
+    conn: &mut PgConnection,
+    account_id: &str,
+    status: &str,
+    since: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update twilio_subaccounts s set status = $2, updated_at = now()
+         where account_id = $1 and status <> 'ordered' and status <> $2 and updated_at < $3
+           and not exists (select from telephony t where t.account_id = s.account_id and t.updated_at >= $3)",
+    )
+    .bind(account_id)
+    .bind(status)
+    .bind(since)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Whose subaccount it is, and its token as stored.
 pub async fn sealed_token(
     conn: &mut PgConnection,

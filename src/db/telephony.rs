@@ -11,24 +11,27 @@ pub struct Telephony {
     pub area_code: Option<String>,
     pub why: Option<String>,
     pub release_at: Option<DateTime<Utc>>,
+    /// Its included number is bought only when its user asks for it.
+    pub number_on_demand: bool,
 }
 
 pub async fn load(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Option<Telephony>> {
     sqlx::query_as(
-        "select account_id, status, turn, area_code, why, release_at from telephony where account_id = $1",
+        "select account_id, status, turn, area_code, why, release_at, number_on_demand from telephony where account_id = $1",
     )
     .bind(account_id)
     .fetch_optional(conn)
     .await
 }
 
-/// Order telephony, for the first time or after a release. False: there is some already.
+/// Order telephony, for the first time or after a release: with a number, whatever was wished before. False: there is some
+/// already.
 pub async fn order(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "insert into telephony as t (account_id, status) values ($1, 'pending')
          on conflict (account_id) do update
              set status = 'pending', turn = t.turn + 1, why = null, suspended_at = null,
-                 release_at = null, updated_at = now()
+                 release_at = null, number_on_demand = false, updated_at = now()
              where t.status = 'released'",
     )
     .bind(account_id)
@@ -94,11 +97,12 @@ pub async fn suspend(
     Ok(done.rows_affected() == 1)
 }
 
-/// Given back inside the grace time.
+/// Given back inside the grace time, or after it: then with a number, whatever was wished before.
 pub async fn reactivate(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update telephony set status = 'provisioning', turn = turn + 1, suspended_at = null,
-             release_at = null, why = null, updated_at = now()
+             release_at = null, why = null, updated_at = now(),
+             number_on_demand = number_on_demand and status = 'suspended'
          where account_id = $1 and status in ('suspended', 'released')",
     )
     .bind(account_id)
@@ -107,12 +111,14 @@ pub async fn reactivate(conn: &mut PgConnection, account_id: &str) -> sqlx::Resu
     Ok(done.rows_affected() == 1)
 }
 
-/// Its included number goes back: a return orders a new one. The subaccount stays suspended, so the
-/// turn stays too.
+/// The last of its numbers goes back: a return orders a new one. The subaccount stays suspended, so the turn stays too.
+/// False: it keeps another number, or is not suspended.
 pub async fn release(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update telephony set status = 'released', release_at = null, updated_at = now()
-         where account_id = $1 and status = 'suspended'",
+         where account_id = $1 and status = 'suspended'
+           and not exists (select from phone_numbers where account_id = $1 and provider = 'twilio'
+                           and status not in ('releasing', 'released'))",
     )
     .bind(account_id)
     .execute(conn)

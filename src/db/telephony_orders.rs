@@ -37,8 +37,16 @@ pub async fn set_first_email(
     Ok(done.rows_affected() == 1)
 }
 
+/// The included number that comes with telephony.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberWish {
+    Any,
+    /// That which its own order names, and no other.
+    Certain,
+}
+
 /// Ask for telephony, or ask again where it failed or was given up. What is under way or active
-/// stays as it is; of an earlier wish only the area code changes.
+/// stays as it is; of an earlier wish only the area code changes, and whether a number is bought by itself.
 ///
 /// A return after a release is a new turn: what was asked of a provider in the turn before does not
 /// count for it. Going on after a failure is the same turn.
@@ -46,11 +54,12 @@ pub async fn order(
     conn: &mut PgConnection,
     account_id: &str,
     area_code: Option<&str>,
+    number: NumberWish,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into telephony as t (account_id, status, area_code) values ($1, 'pending', $2)
+        "insert into telephony as t (account_id, status, area_code, number_on_demand) values ($1, 'pending', $2, $3)
          on conflict (account_id) do update
-         set area_code = coalesce(excluded.area_code, t.area_code),
+         set area_code = coalesce(excluded.area_code, t.area_code), number_on_demand = excluded.number_on_demand,
              status = case when t.status in ('failed', 'released') then 'pending' else t.status end,
              why = case when t.status in ('failed', 'released') then null else t.why end,
              turn = case when t.status = 'released' then t.turn + 1 else t.turn end,
@@ -60,6 +69,7 @@ pub async fn order(
     )
     .bind(account_id)
     .bind(area_code)
+    .bind(number == NumberWish::Certain)
     .execute(conn)
     .await?;
     Ok(())

@@ -33,13 +33,21 @@ pub const SUBSCRIPTION_WORDS: [&str; 16] = [
     "validate-access",
 ];
 
+/// Below a prefix that is enveloped otherwise.
+const BARE_PHONE_PATHS: [&str; 4] = [
+    "/api/phone/provision",
+    "/api/phone/release",
+    "/api/phone/details",
+    "/api/phone/search",
+];
+
 impl Family {
     /// Of a request path, without its query.
     pub fn of(path: &str) -> Family {
         if path.starts_with("/api/twilio/") {
             return Family::Tenant;
         }
-        if path.starts_with("/api/billing/") {
+        if path.starts_with("/api/billing/") || BARE_PHONE_PATHS.contains(&path) {
             return Family::Bare;
         }
         if path.starts_with("/api/sms/") {
@@ -73,6 +81,8 @@ mod tests {
             ("/api/billing", Family::Enveloped),
             ("/api/sms/send", Family::Flat),
             ("/api/phone/sms/send", Family::Enveloped),
+            ("/api/phone/search", Family::Bare),
+            ("/api/phone/phone-numbers/search", Family::Enveloped),
             ("/nowhere", Family::Enveloped),
         ] {
             assert_eq!(Family::of(path), family, "{path}");

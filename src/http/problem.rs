@@ -16,6 +16,8 @@ use tollkeeper_jobs::mask::mask;
 use super::family::Family;
 use crate::grouped::Failed;
 
+const PHONE_NUMBER: &str = "phone_number";
+
 /// A refusal: a status, a code a program may branch on, and a sentence for a person.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -182,12 +184,21 @@ impl Problem {
                 json!({ "success": false, "error": self.message, "code": self.code })
             }
             Family::Bare => {
-                let error = match self.status {
-                    StatusCode::UNAUTHORIZED => "Unauthorized",
-                    StatusCode::INTERNAL_SERVER_ERROR => "Internal server error",
+                let error = match (self.status, self.code) {
+                    (StatusCode::UNAUTHORIZED, _) => "Unauthorized",
+                    (_, "INTERNAL_ERROR") => "Internal server error",
                     _ => self.message.as_str(),
                 };
-                json!({ "error": error, "code": self.code })
+                let mut body = json!({ "error": error, "code": self.code });
+                if let Some(details @ Value::String(_)) = &self.details {
+                    body["details"] = details.clone();
+                }
+                // The one fact that its clients look for by a name of its own.
+                let fact = self.details.as_ref().and_then(|it| it.get(PHONE_NUMBER));
+                if let Some(number) = fact {
+                    body[PHONE_NUMBER] = number.clone();
+                }
+                body
             }
         }
     }

@@ -40,6 +40,7 @@ mod record_invoice;
 mod recount_usage;
 mod release_number;
 mod send_message;
+mod standstill;
 mod subaccount_status;
 mod subaccounts;
 mod suspend_telephony;

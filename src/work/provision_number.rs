@@ -1,11 +1,14 @@
-//! Buy an account the phone number its plan includes, once, and point it at us.
+//! Buy an account a phone number, once, and point it at us: the one its plan includes, or one more.
+
+mod purchase;
 
 use chrono::TimeDelta;
-use serde_json::Value;
+use serde_json::json;
 use tollkeeper_jobs::{
     ProvisionNumber,
-    provision_number::{self, CANDIDATES_MAX, Facts, NumberStatus, Plan, is_about_the_candidate},
+    provision_number::{self, Facts, NumberStatus, Plan, Which},
     provision_subaccount::SubaccountStatus,
+    telephony::desired::Standing,
 };
 use uuid::Uuid;
 
@@ -14,21 +17,20 @@ use crate::{
     clients::twilio::Urls,
     context::Context,
     db::{findings, phone_numbers, subaccounts, telephony},
-    journal::{
-        self, Unfinished,
-        twilio::{BuyNumber, PointNumber},
-    },
+    journal::{self, Unfinished, twilio::PointNumber},
     queue::{Failure, Lease, Outcome},
 };
 
 /// Order, choose, buy, point, finish, and a candidate or two that was taken meanwhile. More is left
 /// to the next run, so that one run stays short.
 const STEPS_MAX: usize = 12;
+/// A finding: Twilio refused an order for one more number, and not because of the number.
+const ORDER_REFUSED: &str = "number_order_refused";
 
 impl Work for ProvisionNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         for _ in 0..STEPS_MAX {
-            let order = load(ctx, lease, &self.account_id).await?;
+            let order = load(ctx, lease, self).await?;
             let done = match provision_number::decide(&order.facts) {
                 Plan::Nothing(why) => return Ok(Outcome::Skipped(why.into())),
                 Plan::WaitForRelease => {
@@ -45,7 +47,10 @@ impl Work for ProvisionNumber {
                 Plan::Finish => return order.finish(ctx, lease).await,
             };
             if let Err(unfinished) = done {
-                return give_up(ctx, lease, &self.account_id, unfinished).await;
+                return match order.is_of_sign_up() {
+                    true => give_up(ctx, lease, &self.account_id, unfinished).await,
+                    false => order.give_up(ctx, lease, unfinished).await,
+                };
             }
         }
         let until = ctx.clock.now() + TimeDelta::seconds(1);
@@ -65,26 +70,46 @@ struct Order {
     number: Option<phone_numbers::PhoneNumber>,
 }
 
-async fn load(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Order, Failure> {
+async fn load(ctx: &Context, lease: &Lease, wanted: &ProvisionNumber) -> Result<Order, Failure> {
+    let account_id = &wanted.account_id;
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     let subaccount = subaccounts::load(&mut tx, account_id).await?;
-    let number = phone_numbers::included(&mut tx, account_id).await?;
+    let number = match wanted.number_id {
+        None => phone_numbers::included(&mut tx, account_id).await?,
+        Some(id) => phone_numbers::load(&mut tx, id)
+            .await?
+            .filter(|number| number.account_id == *account_id),
+    };
     tx.commit().await?;
+    let telephony = account.telephony.as_ref();
+    let which = match &number {
+        Some(number) if !number.is_included => Which::Additional,
+        None if wanted.number_id.is_some() => Which::Additional,
+        _ => Which::Included {
+            is_on_demand: telephony.is_some_and(|telephony| telephony.number_on_demand),
+        },
+    };
     let facts = Facts {
         standing: account.standing,
         may_stay: account.wanted.may_stay(ctx.clock.now()),
         subaccount: subaccount
             .as_ref()
             .and_then(|subaccount| SubaccountStatus::parse(&subaccount.status)),
+        which,
         number: number
             .as_ref()
             .and_then(|number| NumberStatus::parse(&number.status)),
     };
+    let by_order = number.as_ref().and_then(|number| number.area_code.clone());
+    let area_code = match which {
+        Which::Additional => by_order,
+        Which::Included { .. } => telephony.and_then(|telephony| telephony.area_code.clone()),
+    };
     Ok(Order {
-        account_id: account_id.to_owned(),
+        account_id: account_id.clone(),
         facts,
-        area_code: account.telephony.and_then(|telephony| telephony.area_code),
+        area_code,
         subaccount_ref: subaccount
             .and_then(|subaccount| subaccount.subaccount_ref)
             .unwrap_or_default(),
@@ -96,109 +121,6 @@ impl Order {
     async fn write_down(&self, ctx: &Context, lease: &Lease) -> Result<(), Unfinished> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         phone_numbers::order(&mut tx, Uuid::now_v7(), &self.account_id).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Take a number that is on sale as the candidate. Nothing is bought yet.
-    async fn choose_candidate(&self, ctx: &Context, lease: &Lease) -> Result<(), Unfinished> {
-        let number = self.number()?;
-        if number.refused.len() >= CANDIDATES_MAX {
-            let why = format!(
-                "twilio refused {CANDIDATES_MAX} candidates of order {}",
-                number.id
-            );
-            return Err(Failure::Stop(why).into());
-        }
-        let config = &ctx.config.telephony;
-        let preferred = self.area_code.iter().chain(&config.area_codes).map(Some);
-        for area_code in preferred.chain([None]) {
-            let offered = ctx
-                .twilio
-                .numbers_on_sale(
-                    &self.subaccount_ref,
-                    &config.country,
-                    area_code.map(String::as_str),
-                )
-                .await;
-            let offered = match offered {
-                Ok(offered) => offered,
-                // A bad or sold-out area code: the next one.
-                Err(error) if is_refused_area(&error) => continue,
-                Err(error) => return Err(Failure::from(error).into()),
-            };
-            let luck = number.id.as_u128() as usize;
-            let Some(candidate) = provision_number::choose(&offered, &number.refused, luck) else {
-                continue;
-            };
-            let mut tx = lease.begin(&ctx.pools.work).await?;
-            account::lock(ctx, &mut tx, &self.account_id).await?;
-            phone_numbers::choose(&mut tx, number.id, candidate).await?;
-            tx.commit().await?;
-            return Ok(());
-        }
-        let why = format!("no number is on sale in {}", config.country);
-        Err(Failure::Retry(why).into())
-    }
-
-    /// Buy the candidate, and nothing but the candidate.
-    async fn buy(&self, ctx: &Context, lease: &Lease) -> Result<(), Unfinished> {
-        let number = self.number()?;
-        let phone_number = number.phone_number.as_deref().unwrap_or_default();
-        let effect = BuyNumber {
-            account_id: &self.account_id,
-            subaccount_ref: &self.subaccount_ref,
-            number_id: number.id,
-            candidate: number.refused.len(),
-            phone_number,
-            friendly_name: &number.tag(),
-            urls: &self.urls(ctx),
-        };
-        let bought = match journal::once(ctx, lease, &effect).await {
-            Ok(bought) => Some(bought),
-            Err(Unfinished::Refused(refusal)) if is_about_the_candidate(&refusal.code) => None,
-            Err(unfinished) => return Err(unfinished),
-        };
-
-        let mut tx = lease.begin(&ctx.pools.work).await?;
-        account::lock(ctx, &mut tx, &self.account_id).await?;
-        match bought {
-            Some(bought) => {
-                let capabilities = bought.answer.get("capabilities").unwrap_or(&Value::Null);
-                let recorded = phone_numbers::bought(
-                    &mut tx,
-                    number.id,
-                    &bought.ext_ref,
-                    capabilities,
-                    NumberStatus::Configuring.as_str(),
-                    ctx.clock.now(),
-                )
-                .await?;
-                let there = phone_numbers::load(&mut tx, number.id).await?;
-                let is_kept =
-                    there.is_some_and(|there| there.number_ref.as_deref() == Some(&bought.ext_ref));
-                if !recorded && !is_kept {
-                    let detail = serde_json::json!({ "order": number.id });
-                    findings::open(
-                        &mut tx,
-                        "bought_number_lost",
-                        &bought.ext_ref,
-                        &self.account_id,
-                        &detail,
-                    )
-                    .await?;
-                    tx.commit().await?;
-                    let why = format!(
-                        "{} was bought and its order is closed; a finding is open",
-                        bought.ext_ref
-                    );
-                    return Err(Failure::Stop(why).into());
-                }
-            }
-            None => {
-                phone_numbers::refuse(&mut tx, number.id, phone_number).await?;
-            }
-        }
         tx.commit().await?;
         Ok(())
     }
@@ -235,17 +157,70 @@ impl Order {
             .is_some_and(|standing| standing.is_ordered())
         {
             phone_numbers::activate(&mut tx, number.id).await?;
+            phone_numbers::elect(&mut tx, &self.account_id).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
+    /// Nothing is bought by this order any more.
+    async fn close(&self, ctx: &Context, lease: &Lease, why: &str) -> Result<(), Unfinished> {
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        account::lock(ctx, &mut tx, &self.account_id).await?;
+        phone_numbers::give_up(&mut tx, self.number()?.id, why, ctx.clock.now()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether telephony stands and falls with it. Else it is one number of somebody who has telephony.
+    fn is_of_sign_up(&self) -> bool {
+        self.facts.which != Which::Additional && self.facts.standing != Some(Standing::Active)
+    }
+
+    /// A definite refusal ends an order: its user is told, and a person. Everything else is the queue's matter.
+    async fn give_up(
+        &self,
+        ctx: &Context,
+        lease: &Lease,
+        unfinished: Unfinished,
+    ) -> Result<Outcome, Failure> {
+        let (why, detail) = match &unfinished {
+            Unfinished::Refused(refusal) => {
+                let detail = json!({ "code": refusal.code, "status": refusal.status });
+                (Some(refusal.code.as_str()), detail)
+            }
+            // With a candidate something of it may still be open: only without one it is over.
+            Unfinished::Failed(Failure::Stop(_)) => {
+                let is_over = self.facts.number == Some(NumberStatus::Ordered);
+                (is_over.then_some("candidates_refused"), json!({}))
+            }
+            _ => return unfinished.into_verdict("twilio"),
+        };
+        let number = self.number()?;
+        let subject = number.id.to_string();
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        account::lock(ctx, &mut tx, &self.account_id).await?;
+        if let Some(why) = why {
+            phone_numbers::give_up(&mut tx, number.id, why, ctx.clock.now()).await?;
+        }
+        let account_id = &self.account_id;
+        findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
+        tx.commit().await?;
+        unfinished.into_verdict("twilio")
+    }
+
     async fn finish(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         account::lock(ctx, &mut tx, &self.account_id).await?;
-        telephony::activate(&mut tx, &self.account_id).await?;
-        let why = "its telephony is active";
-        findings::close(&mut tx, "provisioning_refused", &self.account_id, why).await?;
+        if let Some(number) = &self.number {
+            let subject = number.id.to_string();
+            findings::close(&mut tx, ORDER_REFUSED, &subject, "its number is active").await?;
+        }
+        if self.facts.which != Which::Additional {
+            telephony::activate(&mut tx, &self.account_id).await?;
+            let why = "its telephony is active";
+            findings::close(&mut tx, "provisioning_refused", &self.account_id, why).await?;
+        }
         tx.commit().await?;
         Ok(Outcome::Done)
     }
@@ -258,7 +233,7 @@ impl Order {
         number_ref: &str,
     ) -> Result<Failure, Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
-        let detail = serde_json::json!({});
+        let detail = json!({});
         findings::open(
             &mut tx,
             "number_missing",
@@ -280,9 +255,4 @@ impl Order {
     fn urls(&self, ctx: &Context) -> Urls {
         Urls::of_account(&ctx.config.public_base_url, &self.account_id)
     }
-}
-
-fn is_refused_area(error: &crate::clients::ClientError) -> bool {
-    use crate::clients::ClientError::Refused;
-    matches!(error, Refused { code, .. } if is_about_the_candidate(code))
 }

@@ -3,8 +3,9 @@
 use secrecy::SecretString;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    ProvisionNumber, ProvisionSubaccount, SuspendTelephony,
+    NewJob, ProvisionNumber, ProvisionSubaccount, SuspendTelephony,
     provision_subaccount::{SubaccountStatus, friendly_name},
     telephony::desired::Standing,
 };
@@ -12,7 +13,7 @@ use tollkeeper_jobs::{
 use super::{Work, account, subaccount_status};
 use crate::{
     context::Context,
-    db::{findings, subaccounts, telephony},
+    db::{findings, phone_numbers, subaccounts, telephony},
     journal::{
         self, Unfinished,
         twilio::{CreateSubaccount, SetSubaccountStatus},
@@ -103,11 +104,11 @@ async fn create(
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, account_id).await?;
     subaccounts::created(&mut tx, account_id, &created.ext_ref, &sealed).await?;
-    let account_id = account_id.to_owned();
     if account.standing.is_some_and(Standing::is_ordered) {
-        queue::enqueue(&mut tx, &ProvisionNumber { account_id }).await?;
+        ask_for_numbers(&mut tx, account_id).await?;
     } else {
         // Suspended while there was nothing to suspend.
+        let account_id = account_id.to_owned();
         queue::enqueue(&mut tx, &SuspendTelephony { account_id }).await?;
     }
     tx.commit().await?;
@@ -152,10 +153,24 @@ async fn activate(
         ));
     }
     subaccounts::set_status(&mut tx, account_id, "active").await?;
-    let account_id = account_id.to_owned();
-    queue::enqueue(&mut tx, &ProvisionNumber { account_id }).await?;
+    ask_for_numbers(&mut tx, account_id).await?;
     tx.commit().await?;
     ctx.wake.ring();
+    Ok(())
+}
+
+/// The included number, and what else the account has that does not work yet, or no longer.
+async fn ask_for_numbers(tx: &mut PgConnection, account_id: &str) -> sqlx::Result<()> {
+    let others = phone_numbers::unfinished(tx, account_id).await?;
+    let others = others
+        .into_iter()
+        .map(|id| ProvisionNumber::additional(account_id, id));
+    let all: Vec<NewJob> = [ProvisionNumber::included(account_id)]
+        .into_iter()
+        .chain(others)
+        .map(|job| NewJob::of(&job))
+        .collect();
+    queue::enqueue_all(tx, &all).await?;
     Ok(())
 }
 

@@ -1,10 +1,11 @@
-//! Give a suspended account's number back to the provider.
+//! Give a number back to the provider: a suspended account's, or one that its user wants no longer.
 
 use tollkeeper_jobs::{
     ReleaseNumber, outside,
     provision_number::NumberStatus,
     release_number::{self, Facts, Plan},
 };
+use uuid::Uuid;
 
 use super::{Work, account};
 use crate::{
@@ -19,7 +20,9 @@ use crate::{
 
 impl Work for ReleaseNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        if account::has_news(ctx, lease, &self.account_id).await? {
+        if !is_under_way(ctx, self.number_id).await?
+            && account::has_news(ctx, lease, &self.account_id).await?
+        {
             let at = ctx.clock.now() + account::NEWS_TAKEN_IN;
             return Ok(Outcome::Later(
                 at,
@@ -61,7 +64,7 @@ impl Work for ReleaseNumber {
         let turn = account.telephony.as_ref().map(|telephony| telephony.turn);
         let plan = release_number::decide(&facts);
         if plan == Plan::Release {
-            phone_numbers::release(&mut tx, number.id).await?;
+            phone_numbers::release(&mut tx, number.id, ctx.clock.now()).await?;
             telephony::release(&mut tx, &self.account_id).await?;
         }
         tx.commit().await?;
@@ -76,6 +79,13 @@ impl Work for ReleaseNumber {
             Plan::Release | Plan::CarryOut => give_back(ctx, lease, &subaccount_ref, &number).await,
         }
     }
+}
+
+/// Whether it is written down that the number goes back: then nothing that Stripe may say keeps it.
+async fn is_under_way(ctx: &Context, number_id: Uuid) -> Result<bool, Failure> {
+    let mut conn = ctx.pools.work.acquire().await?;
+    let number = phone_numbers::load(&mut conn, number_id).await?;
+    Ok(number.is_some_and(|number| number.status == NumberStatus::Releasing.as_str()))
 }
 
 /// Nobody knows whether the candidate was bought. Every request for it is settled, so what Twilio

@@ -1,61 +1,59 @@
 //! Compare what Twilio holds for us with what we hold ourselves, both ways.
 
+mod numbers;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use backon::{ExponentialBuilder, Retryable};
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tollkeeper_jobs::{
-    NewJob, ProvisionNumber, ProvisionSubaccount, ReactivateTelephony, ReleaseNumber,
-    SuspendTelephony, SweepProviderResources, SyncSubscription,
-    provision_number::NumberStatus,
+    NewJob, ProvisionSubaccount, SweepProviderResources,
     provision_subaccount::SubaccountStatus,
     sweep_provider_resources::{
-        FINDINGS, NUMBER_MISSING, OnNumber, OnSubaccount, OurNumber, OurSubaccount,
-        SUBACCOUNT_MISSING, TOKEN_UNREADABLE, decide_on_number, decide_on_subaccount,
+        FINDINGS, NUMBER_MISSING, OnSubaccount, OurSubaccount, SUBACCOUNT_MISSING,
+        TOKEN_UNREADABLE, decide_on_subaccount,
     },
+    telephony::desired::Standing,
 };
-use uuid::Uuid;
 
-use super::Work;
+use super::{Work, standstill};
 use crate::{
     clients::{ClientError, twilio},
     context::Context,
     db::{
-        findings,
+        accounts, findings,
         phone_numbers::{self, PhoneNumber},
+        provider_calls,
         sealed_columns::{self, Column},
         subaccounts::{self, Subaccount},
-        subscriptions, telephony,
+        telephony,
     },
     journal::{self, Unfinished, twilio::CloseDouble},
     queue::{self, Failure, Lease, Outcome},
     sealed::Place,
 };
 
-/// Provisioning that moved for the last time so long ago is asked for again.
-const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
-const STUCK_MAX: i64 = 1_000;
 const LISTING_TRIES: usize = 6;
 const TOKENS_AT_ONCE: i64 = 500;
 
 impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         // First: it needs no provider, and must not wait for a listing that never gets through.
-        ask_for_what_stands_still(ctx, lease).await?;
+        standstill::ask_again(ctx, lease).await?;
         let mut sweep = Sweep::begin(ctx).await?;
         for account in patiently(|| ctx.twilio.accounts()).await? {
-            if account.status == "closed" {
-                continue;
-            }
-            let numbers = patiently(|| ctx.twilio.numbers(&account.sid)).await?;
+            let numbers = match account.status.as_str() {
+                "closed" => Vec::new(),
+                _ => patiently(|| ctx.twilio.numbers(&account.sid)).await?,
+            };
+            let mut home = None;
             if account.sid != ctx.twilio.account_sid() {
-                sweep
-                    .subaccount(ctx, lease, &account, !numbers.is_empty())
-                    .await?;
+                let has_numbers = !numbers.is_empty();
+                home = sweep.subaccount(ctx, lease, &account, has_numbers).await?;
             }
             for number in &numbers {
-                sweep.number(ctx, number).await?;
+                sweep.number(ctx, lease, number, home.as_deref()).await?;
             }
         }
         sweep.look_for_what_is_missing();
@@ -80,6 +78,8 @@ where
 
 /// What was ours when the sweep began, and what it has found out since.
 struct Sweep {
+    /// By the database's clock.
+    began_at: DateTime<Utc>,
     subaccounts: Vec<Subaccount>,
     numbers: Vec<PhoneNumber>,
     seen_accounts: BTreeSet<String>,
@@ -99,6 +99,7 @@ impl Sweep {
     async fn begin(ctx: &Context) -> Result<Sweep, Failure> {
         let mut conn = ctx.pools.work.acquire().await?;
         Ok(Sweep {
+            began_at: provider_calls::now(&mut conn).await?,
             subaccounts: subaccounts::all(&mut conn).await?,
             numbers: phone_numbers::all(&mut conn).await?,
             seen_accounts: BTreeSet::new(),
@@ -108,18 +109,26 @@ impl Sweep {
         })
     }
 
+    /// Whose subaccount it is, if it works and shall work.
     async fn subaccount(
         &mut self,
         ctx: &Context,
         lease: &Lease,
         listed: &twilio::Account,
         has_numbers: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         self.seen_accounts.insert(listed.sid.clone());
         let (ours, account_id) = self.our_subaccount(ctx, listed).await?;
         match decide_on_subaccount(&ours, &listed.status, has_numbers) {
             OnSubaccount::Fine => {}
+            OnSubaccount::Note => self.note(ctx, lease, &account_id, &listed.status).await?,
+            OnSubaccount::NoteAndReport(kind) => {
+                self.note(ctx, lease, &account_id, &listed.status).await?;
+                let detail = json!({ "status": listed.status, "has_numbers": has_numbers });
+                self.report(kind, &listed.sid, &account_id, detail);
+            }
             OnSubaccount::Adopt => {
+                let account_id = account_id.clone();
                 self.jobs
                     .push(NewJob::of(&ProvisionSubaccount { account_id }));
             }
@@ -141,6 +150,36 @@ impl Sweep {
                 let detail = json!({ "status": listed.status, "has_numbers": has_numbers });
                 self.report(kind, &listed.sid, &account_id, detail);
             }
+        }
+        let is_ordered = matches!(
+            ours,
+            OurSubaccount::Known {
+                is_ordered: true,
+                ..
+            }
+        );
+        Ok((is_ordered && listed.status == "active").then_some(account_id))
+    }
+
+    /// Take over what Twilio says of a subaccount, unless a job of ours changed it since it was listed.
+    async fn note(
+        &mut self,
+        ctx: &Context,
+        lease: &Lease,
+        account_id: &str,
+        status: &str,
+    ) -> Result<(), Failure> {
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        accounts::lock(&mut tx, account_id).await?;
+        let noted = subaccounts::note_status(&mut tx, account_id, status, self.began_at).await?;
+        tx.commit().await?;
+        // It is we who moved it: what is found about it holds.
+        let row = self
+            .subaccounts
+            .iter_mut()
+            .find(|row| row.account_id == account_id);
+        if let Some(row) = row.filter(|_| noted) {
+            row.status = status.to_owned();
         }
         Ok(())
     }
@@ -172,55 +211,15 @@ impl Sweep {
         let ours = match &row.subaccount_ref {
             None => OurSubaccount::Ordered,
             Some(own) if *own != listed.sid => OurSubaccount::Doubled,
-            Some(_) => OurSubaccount::Known(
-                SubaccountStatus::parse(&row.status).unwrap_or(SubaccountStatus::Ordered),
-            ),
-        };
-        Ok((ours, row.account_id))
-    }
-
-    async fn number(
-        &mut self,
-        ctx: &Context,
-        listed: &twilio::IncomingNumber,
-    ) -> Result<(), Failure> {
-        self.seen_numbers.insert(listed.sid.clone());
-        let (ours, account_id) = self.our_number(ctx, listed).await?;
-        match decide_on_number(&ours) {
-            OnNumber::Fine => {}
-            OnNumber::Adopt => self.jobs.push(NewJob::of(&ProvisionNumber { account_id })),
-            OnNumber::Report(kind) => self.report(kind, &listed.sid, &account_id, json!({})),
-        }
-        Ok(())
-    }
-
-    async fn our_number(
-        &self,
-        ctx: &Context,
-        listed: &twilio::IncomingNumber,
-    ) -> Result<(OurNumber, String), Failure> {
-        let known = self
-            .numbers
-            .iter()
-            .find(|row| row.number_ref.as_deref() == Some(&listed.sid));
-        let tagged = listed
-            .friendly_name
-            .strip_prefix(phone_numbers::TAG)
-            .and_then(|id| id.parse::<Uuid>().ok());
-        let Some(id) = known.map(|row| row.id).or(tagged) else {
-            return Ok((OurNumber::None, String::new()));
-        };
-        let mut conn = ctx.pools.work.acquire().await?;
-        let Some(row) = phone_numbers::load(&mut conn, id).await? else {
-            return Ok((OurNumber::None, String::new()));
-        };
-        let status = NumberStatus::parse(&row.status).unwrap_or(NumberStatus::Ordered);
-        let ours = match &row.number_ref {
-            Some(own) if *own == listed.sid => OurNumber::Known(status),
-            None if row.phone_number.as_deref() == Some(&listed.phone_number) => {
-                OurNumber::Ordered(status)
+            Some(_) => {
+                let telephony = telephony::load(&mut conn, &row.account_id).await?;
+                let standing = telephony.and_then(|telephony| Standing::parse(&telephony.status));
+                OurSubaccount::Known {
+                    status: SubaccountStatus::parse(&row.status)
+                        .unwrap_or(SubaccountStatus::Ordered),
+                    is_ordered: standing.is_some_and(Standing::is_ordered),
+                }
             }
-            _ => OurNumber::Stray,
         };
         Ok((ours, row.account_id))
     }
@@ -346,35 +345,4 @@ fn standings<'a>(
         .iter()
         .filter_map(|row| Some((row.number_ref.as_deref()?, row.status.as_str())));
     subaccounts.chain(numbers)
-}
-
-/// Ask again for every step that a dead, cancelled or discarded job left undone, in both directions.
-async fn ask_for_what_stands_still(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
-    let since = ctx.clock.now() - STUCK_AFTER;
-    let mut tx = lease.begin(&ctx.pools.work).await?;
-    let mut jobs = Vec::new();
-    for subscription_ref in subscriptions::overdue(&mut tx, since, STUCK_MAX).await? {
-        jobs.push(NewJob::of(&SyncSubscription { subscription_ref }));
-    }
-    for account_id in telephony::stuck(&mut tx, since, STUCK_MAX).await? {
-        jobs.push(NewJob::of(&ProvisionSubaccount { account_id }));
-    }
-    for account_id in telephony::unended(&mut tx, since, STUCK_MAX).await? {
-        // One of them finds something to do.
-        let returned = account_id.clone();
-        jobs.push(NewJob::of(&ReactivateTelephony {
-            account_id: returned,
-        }));
-        jobs.push(NewJob::of(&SuspendTelephony { account_id }));
-    }
-    for (number_id, account_id) in phone_numbers::unreleased(&mut tx, since, STUCK_MAX).await? {
-        jobs.push(NewJob::of(&ReleaseNumber {
-            account_id,
-            number_id,
-        }));
-    }
-    queue::enqueue_all(&mut tx, &jobs).await?;
-    tx.commit().await?;
-    ctx.wake.ring();
-    Ok(())
 }

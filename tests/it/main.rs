@@ -20,6 +20,7 @@ mod identity_provider;
 mod journal;
 mod leases;
 mod notifications;
+mod numbers;
 mod openapi;
 mod operators;
 mod outages;

@@ -3,6 +3,7 @@
 //! Every URL is built from the configured base and from ids; no URL that Twilio answers is followed
 //! beyond its query.
 
+mod on_sale;
 mod outbound;
 mod phone_log;
 mod shapes;
@@ -14,6 +15,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tollkeeper_jobs::mask::mask;
 
+pub use on_sale::{NumberKind, OnSale, Wanted};
 pub use outbound::{Made, NewCall, NewMessage};
 pub use shapes::{Account, IncomingNumber, RECORDING, RECORDING_STATUS, TOLD_AGAIN, Urls};
 
@@ -95,43 +97,6 @@ impl Twilio {
     pub async fn accounts(&self) -> Result<Vec<Account>, ClientError> {
         let query = [("PageSize", "1000")];
         self.all(&[API, "Accounts.json"], &query, "accounts").await
-    }
-
-    /// Local numbers on sale that take calls and text messages, as E.164.
-    pub async fn numbers_on_sale(
-        &self,
-        account: &str,
-        country: &str,
-        area_code: Option<&str>,
-    ) -> Result<Vec<String>, ClientError> {
-        #[derive(Deserialize)]
-        struct Page {
-            available_phone_numbers: Vec<OnSale>,
-        }
-        #[derive(Deserialize)]
-        struct OnSale {
-            phone_number: String,
-        }
-        let mut query = vec![
-            ("VoiceEnabled", "true"),
-            ("SmsEnabled", "true"),
-            ("PageSize", "50"),
-        ];
-        query.extend(area_code.map(|code| ("AreaCode", code)));
-        let path = [
-            API,
-            "Accounts",
-            account,
-            "AvailablePhoneNumbers",
-            country,
-            "Local.json",
-        ];
-        let page: Page = self.get(&path, &query).await?;
-        Ok(page
-            .available_phone_numbers
-            .into_iter()
-            .map(|number| number.phone_number)
-            .collect())
     }
 
     /// Buy exactly this number. Twilio answers 201 for a number the account has already, too.

@@ -47,6 +47,11 @@ pub struct IncomingNumber {
     pub sms_fallback_url: Option<String>,
     #[serde(default)]
     pub status_callback: Option<String>,
+    /// As in RFC 2822.
+    #[serde(default)]
+    pub date_created: Option<String>,
+    #[serde(default)]
+    pub date_updated: Option<String>,
 }
 
 /// Without the number, so that it gets into no log by accident.

@@ -71,13 +71,18 @@ pub struct FlatProblem {
     pub code: String,
 }
 
-/// A refusal of `/api/billing/*`.
+/// A refusal of `/api/billing/*`, and of `/api/phone/provision`, `release`, `details` and `search`.
 #[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub struct BareProblem {
     /// A sentence for a person.
     pub error: String,
     /// UPPER_SNAKE; never changes once given out.
     pub code: String,
+    /// More about the cause.
+    pub details: Option<Any<Value>>,
+    /// The number that the user has, where that is what is wrong.
+    pub phone_number: Option<String>,
 }
 
 /// The refusal of an operation whose refusals have the body `B`. `B` is documentation: the body is

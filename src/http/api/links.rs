@@ -17,6 +17,21 @@ pub fn subaccount(account: &AccountId) -> String {
     with_user("/api/twilio/subaccount/provision", account)
 }
 
+/// Where an app sees a user's numbers.
+pub fn numbers(account: &AccountId) -> String {
+    with_user("/api/twilio/numbers", account)
+}
+
+/// The same, for clients of the phone system.
+pub fn phone_numbers(account: &AccountId) -> String {
+    with_user("/api/phone/phone-numbers", account)
+}
+
+/// Where an app asks about a user's one number.
+pub fn phone_details(account: &AccountId) -> String {
+    with_user("/api/phone/details", account)
+}
+
 fn with_user(path: &str, account: &AccountId) -> String {
     let user: String = form_urlencoded::byte_serialize(account.as_str().as_bytes()).collect();
     format!("{path}?userId={user}")

@@ -8,6 +8,7 @@ mod edge;
 mod envelope;
 mod links;
 mod number_view;
+mod numbers;
 mod outgoing;
 mod phone;
 mod phone_log;
@@ -34,16 +35,23 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, outgoing::Outgoing, phone::Phone, phone_log::PhoneLog,
-    phone_settings::PhoneSettings, phone_usage::PhoneUsage, subaccounts::Subaccounts,
-    subscriptions::Subscriptions, usage::UsageOperations,
+    billing::BillingOperations,
+    numbers::{PhoneService, PhoneSystem, SubaccountNumbers},
+    outgoing::Outgoing,
+    phone::Phone,
+    phone_log::PhoneLog,
+    phone_settings::PhoneSettings,
+    phone_usage::PhoneUsage,
+    subaccounts::Subaccounts,
+    subscriptions::Subscriptions,
+    usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
     health::{self, Providers},
 };
 use crate::{
-    clients::stripe::Stripe,
+    clients::{stripe::Stripe, twilio::Twilio},
     clock::Clock,
     config::TelephonyConfig,
     context::Context,
@@ -80,6 +88,10 @@ struct Shared {
     wake: Wake,
     catalogue: Arc<Catalogue>,
     stripe: Stripe,
+    twilio: Twilio,
+    /// ISO 3166, where numbers are bought.
+    country: String,
+    numbers_per_account_max: u32,
     public_base_url: String,
     telephony: TelephonyConfig,
     provision_wait: Duration,
@@ -132,6 +144,9 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         wake: ctx.wake.clone(),
         catalogue: ctx.catalogue.clone(),
         stripe: ctx.stripe.clone().at_once(),
+        twilio: ctx.twilio.clone(),
+        country: ctx.config.telephony.country.clone(),
+        numbers_per_account_max: ctx.config.telephony.numbers_per_account_max,
         public_base_url: ctx.config.public_base_url.clone(),
         telephony: ctx.config.telephony.clone(),
         provision_wait: options.provision_wait,
@@ -150,7 +165,10 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         Phone(shared.clone()),
         Outgoing(shared.clone()),
         PhoneSettings(shared.clone()),
-        PhoneUsage(shared),
+        PhoneUsage(shared.clone()),
+        SubaccountNumbers(shared.clone()),
+        PhoneSystem(shared.clone()),
+        PhoneService(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

@@ -53,7 +53,7 @@ pub struct HeldNumber {
 }
 
 #[derive(Debug, Object)]
-struct UpperCapabilities {
+pub struct UpperCapabilities {
     voice: bool,
     #[oai(rename = "SMS")]
     sms: bool,
@@ -63,12 +63,11 @@ struct UpperCapabilities {
 
 impl HeldNumber {
     pub fn of(row: PhoneNumber) -> HeldNumber {
-        let Capabilities { voice, sms, mms } = capabilities(row.capabilities.as_ref());
         HeldNumber {
             id: row.id.to_string(),
             phone_number: row.phone_number,
             friendly_name: row.friendly_name,
-            capabilities: UpperCapabilities { voice, sms, mms },
+            capabilities: UpperCapabilities::of(row.capabilities.as_ref()),
             provider: "twilio".to_owned(),
             provider_sid: row.number_ref,
             status: row.status,
@@ -79,8 +78,16 @@ impl HeldNumber {
     }
 }
 
+impl UpperCapabilities {
+    /// As [`Capabilities::of`].
+    pub fn of(stored: Option<&Value>) -> UpperCapabilities {
+        let Capabilities { voice, sms, mms } = Capabilities::of(stored);
+        UpperCapabilities { voice, sms, mms }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Object)]
-struct Capabilities {
+pub struct Capabilities {
     voice: bool,
     sms: bool,
     mms: bool,
@@ -91,40 +98,44 @@ impl Numbers {
     pub fn of(rows: Vec<PhoneNumber>) -> Numbers {
         Numbers {
             success: true,
-            numbers: rows.into_iter().map(number).collect(),
+            numbers: rows.into_iter().map(Number::of).collect(),
         }
     }
 }
 
-fn number(row: PhoneNumber) -> Number {
-    Number {
-        id: row.id.to_string(),
-        user_id: row.account_id,
-        phone_number: row.phone_number,
-        phone_sid: row.number_ref,
-        friendly_name: row.friendly_name,
-        capabilities: capabilities(row.capabilities.as_ref()),
-        is_primary: row.is_primary,
-        status: row.status,
-        purchased_at: row.purchased_at.map(timestamp),
-        created_at: timestamp(row.created_at),
-        updated_at: timestamp(row.updated_at),
+impl Number {
+    pub fn of(row: PhoneNumber) -> Number {
+        Number {
+            id: row.id.to_string(),
+            user_id: row.account_id,
+            phone_number: row.phone_number,
+            phone_sid: row.number_ref,
+            friendly_name: row.friendly_name,
+            capabilities: Capabilities::of(row.capabilities.as_ref()),
+            is_primary: row.is_primary,
+            status: row.status,
+            purchased_at: row.purchased_at.map(timestamp),
+            created_at: timestamp(row.created_at),
+            updated_at: timestamp(row.updated_at),
+        }
     }
 }
 
-/// Twilio writes `voice`, `SMS` and `MMS`, and in other places all of them small.
-fn capabilities(stored: Option<&Value>) -> Capabilities {
-    let has = |name: &str| {
-        stored
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .any(|(key, value)| key.eq_ignore_ascii_case(name) && value == &Value::Bool(true))
-    };
-    Capabilities {
-        voice: has("voice"),
-        sms: has("sms"),
-        mms: has("mms"),
+impl Capabilities {
+    /// Twilio writes `voice`, `SMS` and `MMS`, and in other places all of them small.
+    pub fn of(stored: Option<&Value>) -> Capabilities {
+        let has = |name: &str| {
+            stored
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .any(|(key, value)| key.eq_ignore_ascii_case(name) && value == &Value::Bool(true))
+        };
+        Capabilities {
+            voice: has("voice"),
+            sms: has("sms"),
+            mms: has("mms"),
+        }
     }
 }
 
@@ -148,17 +159,17 @@ mod tests {
         };
 
         assert_eq!(
-            capabilities(Some(&json!({ "voice": true, "SMS": true, "MMS": true }))),
+            Capabilities::of(Some(&json!({ "voice": true, "SMS": true, "MMS": true }))),
             all
         );
         assert_eq!(
-            capabilities(Some(&json!({ "voice": true, "sms": true, "mms": true }))),
+            Capabilities::of(Some(&json!({ "voice": true, "sms": true, "mms": true }))),
             all
         );
         assert_eq!(
-            capabilities(Some(&json!({ "voice": "yes", "sms": false }))),
+            Capabilities::of(Some(&json!({ "voice": "yes", "sms": false }))),
             none
         );
-        assert_eq!(capabilities(None), none);
+        assert_eq!(Capabilities::of(None), none);
     }
 }

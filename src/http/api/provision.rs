@@ -12,7 +12,7 @@ use super::{Shared, plan::is_eligible};
 use crate::{
     db::{
         overview::{self, Subaccount, Telephony},
-        telephony_orders,
+        telephony_orders::{self, NumberWish},
     },
     http::{
         auth::{AccountId, Caller},
@@ -36,12 +36,13 @@ pub struct Ineligible {
 }
 
 impl Standing {
-    /// Whether asking again buys nothing: what is under way or there already stays as it is.
+    /// Whether asking again buys nothing: what is under way or there already stays as it is. Who gave their number back
+    /// is bought another one by it.
     pub fn is_ordered(&self) -> bool {
         let is_over = |status: &str| ["failed", "released"].contains(&status);
         self.telephony
             .as_ref()
-            .is_some_and(|telephony| !is_over(&telephony.status))
+            .is_some_and(|telephony| !is_over(&telephony.status) && !telephony.number_on_demand)
     }
 
     /// An order that may buy something takes from the caller's budget. Clients that repeat it until it
@@ -118,6 +119,7 @@ impl Shared {
         account: &AccountId,
         email: Option<&str>,
         area_code: Option<&str>,
+        number: NumberWish,
     ) -> sqlx::Result<()> {
         let account_id = account.as_str();
         let owned = || account_id.to_owned();
@@ -125,7 +127,7 @@ impl Shared {
         if let Some(email) = email {
             telephony_orders::set_first_email(tx, account_id, email).await?;
         }
-        telephony_orders::order(tx, account_id, area_code).await?;
+        telephony_orders::order(tx, account_id, area_code, number).await?;
         // One of them finds something to do: telephony that was suspended comes back as it was. The
         // jobs last: whoever asks for work on an account has locked the account before.
         let jobs = [
@@ -164,15 +166,18 @@ impl Shared {
     pub async fn wait(
         &self,
         account: &AccountId,
-        is_settled: impl Fn(&Standing) -> bool + Send + Sync,
+        is_settled: impl Fn(&Standing) -> bool + Send,
     ) -> Result<Standing, Problem> {
-        let look = || async {
-            let mut tx = self.begin(account).await?;
-            Ok(self.standing(&mut tx, account).await?)
-        };
-        self.look_until(look, |standing| {
-            is_settled(standing) || standing.failure().is_some()
-        })
-        .await
+        let mut patience = self.patience();
+        loop {
+            let standing = {
+                let mut tx = self.begin(account).await?;
+                self.standing(&mut tx, account).await?
+            };
+            let is_over = is_settled(&standing) || standing.failure().is_some();
+            if is_over || !patience.lasts().await {
+                return Ok(standing);
+            }
+        }
     }
 }

@@ -11,7 +11,10 @@ use super::{
     provision_twilio::{check_idempotency_key, invalid_tier},
 };
 use crate::{
-    db::overview::{self, Subaccount},
+    db::{
+        overview::{self, Subaccount},
+        telephony_orders::NumberWish,
+    },
     http::{
         auth::{AccountId, Caller, Scope},
         problem::{Problem, timestamp},
@@ -108,7 +111,7 @@ impl Subaccounts {
             .map_err(invalid_tier)?;
         standing.count_order(&caller, &account)?;
         shared
-            .order_telephony(&mut tx, &account, None, None)
+            .order_telephony(&mut tx, &account, None, None, NumberWish::Any)
             .await?;
         tx.commit().await?;
         shared.ordered(&account, &caller);

@@ -20,7 +20,7 @@ use super::{
     subscription_view::{self, SubscriptionView},
 };
 use crate::{
-    db::overview,
+    db::{overview, telephony_orders::NumberWish},
     http::{
         auth::{Caller, Scope},
         family::SUBSCRIPTION_WORDS,
@@ -89,7 +89,13 @@ impl Subscriptions {
         // What a user says about their own address is not known to be theirs.
         let email = wish.email.as_deref().filter(|_| caller.is_service());
         shared
-            .order_telephony(&mut tx, &account, email, wish.area_code.as_deref())
+            .order_telephony(
+                &mut tx,
+                &account,
+                email,
+                wish.area_code.as_deref(),
+                NumberWish::Any,
+            )
             .await?;
         tx.commit().await?;
         shared.ordered(&account, &caller);

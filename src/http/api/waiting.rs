@@ -1,11 +1,11 @@
 //! Waiting a while for what workers are doing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use tokio::{sync::SemaphorePermit, time::sleep};
 
 use super::Shared;
-use crate::{clock::Clock, http::problem::Problem};
+use crate::clock::Clock;
 
 /// The first looks come quickly, since most orders are done in a second or two; the later ones
 /// spare the database, which the receiver needs more.
@@ -13,28 +13,34 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Look again and again until what is seen is settled or the patience of a client is used up; the
-    /// last look is returned. No connection is held between two looks.
-    pub async fn look_until<T, L>(
-        &self,
-        look: impl Fn() -> L + Send,
-        is_settled: impl Fn(&T) -> bool + Send,
-    ) -> Result<T, Problem>
-    where
-        T: Send,
-        L: Future<Output = Result<T, Problem>> + Send,
-    {
-        let place = self.waiting.try_acquire();
-        let started = Clock::instant();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let seen = look().await?;
-            let is_over = place.is_err() || started.elapsed() >= self.provision_wait;
-            if is_over || is_settled(&seen) {
-                return Ok(seen);
-            }
-            sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    /// Of a client that waits for its order to be carried out. No connection is held between two looks.
+    pub fn patience(&self) -> Patience<'_> {
+        Patience {
+            place: self.waiting.try_acquire().ok(),
+            started: Clock::instant(),
+            lasts_for: self.provision_wait,
+            pause: FIRST_PAUSE,
         }
+    }
+}
+
+/// How long a client still waits, and how often it is looked meanwhile.
+pub struct Patience<'a> {
+    /// None: so many wait that this one is told to come back.
+    place: Option<SemaphorePermit<'a>>,
+    started: Instant,
+    lasts_for: Duration,
+    pause: Duration,
+}
+
+impl Patience<'_> {
+    /// Wait until it is time for another look. False: there is none.
+    pub async fn lasts(&mut self) -> bool {
+        if self.place.is_none() || self.started.elapsed() >= self.lasts_for {
+            return false;
+        }
+        sleep(self.pause).await;
+        self.pause = (self.pause * 3 / 2).min(LONGEST_PAUSE);
+        true
     }
 }

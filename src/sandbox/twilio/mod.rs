@@ -104,9 +104,14 @@ impl Twilio {
         match (method, rest) {
             ("GET", []) => Ok(Reply::done(200, self.accounts[account].json())),
             ("POST", []) => self.update_account(&caller, account, request, now),
-            ("GET", ["AvailablePhoneNumbers", country, "Local"]) => {
-                self.search(account, country, request)
-            }
+            (
+                "GET",
+                [
+                    "AvailablePhoneNumbers",
+                    country,
+                    kind @ ("Local" | "TollFree"),
+                ],
+            ) => self.search(account, country, kind, request),
             ("GET", ["Calls"]) => self.list_calls(account, request, now),
             ("POST", ["Calls"]) => self.make_call(account, request, now),
             ("POST", ["Messages"]) => self.send_message(account, request, now),

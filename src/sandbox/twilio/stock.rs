@@ -11,6 +11,7 @@ const NUMBERS_PER_AREA: u64 = 8_000_000;
 /// Prime, so that the stock is spread over the area without meeting itself.
 const STRIDE: u64 = 7_919;
 const PAGE_SIZE: usize = 30;
+const TOLL_FREE: &str = "833";
 
 /// What can be bought at most.
 #[derive(Debug, Clone)]
@@ -113,10 +114,12 @@ impl Twilio {
             .collect()
     }
 
+    /// Of `kind` `Local` or `TollFree`; there is nothing `Mobile` in the only country there is.
     pub(super) fn search(
         &mut self,
         account: usize,
         country: &str,
+        kind: &str,
         request: &Request,
     ) -> Result<Reply, Reply> {
         if !self.accounts[account].is_active() {
@@ -125,11 +128,11 @@ impl Twilio {
         if country != "US" {
             return Err(errors::not_found(&request.path));
         }
-        let area_code = request
-            .params
-            .get("AreaCode")
-            .unwrap_or(&self.stock.default_area_code)
-            .to_owned();
+        let of_kind = match kind {
+            "TollFree" => TOLL_FREE,
+            _ => &self.stock.default_area_code,
+        };
+        let area_code = request.params.get("AreaCode").unwrap_or(of_kind).to_owned();
         if !Stock::is_area_code(&area_code) {
             return Err(errors::error(400, 21451, "Invalid area code"));
         }

@@ -78,9 +78,7 @@ async fn a_refusal_is_shown_and_an_operator_can_try_again() {
     assert_eq!(house.findings().await, ["provisioning_refused"]);
     house.sandbox.clear_rules();
 
-    let job = tollkeeper_jobs::ProvisionNumber {
-        account_id: "ann".into(),
-    };
+    let job = tollkeeper_jobs::ProvisionNumber::included("ann");
     house.service.enqueue(&job).await;
     house.settle().await;
 
@@ -137,10 +135,11 @@ async fn what_twilio_holds_and_we_do_not_is_reported_and_kept() {
     let strange = twilio.create_account("somebody else's").await.unwrap();
     let double = twilio.create_account("acct:ann").await.unwrap();
     let own = house.sandbox.subaccounts()[0].sid.clone();
-    let on_sale = twilio.numbers_on_sale(&own, "US", None).await.unwrap();
+    let theirs = &strange.sid;
+    let on_sale = twilio.numbers_on_sale(theirs, "US", None).await.unwrap();
     let urls = Urls::of_account("https://hooks.test", "ann");
     twilio
-        .buy_number(&own, &on_sale[0], "by hand", &urls)
+        .buy_number(theirs, &on_sale[0], "by hand", &urls)
         .await
         .unwrap();
 

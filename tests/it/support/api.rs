@@ -230,9 +230,9 @@ impl Api {
         .unwrap();
         sqlx::query(
             "insert into phone_numbers (id, account_id, status, phone_number, number_ref,
-                                        friendly_name, capabilities, purchased_at)
+                                        friendly_name, capabilities, is_primary, purchased_at)
              values (gen_random_uuid(), $1, 'active', $2, 'PN' || md5($1), $2,
-                     '{\"voice\": true, \"SMS\": true, \"MMS\": false}', '2026-11-02Z')",
+                     '{\"voice\": true, \"SMS\": true, \"MMS\": false}', true, '2026-11-02Z')",
         )
         .bind(account_id)
         .bind(number)

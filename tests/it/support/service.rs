@@ -187,6 +187,7 @@ fn config() -> Config {
         telephony: TelephonyConfig {
             country: "US".into(),
             area_codes: vec!["415".into()],
+            numbers_per_account_max: 10,
             past_due_grace: Duration::from_secs(3 * 86_400),
             release_grace: Duration::from_secs(7 * 86_400),
             quiet_time: Duration::from_millis(300),

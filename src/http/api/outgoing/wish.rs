@@ -11,6 +11,7 @@ use tollkeeper_jobs::{
     },
     usage::MicroUnits,
 };
+use uuid::Uuid;
 
 use super::super::{Shared, usage::input};
 use crate::{
@@ -88,20 +89,30 @@ impl Shared {
         } else {
             drop(tx);
         }
-        let look = || async {
-            let mut tx = self.begin(&account).await?;
-            let found = wishes::standing(&mut tx, account.as_str(), asked.row.id).await?;
-            found.ok_or_else(Problem::internal)
-        };
-        let standing = self
-            .look_until(look, |standing| standing.wish.state != "asked")
-            .await?;
+        let standing = self.decided(&account, asked.row.id).await?;
         match (&*standing.wish.state, &standing.wish.error_code) {
             ("failed", code) => Err(failed(code.as_deref().unwrap_or_default())),
             _ => Ok(Granted {
                 standing,
                 plan_left: asked.plan_left,
             }),
+        }
+    }
+}
+
+impl Shared {
+    /// The wish once it is decided, or as it stands when its caller waits no longer.
+    async fn decided(&self, account: &AccountId, id: Uuid) -> Result<Standing, Problem> {
+        let mut patience = self.patience();
+        loop {
+            let standing = {
+                let mut tx = self.begin(account).await?;
+                wishes::standing(&mut tx, account.as_str(), id).await?
+            };
+            let standing = standing.ok_or_else(Problem::internal)?;
+            if standing.wish.state != "asked" || !patience.lasts().await {
+                return Ok(standing);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use sqlx::PgPool;
 use tollkeeper::{
+    clients::twilio::{Twilio, Urls},
     clock::Clock,
     config::OutboundConfig,
     outbound::{self, Policy, Wish},
@@ -21,13 +22,18 @@ const MASTER: (&str, &str) = (
 );
 const PATH: &str = "/api/twilio/status";
 
-/// Ann is called and written to, and no callback tells it.
-pub fn untold(sandbox: &Sandbox) {
+/// Ann is called and written to, somebody buys her another number, and nobody tells us.
+pub async fn untold(sandbox: &Sandbox, twilio: &Twilio) {
     let phone = Phone::of(sandbox, "ann");
     sandbox.take_call(&phone.number, CALLER, 125).unwrap();
     sandbox
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
+    let own = &phone.account_sid;
+    let on_sale = twilio.numbers_on_sale(own, "US", None).await.unwrap();
+    let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
+    let bought = twilio.buy_number(own, &on_sale[0], "by hand", &elsewhere);
+    bought.await.unwrap();
 }
 
 /// Ann asks for a call, and for a message to somebody who wants none.

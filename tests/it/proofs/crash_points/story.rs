@@ -1,10 +1,6 @@
 //! The life of one customer, told to the service as processes: every job and every effect is in it.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -17,7 +13,12 @@ use tollkeeper::{
     signature::stripe,
 };
 
-use super::{apps::Apps, calls, payments};
+use super::{
+    apps::Apps,
+    calls,
+    outcome::{Told, Untold},
+    payments,
+};
 use crate::support::{
     crashes::Crashes, house::TO_NUMBERS, kept::Kept, mail_server::MailServer, web::STRIPE_SECRET,
     works::Works,
@@ -56,32 +57,6 @@ const BY: By<'_> = By {
     who: "a proof",
     why: "the story goes on in order",
 };
-
-/// A chapter that came to its end.
-#[derive(Clone)]
-pub struct Told {
-    /// The points that were passed.
-    pub reached: BTreeSet<String>,
-    /// How everything stands, as far as a crash may not change it.
-    pub state: Vec<String>,
-}
-
-/// A chapter that did not end as it should.
-pub enum Untold {
-    /// Nothing came to the armed point.
-    NotPassed,
-    /// Still waiting for that, and what the processes said.
-    NoEnd(String),
-}
-
-impl fmt::Display for Untold {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Untold::NotPassed => write!(to, "the point was not passed"),
-            Untold::NoEnd(why) => write!(to, "{why}"),
-        }
-    }
-}
 
 pub struct Story {
     works: Works,
@@ -199,7 +174,7 @@ impl Story {
             found.is_ok_and(|events| events == 2)
         };
         self.until("the refund is entered", entered).await?;
-        calls::untold(&self.works.sandbox);
+        calls::untold(&self.works.sandbox, &self.twilio).await;
         calls::asked(&self.works.sandbox, &self.works.db).await;
         self.execute(include_str!("upkeep.sql")).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
@@ -223,6 +198,7 @@ impl Story {
             .unwrap();
         // It is due at once, and must not begin before she is back.
         self.pause("release_number").await;
+        self.next_second().await?;
         self.works
             .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
@@ -245,15 +221,12 @@ impl Story {
     }
 
     async fn leave(&mut self) -> Result<(), Untold> {
-        // Stripe tells time in whole seconds: who leaves within that of coming has had no period, and pays for none.
-        let now = self.works.sandbox.now().timestamp();
-        let is_later = async || self.works.sandbox.now().timestamp() > now;
-        self.until("a second has begun", is_later).await?;
+        self.next_second().await?;
         self.works
             .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
         self.rest(
-            "exists (select 1 from phone_numbers where status = 'released')
+            "not exists (select 1 from phone_numbers where status <> 'released')
              and exists (select 1 from twilio_subaccounts where status = 'suspended')",
         )
         .await
@@ -281,6 +254,13 @@ impl Story {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Stripe tells time in whole seconds: what ends within that of its beginning was in no period, and is not paid for.
+    async fn next_second(&self) -> Result<(), Untold> {
+        let now = self.works.sandbox.now().timestamp();
+        let is_later = async || self.works.sandbox.now().timestamp() > now;
+        self.until("a second has begun", is_later).await
     }
 
     /// Whether it was acknowledged.

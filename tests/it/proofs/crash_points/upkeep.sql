@@ -1,6 +1,6 @@
 -- What upkeep is there for: history, a webhook and a notification that are old enough, a run whose worker is gone, a
--- day of usage that nobody has closed and one whose counter is wrong, an effect that claims too much, and a timetable
--- that nobody has looked at.
+-- day of usage that nobody has closed and one whose counter is wrong, an effect that claims too much, an order for a
+-- number that nobody sells, left by its job, and a timetable that nobody has looked at.
 create table queue.finished_jobs_20260101 partition of queue.finished_jobs
     for values from ('2026-01-01') to ('2026-01-02');
 insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
@@ -24,6 +24,8 @@ from (values ('emails', null), ('canvas_scans', now())) used (feature, closed_at
      (select date_trunc('day', now()) - interval '3 days' as day) days;
 insert into provider_calls (id, provider, kind, subject, account_id, request_sha256, state, ext_ref)
 values (gen_random_uuid(), 'stripe', 'delete_invoice_item', 'ii_old', 'ann', '', 'done', 'ii_old');
+insert into phone_numbers (id, account_id, status, phone_number, is_exact, is_included, updated_at)
+values (gen_random_uuid(), 'ann', 'buying', '+12125550199', true, false, now() - interval '1 day');
 delete from queue.cron_ticks;
 update queue.schedules
 set last_tick = last_tick - case when name in ('recount_usage', 'check_billing_fully', 'reconcile_invoices',

@@ -17,6 +17,7 @@ and (select count(distinct kind) from queue.finished_jobs
      'reconcile_phone_log', 'compare_usage_records', 'compare_usage')) = 12
 and (select count(*) from calls where status = 'completed') = 2
 and exists (select 1 from messages)
+and (select count(*) from phone_numbers where status = 'active') = 2
 and (select count(*) from outbound where state in ('sent', 'failed')) = 2
 and exists (select 1 from findings where kind = 'callback_of_nobody')
 and exists (select 1 from findings where kind = 'billing_i10_broken')

@@ -44,14 +44,28 @@ pub struct Route {
 /// Stands in a body for what belongs to the tenant that is named.
 const HOLD: &str = "the tenant's hold";
 const EVENT: &str = "the tenant's event";
+const NUMBER: &str = "the tenant's number";
 
 /// Operations that are posted and change nothing.
-const READS: [&str; 4] = [
+const READS: [&str; 6] = [
     "validateAccess",
     "checkLimits",
     "billingUsageByPost",
     "estimateChange",
+    "searchNumbers",
+    "searchPhoneNumbers",
 ];
+
+/// Operations whose answer is Twilio's, who is not there: once it is settled for whom they ask, they are told to come back.
+const ASK_TWILIO: [&str; 4] = [
+    "searchNumbers",
+    "searchPhoneNumbers",
+    "searchPhones",
+    "phoneDetails",
+];
+
+/// Operations that order the telephony a plan includes.
+const ORDERS: [&str; 3] = ["provisionTwilio", "provisionSubaccount", "provisionPhone"];
 
 /// What an operation needs that its specification does not say: the scope, and what a good body is.
 fn known(operation: &str) -> (Scope, Option<Value>) {
@@ -71,7 +85,15 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
         "phoneSettings" | "phoneUsageSummary" | "phoneUsageDetails" => (Scope::TelephonyRead, None),
         "putPhoneSettings" => (Scope::TelephonyWrite, Some(json!({ "greeting": "Hello." }))),
         "deletePhoneSettings" => (Scope::TelephonyWrite, None),
-        "provisionSubaccount" => (Scope::TelephonyWrite, None),
+        "provisionSubaccount" | "releasePhone" | "makePrimary" => (Scope::TelephonyWrite, None),
+        "provisionPhone" => (Scope::TelephonyWrite, Some(json!({}))),
+        "purchaseNumber" | "provisionPhoneNumber" => (
+            Scope::TelephonyWrite,
+            Some(json!({ "phoneNumber": "+14155550177" })),
+        ),
+        "releaseNumber" => (Scope::TelephonyWrite, Some(json!({ "phoneSid": NUMBER }))),
+        "searchNumbers" | "searchPhoneNumbers" => (Scope::TelephonyRead, Some(json!({}))),
+        "searchPhones" | "phoneDetails" => (Scope::TelephonyRead, None),
         "validateAccess" => (Scope::SubscriptionRead, Some(json!({ "feature": "calls" }))),
         "checkLimits" => (Scope::SubscriptionRead, Some(json!({}))),
         "trackUsage" | "reserveUsage" => (Scope::UsageWrite, Some(json!({ "feature": "calls" }))),
@@ -137,6 +159,10 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
             ("path", "user_id") => read.push(Way::Path),
             ("query", "userId") => read.push(Way::Query),
             ("header", "Idempotency-Key") => {}
+            // One of the user's numbers: whose it is, is looked at.
+            ("path", "number") => {}
+            // What is looked for.
+            ("query", "phone_number" | "area_code" | "country") => {}
             ("query", "period" | "from" | "to") => {}
             // Of the list that is shown: whose it is, is settled before.
             ("query", "phoneNumber" | "limit" | "cursor") => {}
@@ -181,7 +207,11 @@ impl Route {
 
     /// Whether it orders telephony, which has something to do only where there is none.
     pub fn is_order(&self) -> bool {
-        ["provisionTwilio", "provisionSubaccount"].contains(&self.id.as_str())
+        ORDERS.contains(&self.id.as_str())
+    }
+
+    pub fn asks_twilio(&self) -> bool {
+        ASK_TWILIO.contains(&self.id.as_str())
     }
 
     /// Whom this request names where the operation looks: nobody, one, or both.
@@ -246,7 +276,10 @@ impl Route {
                 .filter(move |(way, _)| *way == wanted)
                 .map(|(_, who)| id(who))
         };
-        let path = of(Way::Path).fold(self.path.clone(), |path, id| path.replace("{user_id}", id));
+        let about = &TENANTS[about];
+        let number = format!("PN{}", about.id);
+        let path = self.path.replace("{number}", &number);
+        let path = of(Way::Path).fold(path, |path, id| path.replace("{user_id}", id));
         let url = format!("http://{}{path}", web.address);
         let query: Vec<(&str, &str)> = of(Way::Query).map(|id| ("userId", id)).collect();
         let mut request = web.client.request(self.method.clone(), url).query(&query);
@@ -257,10 +290,10 @@ impl Route {
         for id in of(Way::Body) {
             body.get_or_insert_with(|| json!({}))["userId"] = id.into();
         }
-        let about = &TENANTS[about];
         for (name, placeholder, id) in [
             ("reservationId", HOLD, about.hold),
             ("eventId", EVENT, about.event),
+            ("phoneSid", NUMBER, &number),
         ] {
             if let Some(body) = &mut body
                 && body[name] == placeholder

@@ -141,6 +141,9 @@ async fn a_numbers_settings_win_over_its_users_and_their_words_stay_words() {
         .await;
     assert!(!said.contains("<Message>"), "{said}");
 
+    desk.put(&of_number, json!({"greeting": "Its own."})).await;
+    assert!(desk.ring(5).await.contains(">Its own.</Say>"));
+
     let shown = desk.api.get(&of_number, &ann).await;
     let tag = shown.headers["etag"].to_str().unwrap().to_owned();
     let known = [("if-none-match", tag.as_str())];

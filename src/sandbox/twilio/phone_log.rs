@@ -47,6 +47,10 @@ impl PhoneCall {
         self.seconds.div_ceil(60)
     }
 
+    pub(super) fn began_at(&self) -> DateTime<Utc> {
+        self.ended_at - TimeDelta::seconds(self.seconds.into())
+    }
+
     pub(super) fn is_inbound(&self) -> bool {
         self.parent_sid.is_none()
     }
@@ -56,7 +60,6 @@ impl PhoneCall {
             true => ("inbound", 85),
             false => ("outbound-dial", 140),
         };
-        let began_at = self.ended_at - TimeDelta::seconds(self.seconds.into());
         json!({
             "sid": self.sid,
             "account_sid": self.account_sid,
@@ -66,7 +69,7 @@ impl PhoneCall {
             "status": "completed",
             "direction": direction,
             "duration": self.seconds.to_string(),
-            "start_time": began_at.to_rfc2822(),
+            "start_time": self.began_at().to_rfc2822(),
             "end_time": self.ended_at.to_rfc2822(),
             "price": price(self.minutes(), each, self.ended_at, now),
             "price_unit": "USD",

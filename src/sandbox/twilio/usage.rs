@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Twilio, listing, phone_log::day};
 use crate::sandbox::wire::{Reply, Request};
 
-/// So long after its end a call is in no count yet.
+/// So long after its end a call is in no count yet. Then it is in that of the day it began on.
 const COUNTED_AFTER: TimeDelta = TimeDelta::hours(6);
 
 /// How many there were, and what is billed of them.
@@ -77,14 +77,15 @@ impl Twilio {
         day: NaiveDate,
         until: DateTime<Utc>,
     ) -> BTreeMap<&'static str, Sum> {
-        let is_counted = |at: DateTime<Utc>| at.date_naive() == day && at <= until;
+        let is_counted =
+            |began_at: DateTime<Utc>, ended_at| began_at.date_naive() == day && ended_at <= until;
         let mut leaves = BTreeMap::<_, Sum>::new();
         let mut add = |leaf, units| {
             let sum = leaves.entry(leaf).or_default();
             *sum = (sum.0 + 1, sum.1 + units);
         };
         for call in &self.calls {
-            if call.account_sid == account_sid && is_counted(call.ended_at) {
+            if call.account_sid == account_sid && is_counted(call.began_at(), call.ended_at) {
                 let leaf = match call.is_inbound() {
                     true => "calls-inbound-local",
                     false => "calls-outbound",
@@ -93,7 +94,7 @@ impl Twilio {
             }
         }
         for message in &self.messages {
-            if message.account_sid == account_sid && is_counted(message.sent_at) {
+            if message.account_sid == account_sid && is_counted(message.sent_at, message.sent_at) {
                 add(SMS_INBOUND, 1);
             }
         }

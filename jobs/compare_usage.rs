@@ -104,11 +104,13 @@ pub fn theirs(records: &[Record]) -> BTreeMap<NaiveDate, Came> {
     days
 }
 
-/// Whether a day differs by more than rounding: each side bills whole minutes and segments, so by a whole one.
-pub fn differ(ours: Came, theirs: Came) -> bool {
+/// Whether a day differs by more than rounding: each side bills whole minutes and segments, so by a whole one. The
+/// minutes of calls over a midnight may be on either of its days; which it is with the provider is not known.
+pub fn differ(ours: Came, theirs: Came, over_midnight: MicroUnits) -> bool {
     let one = MicroUnits::of_units(1);
-    let by = |ours: MicroUnits, theirs: MicroUnits| (ours - theirs).max(theirs - ours) >= one;
-    by(ours.minutes, theirs.minutes) || by(ours.segments, theirs.segments)
+    let apart = |ours: MicroUnits, theirs: MicroUnits| (ours - theirs).max(theirs - ours);
+    apart(ours.minutes, theirs.minutes) >= one + over_midnight
+        || apart(ours.segments, theirs.segments) >= one
 }
 
 #[cfg(test)]
@@ -184,7 +186,12 @@ mod tests {
             (came(6 * one, 0), came(5 * one, 0), true),
             (came(0, one), came(0, 0), true),
         ] {
-            assert_eq!(differ(ours, theirs), expected, "{ours:?} {theirs:?}");
+            let found = differ(ours, theirs, MicroUnits::ZERO);
+            assert_eq!(found, expected, "{ours:?} {theirs:?}");
         }
+        let over_midnight = MicroUnits::of_units(3);
+        assert!(!differ(came(5 * one, 0), came(8 * one, 0), over_midnight));
+        assert!(differ(came(5 * one, 0), came(9 * one, 0), over_midnight));
+        assert!(differ(came(0, one), came(0, 0), over_midnight));
     }
 }

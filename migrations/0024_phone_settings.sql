@@ -12,7 +12,8 @@ create table phone_system_config (
 alter table calls add column cost_micros bigint check (cost_micros >= 0);
 alter table messages add column cost_micros bigint check (cost_micros >= 0);
 
-grant select, insert, update, delete on phone_system_config to tollkeeper_service, tollkeeper_app;
+grant select, insert, update, delete on phone_system_config to tollkeeper_service;
+grant select, insert, update on phone_system_config to tollkeeper_app;
 
 alter table phone_system_config enable row level security;
 alter table phone_system_config force row level security;

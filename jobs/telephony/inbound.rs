@@ -67,15 +67,14 @@ pub fn answer<'a>(settings: &'a Settings, call: &Call<'_>, house: &House<'a>) ->
         let target = target(forwarding, call, house);
         return target.unwrap_or_else(|| missed(settings));
     }
-    let greeting = settings.greeting.as_deref();
+    let text = greeting(settings, house);
     match (voicemail(settings), is_recorded(settings)) {
         (Some(voicemail), _) => voicemail,
         (None, true) => Next::Record {
-            text: greeting.unwrap_or(house.greeting),
+            text,
             seconds_max: CALL_SECONDS_MAX,
         },
-        // The service's own greeting says that the call is recorded.
-        (None, false) => Next::Say(greeting.unwrap_or(NOT_TAKEN)),
+        (None, false) => Next::Say(text),
     }
 }
 
@@ -98,17 +97,14 @@ pub fn spelled_out(settings: Settings, house: &House<'_>) -> Settings {
         let text = text.or_else(|| (!own.is_empty()).then(|| own.to_owned()));
         Some(Text { enabled, text })
     };
+    let greeting = greeting(&settings, house).to_owned();
     let forwarding = settings.forwarding.unwrap_or(Forwarding {
         enabled: false,
         number: None,
         timeout_seconds: None,
     });
     Settings {
-        greeting: Some(
-            settings
-                .greeting
-                .unwrap_or_else(|| house.greeting.to_owned()),
-        ),
+        greeting: Some(greeting),
         recording: Some(settings.recording != Some(false)),
         voicemail: text(settings.voicemail, false, VOICEMAIL),
         auto_response: text(
@@ -146,6 +142,15 @@ fn target<'a>(forwarding: &'a Forwarding, call: &Call<'_>, house: &House<'_>) ->
         number,
         rings_for: forwarding.rings_for(),
     })
+}
+
+fn greeting<'a>(settings: &'a Settings, house: &House<'a>) -> &'a str {
+    // The service's own words are that the call is recorded.
+    let own = match is_recorded(settings) {
+        true => house.greeting,
+        false => NOT_TAKEN,
+    };
+    settings.greeting.as_deref().unwrap_or(own)
 }
 
 /// Nobody was reached.

@@ -83,6 +83,7 @@ mod tests {
         let (breaker, now) = opened();
         assert!(!breaker.admits(now));
         assert!(!breaker.admits(now + OPEN_FOR - Duration::from_millis(1)));
+        assert!(!breaker.is_closed(now));
     }
 
     #[test]
@@ -96,6 +97,7 @@ mod tests {
 
         assert!(breaker.admits(later + OPEN_FOR));
         breaker.answered();
+        assert!(breaker.is_closed(later));
         assert!(breaker.admits(later + OPEN_FOR));
         assert!(breaker.admits(later + OPEN_FOR));
     }

@@ -78,17 +78,20 @@ pub async fn put(
     Ok(())
 }
 
-/// From now on it is as one step wider. False: there was none.
-pub async fn remove(
+/// From now on it is as one step wider: of its document nothing is left. False: there was none.
+pub async fn clear(
     conn: &mut PgConnection,
     account_id: &str,
     phone_number: Option<&str>,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
-    let done =
-        sqlx::query("delete from phone_system_config where account_id = $1 and phone_number = $2")
-            .bind(account_id)
-            .bind(phone_number.unwrap_or_default())
-            .execute(conn)
-            .await?;
+    let done = sqlx::query(
+        "update phone_system_config set config = '{}', updated_at = $3 where account_id = $1 and phone_number = $2",
+    )
+    .bind(account_id)
+    .bind(phone_number.unwrap_or_default())
+    .bind(now)
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected() == 1)
 }

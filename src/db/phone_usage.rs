@@ -131,3 +131,25 @@ pub async fn came_to(conn: &mut PgConnection, account_id: &str, span: Span) -> s
         segments: MicroUnits(segments),
     })
 }
+
+/// The minutes of calls that began before a day and ended on it, or began on it and ended after it.
+pub async fn over_midnight(
+    conn: &mut PgConnection,
+    account_id: &str,
+    day: Span,
+) -> sqlx::Result<MicroUnits> {
+    let minutes = sqlx::query_scalar(
+        "select coalesce(sum(e.quantity), 0)::bigint
+         from usage_events e join calls c on c.account_id = e.account_id and c.call_ref = e.source_id
+         cross join lateral (select e.occurred_at - make_interval(secs => c.seconds) as began_at) first
+         where e.account_id = $1 and e.feature = 'voice_minutes' and e.source = 'twilio'
+           and e.occurred_at >= $2 and e.occurred_at < $3 + interval '1 day'
+           and (first.began_at < $2 or (first.began_at < $3 and e.occurred_at >= $3))",
+    )
+    .bind(account_id)
+    .bind(day.starts_at)
+    .bind(day.ends_at)
+    .fetch_one(conn)
+    .await?;
+    Ok(MicroUnits(minutes))
+}

@@ -44,9 +44,10 @@ impl Work for CompareUsage {
                 ends_at: ends(day),
             };
             let ours = phone_usage::came_to(&mut tx, &self.account_id, span).await?;
+            let over_midnight = phone_usage::over_midnight(&mut tx, &self.account_id, span).await?;
             let theirs = theirs.get(&day).copied().unwrap_or_default();
             let subject = format!("{subaccount_ref}:{day}");
-            if differ(ours, theirs) {
+            if differ(ours, theirs, over_midnight) {
                 let detail = json!({
                     "our_minutes": ours.minutes.to_json(),
                     "their_minutes": theirs.minutes.to_json(),

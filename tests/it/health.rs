@@ -70,6 +70,10 @@ async fn a_process_without_its_database_is_alive_and_not_ready() {
     let ready = api.get("/readyz", "").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ready.body["reasons"].as_array().unwrap().len(), 1);
+    let phone = api.get("/api/phone/health", "").await;
+    assert_eq!(phone.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(phone.body["data"]["phone_system"], "unavailable");
+    assert_eq!(phone.body["data"]["providers"]["supabase"], false);
     assert_eq!(api.get("/healthz", "").await.status, StatusCode::OK);
     let answer = api.get("/api/twilio/numbers", &token("ann")).await;
     assert_eq!(

@@ -171,6 +171,7 @@ fn settings_that_are_spelled_out_mean_the_same() {
         r#"{"voicemail": {"enabled": true}}"#,
         r#"{"forwarding": {"enabled": true, "number": "+14155550177"}, "auto_response": {"enabled": true}}"#,
         r#"{"reject_calls": true}"#,
+        r#"{"recording": false}"#,
     ] {
         let short = settings(stored);
         let long = spelled_out(short.clone(), &house);

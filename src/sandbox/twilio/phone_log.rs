@@ -67,6 +67,12 @@ impl PhoneCall {
         self.seconds.div_ceil(60)
     }
 
+    /// None: it is not over.
+    pub(super) fn began_at(&self) -> Option<DateTime<Utc>> {
+        let ended_at = self.ended_at?;
+        Some(ended_at - TimeDelta::seconds(self.seconds.into()))
+    }
+
     pub(super) fn is_inbound(&self) -> bool {
         self.parent_sid.is_none() && self.asked.is_none()
     }
@@ -95,7 +101,7 @@ impl PhoneCall {
             "direction": self.direction(),
             "duration": duration,
             "date_created": self.created_at.to_rfc2822(),
-            "start_time": self.ended_at.map(|at| (at - TimeDelta::seconds(self.seconds.into())).to_rfc2822()),
+            "start_time": self.began_at().map(|at| at.to_rfc2822()),
             "end_time": self.ended_at.map(|at| at.to_rfc2822()),
             "price": self.ended_at.and_then(|at| price(self.minutes(), each, at, now)),
             "price_unit": "USD",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Twilio, listing, phone_log::day};
 use crate::sandbox::wire::{Reply, Request};
 
-/// So long after its end a call is in no count yet.
+/// So long after its end a call is in no count yet. Then it is in that of the day it began on.
 const COUNTED_AFTER: TimeDelta = TimeDelta::hours(6);
 
 /// How many there were, and what is billed of them.
@@ -80,15 +80,17 @@ impl Twilio {
         day: NaiveDate,
         until: DateTime<Utc>,
     ) -> BTreeMap<&'static str, Sum> {
-        let is_counted =
-            |at: Option<DateTime<Utc>>| at.is_some_and(|at| at.date_naive() == day && at <= until);
+        let is_counted = |began_at: Option<DateTime<Utc>>, ended_at: Option<DateTime<Utc>>| {
+            began_at.is_some_and(|at| at.date_naive() == day)
+                && ended_at.is_some_and(|at| at <= until)
+        };
         let mut leaves = BTreeMap::<_, Sum>::new();
         let mut add = |leaf, units| {
             let sum = leaves.entry(leaf).or_default();
             *sum = (sum.0 + 1, sum.1 + units);
         };
         for call in &self.calls {
-            if call.account_sid == account_sid && is_counted(call.ended_at) {
+            if call.account_sid == account_sid && is_counted(call.began_at(), call.ended_at) {
                 let leaf = match call.is_inbound() {
                     true => "calls-inbound-local",
                     false => "calls-outbound",
@@ -97,7 +99,7 @@ impl Twilio {
             }
         }
         for message in &self.messages {
-            if message.account_sid == account_sid && is_counted(message.sent_at) {
+            if message.account_sid == account_sid && is_counted(message.sent_at, message.sent_at) {
                 let leaf = match message.is_inbound() {
                     true => SMS_INBOUND,
                     false => SMS_OUTBOUND,

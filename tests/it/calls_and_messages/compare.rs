@@ -75,6 +75,13 @@ async fn a_day_that_the_provider_counts_otherwise_is_told_with_both_figures_unti
     // Of `calls`, `calls-inbound` and `calls-inbound-local` only one counts.
     assert_eq!(compare(&house).await, nothing);
 
+    // A call over midnight is counted here when it ends, and there when it begins.
+    tomorrow_at(&house, "00:05:00").await;
+    house.sandbox.take_call(&phone.number, CALLER, 600).unwrap();
+    tomorrow_at(&house, "07:00:00").await;
+    read_lists(&house).await;
+    assert_eq!(compare(&house).await, nothing);
+
     // A call that the provider knows nothing of stays a difference.
     phone
         .call(&web, &sid("CA", 7), "completed", Some("61"))

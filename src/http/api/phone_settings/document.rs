@@ -10,11 +10,7 @@ use crate::http::problem::Problem;
 
 /// What is left out is as it is one step wider: of a number as its account has it, of an account as the service has it.
 #[derive(Debug, Object)]
-#[oai(
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    skip_serializing_if_is_none
-)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub struct SettingsDocument {
     /// What a caller hears first, 1000 characters at most.
     greeting: Option<String>,
@@ -30,7 +26,7 @@ pub struct SettingsDocument {
 }
 
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[oai(skip_serializing_if_is_none)]
 pub struct Said {
     enabled: bool,
     /// Left out: the service's own words.
@@ -39,7 +35,7 @@ pub struct Said {
 
 /// Calls are put through. The other leg is a call of its own: its minutes count too.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[oai(skip_serializing_if_is_none)]
 pub struct Forwarded {
     enabled: bool,
     /// In any usual form. Not dialled for the one who has it, nor if it is a number that this service answers itself.

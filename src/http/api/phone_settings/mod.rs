@@ -118,7 +118,8 @@ impl PhoneSettings {
         let number = number(phone_number.as_deref())?;
         let mut tx = self.0.begin(&account).await?;
         let named = number.as_ref().map(E164::as_str);
-        phone_settings::remove(&mut tx, account.as_str(), named).await?;
+        let now = self.0.clock.now();
+        phone_settings::clear(&mut tx, account.as_str(), named, now).await?;
         let shown = self.in_force(&mut tx, &account, number).await?;
         tx.commit().await?;
         self.answer(shown, "Settings taken back")

@@ -52,7 +52,8 @@ struct UsagePage {
 impl PhoneUsage {
     /// What a user called and wrote, and what it costs
     ///
-    /// Of whole days in UTC, a year at most. A call counts on the day it ended.
+    /// Of whole days in UTC, a year at most. A call counts on the day it ended. What was taken back from a bill was used
+    /// all the same: it is no part of the price, and of everything else.
     #[oai(
         path = "/usage/summary",
         method = "get",

@@ -144,11 +144,11 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
         "delete from usage_events where account_id = $1",
         "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
                                    per, window_starts_at, day_starts_at, tier)
-         values ($7::uuid, $1, 'calls', 'app', $7, 1000000, now(), now(), 'day', '2026-01-01Z', '2026-01-01Z', $5)",
+         values ($7::uuid, $1, 'voice_minutes', 'twilio', $7, 1000000, now(), now(), 'day', '2026-01-01Z', '2026-01-01Z', $5)",
         "insert into usage_keys (account_id, source, source_id, feature, event_id, request_sha256, created_at)
          values ($1, 'app', $1, '', $7::uuid, '', now())",
         "insert into usage_counters (account_id, per, starts_at, feature, ends_at, day, quantity, events)
-         values ($1, 'day', '2026-01-01Z', 'calls', '2026-01-02Z', '2026-01-01', 1000000, 1) on conflict do nothing",
+         values ($1, 'day', '2026-01-01Z', 'voice_minutes', '2026-01-02Z', '2026-01-01', 1000000, 1) on conflict do nothing",
         "insert into billing_periods (period_id, account_id, starts_at, ends_at, tier, terms, closed_at, rated_at, created_at)
          values (gen_random_uuid(), $1, '2000-01-01Z', '2026-01-01Z', $5,
                  jsonb_build_object('tier', $5, 'currency', 'usd', 'meters', '{}'::jsonb), now(), now(), now())
@@ -185,11 +185,6 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
         "insert into outbound_spend (account_id, day, micros) values ($1, '2026-01-01', 0) on conflict do nothing",
         "insert into phone_system_config (account_id, phone_number, config, updated_at)
          values ($1, '', '{}', now()) on conflict do nothing",
-        "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at, per,
-                                   window_starts_at, day_starts_at, tier)
-         select gen_random_uuid(), $1, 'voice_minutes', 'twilio', 'CA' || md5($1), 1000000, now(), now(), 'cycle', now(),
-                now(), $5
-         where not exists (select from usage_events where account_id = $1 and source = 'twilio')",
         "insert into usage_holds (hold_id, account_id, feature, per, window_starts_at, quantity, state, made_by, created_at, expires_at)
          values ($6::uuid, $1, 'calls', 'cycle', '2026-01-01Z', 1000000, 'held', 'user', now(), now() + interval '1 hour')
          on conflict (hold_id) do update set state = 'held', settled_quantity = null, expires_at = excluded.expires_at",

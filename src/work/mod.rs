@@ -1,6 +1,7 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
 mod account;
+mod analyse_transcript;
 mod announce_notification;
 mod announce_upcoming_invoice;
 mod apply_dispute;
@@ -11,7 +12,9 @@ mod close_due_periods;
 mod close_period;
 mod close_usage_windows;
 mod compare_invoice;
+mod delete_recording;
 mod deliver_notification;
+mod fetch_recording;
 mod finalize_invoice;
 mod handle_stripe_event;
 mod handle_twilio_callback;
@@ -33,6 +36,7 @@ mod reconcile_phone_log;
 mod reconcile_phone_logs;
 pub mod reconciliation;
 mod record_invoice;
+mod recordings;
 mod recount_usage;
 mod release_number;
 mod subaccount_status;
@@ -40,7 +44,9 @@ mod suspend_telephony;
 mod sweep_charges;
 mod sweep_expired_leases;
 mod sweep_provider_resources;
+mod sweep_recordings;
 mod sync_subscription;
+mod transcribe_recording;
 
 use std::future::Future;
 

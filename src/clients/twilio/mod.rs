@@ -4,6 +4,7 @@
 //! beyond its query.
 
 mod phone_log;
+mod recordings;
 mod shapes;
 
 use reqwest::{Client, RequestBuilder};
@@ -12,6 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tollkeeper_jobs::mask::mask;
 
+pub use recordings::Media;
 pub use shapes::{Account, IncomingNumber, Urls};
 
 use super::{
@@ -246,15 +248,19 @@ impl Twilio {
         ))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+    /// With the main account's token, which is good for its subaccounts too.
+    fn signed(&self, request: RequestBuilder) -> Result<RequestBuilder, ClientError> {
         let Some(auth_token) = &self.auth_token else {
             return Err(ClientError::Unreachable {
                 provider: PROVIDER,
                 why: "TWILIO_AUTH_TOKEN is not set".into(),
             });
         };
-        let request = request.basic_auth(&self.account_sid, Some(auth_token.expose_secret()));
-        let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
+        Ok(request.basic_auth(&self.account_sid, Some(auth_token.expose_secret())))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let answer = call::exchange(PROVIDER, &self.breaker, self.signed(request)?).await?;
         tracing::debug!(
             status = answer.status,
             request_id = answer.header("twilio-request-id").map(mask),

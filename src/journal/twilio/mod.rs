@@ -1,16 +1,17 @@
-//! The effects that provisioning has at Twilio.
+//! The effects at Twilio: what provisioning does, and the end of a recording.
 
 mod numbers;
+mod recordings;
 mod subaccounts;
 
-use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::telephony::desired::Standing;
 
 pub use numbers::{BuyNumber, GiveNumberBack, PointNumber};
+pub use recordings::RemoveRecording;
 pub use subaccounts::{CloseDouble, CreateSubaccount, SetSubaccountStatus};
 
-use super::{Found, Permission};
+use super::{Permission, nothing_more};
 use crate::{
     db::{accounts, telephony},
     queue::Failure,
@@ -27,11 +28,4 @@ async fn while_ordered(tx: &mut PgConnection, account_id: &str) -> Result<Permis
         Some(standing) if standing.is_ordered() => Permission::Granted,
         _ => Permission::NotWanted("its telephony was taken away meanwhile"),
     })
-}
-
-fn nothing_more(ext_ref: String) -> Found {
-    Found {
-        ext_ref,
-        answer: json!({}),
-    }
 }

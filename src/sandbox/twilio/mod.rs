@@ -1,11 +1,12 @@
-//! A Twilio: accounts with subaccounts, a finite stock of phone numbers, the numbers bought, and what was called and
-//! written.
+//! A Twilio: accounts with subaccounts, a finite stock of phone numbers, the numbers bought, and what was called,
+//! recorded and written.
 
 mod accounts;
 pub(super) mod errors;
 mod listing;
 mod numbers;
 mod phone_log;
+mod recordings;
 mod stock;
 mod telling;
 
@@ -18,6 +19,7 @@ pub use self::{
     accounts::{Account, AccountStatus},
     numbers::{Number, Purchase},
     phone_log::{PhoneCall, PhoneMessage},
+    recordings::Recording,
     stock::Stock,
 };
 use super::wire::{Reply, Request};
@@ -42,6 +44,9 @@ pub(super) struct Twilio {
     purchases: Vec<Purchase>,
     calls: Vec<PhoneCall>,
     messages: Vec<PhoneMessage>,
+    recordings: Vec<Recording>,
+    /// The deleted ones too: who has the audio hears what it says.
+    heard: Vec<Recording>,
 }
 
 impl Twilio {
@@ -63,6 +68,8 @@ impl Twilio {
             purchases: Vec::new(),
             calls: Vec::new(),
             messages: Vec::new(),
+            recordings: Vec::new(),
+            heard: Vec::new(),
         }
     }
 
@@ -107,6 +114,8 @@ impl Twilio {
             }
             ("GET", ["Calls"]) => self.list_calls(account, request),
             ("GET", ["Messages"]) => self.list_messages(account, request),
+            ("GET", ["Recordings"]) => self.list_recordings(account, request),
+            (method, ["Recordings", name]) => self.one_recording(method, account, name, request),
             ("GET", ["IncomingPhoneNumbers"]) => self.list_numbers(account, request),
             ("POST", ["IncomingPhoneNumbers"]) => self.buy_number(account, request, now),
             (method, ["IncomingPhoneNumbers", number]) => {

@@ -147,6 +147,6 @@ impl Twilio {
 }
 
 /// A day, in GMT.
-fn day(request: &Request, name: &str) -> Option<NaiveDate> {
+pub(super) fn day(request: &Request, name: &str) -> Option<NaiveDate> {
     request.params.get(name)?.parse().ok()
 }

@@ -53,6 +53,9 @@ create table speech_answers (
     primary key (account_id, subject)
 );
 
+alter table provider_calls drop constraint provider_calls_provider_check,
+    add constraint provider_calls_provider_check check (provider in ('stripe', 'twilio', 'voipms', 'speech'));
+
 -- A call is named by its recording's callback, which says no number.
 create index calls_ref on calls (call_ref);
 

@@ -39,7 +39,8 @@ impl Family {
         if path.starts_with("/api/twilio/") {
             return Family::Tenant;
         }
-        if path.starts_with("/api/billing/") {
+        let is_summary = path.starts_with("/api/calls/") && path.ends_with("/summary");
+        if is_summary || path.starts_with("/api/billing/") {
             return Family::Bare;
         }
         let user_id = path
@@ -68,6 +69,8 @@ mod tests {
             ("/api/twilio/numbers", Family::Tenant),
             ("/api/billing/usage", Family::Bare),
             ("/api/billing", Family::Enveloped),
+            ("/api/calls/CA1/summary", Family::Bare),
+            ("/api/calls/CA1/transcription", Family::Enveloped),
             ("/nowhere", Family::Enveloped),
         ] {
             assert_eq!(Family::of(path), family, "{path}");

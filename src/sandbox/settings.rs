@@ -25,7 +25,7 @@ pub struct Settings {
     pub stripe_secret_key: String,
     pub twilio_account_sid: String,
     pub twilio_auth_token: String,
-    /// The one key that speech and analysis accept; empty: they ask for none.
+    /// The one key that speech and analysis accept.
     pub speech_api_key: String,
     pub stock: Stock,
     pub subaccounts_max: usize,

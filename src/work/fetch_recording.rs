@@ -49,7 +49,10 @@ async fn look(
     said: Option<&Report>,
 ) -> Result<Look, ClientError> {
     let Some(said) = said else {
-        return Ok(Look::Unknown);
+        // Of what it said was not recorded it may keep nothing.
+        let told = Status::of(&known.status);
+        let is_over = |status: &Status| matches!(status, Status::Absent | Status::Deleted);
+        return Ok(told.filter(is_over).map_or(Look::Unknown, Look::Known));
     };
     let status = said.status.unwrap_or(Status::InProgress);
     if status != Status::Completed {

@@ -60,7 +60,7 @@ async fn every_operation_asks_for_a_credential_and_refuses_as_it_says() {
             }
         }
     }
-    assert_eq!(operations, 26);
+    assert_eq!(operations, 34);
 }
 
 #[tokio::test]

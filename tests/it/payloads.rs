@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 use tollkeeper_jobs::{
-    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeliverNotification,
-    FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
-    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
-    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SuspendTelephony, SweepCharges,
-    SweepProviderResources, SyncSubscription,
+    AnalyseTranscript, AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund,
+    AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, DeleteRecording,
+    DeliverNotification, FetchRecording, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback,
+    Job, NotifyCustomer, OpenPeriod, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
+    ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
+    ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, ReleaseNumber,
+    SuspendTelephony, SweepCharges, SweepProviderResources, SweepRecordings, SyncSubscription,
+    TranscribeRecording,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -59,4 +60,10 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<ReconcilePhoneLogs>("all");
     check::<ReconcilePhoneLog>("user_42");
     check::<CheckBilling>("sample");
+    let recording = "user_42:RE00000000000000000000000000000004";
+    check::<FetchRecording>(recording);
+    check::<TranscribeRecording>(recording);
+    check::<AnalyseTranscript>(recording);
+    check::<DeleteRecording>(recording);
+    check::<SweepRecordings>("all");
 }

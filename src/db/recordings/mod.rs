@@ -34,6 +34,7 @@ pub struct StoredRecording {
     pub transcript: String,
     pub transcript_error: Option<String>,
     pub transcript_sealed: Option<String>,
+    pub transcribed_at: Option<DateTime<Utc>>,
     /// pending, completed or failed.
     pub analysis: String,
     pub analysis_error: Option<String>,
@@ -64,7 +65,8 @@ impl From<&StoredRecording> for Recording {
 }
 
 const COLUMNS: &str = "account_id, recording_ref, transcription_id, call_ref, held_by_ref, status, seconds, began_at,
-     told_at, updated_at, removed_at, transcript, transcript_error, transcript_sealed, analysis, analysis_error,
+     told_at, updated_at, removed_at, transcript, transcript_error, transcript_sealed, transcribed_at, analysis,
+     analysis_error,
      analysis_sealed";
 
 /// One recording of an account.

@@ -13,9 +13,12 @@ mod phone_log;
 mod plan;
 mod provision;
 mod provision_twilio;
+mod recordings;
 mod subaccounts;
 mod subscription_view;
 mod subscriptions;
+mod transcript_view;
+mod transcriptions;
 mod usage;
 mod user_id;
 
@@ -30,19 +33,21 @@ use tokio::sync::Semaphore;
 use tollkeeper_jobs::{plans::Catalogue, usage::Entitlement};
 
 use self::{
-    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, subaccounts::Subaccounts,
-    subscriptions::Subscriptions, usage::UsageOperations,
+    billing::BillingOperations, phone::Phone, phone_log::PhoneLog, recordings::Recordings,
+    subaccounts::Subaccounts, subscriptions::Subscriptions, transcriptions::Transcriptions,
+    usage::UsageOperations,
 };
 use super::{
     auth::{AccountId, Authenticator, RefreshRule},
     health::{self, Providers},
 };
 use crate::{
-    clients::stripe::Stripe,
+    clients::{stripe::Stripe, twilio::Twilio},
     clock::Clock,
     context::Context,
     db::{self, subscriptions::Subscription},
     queue::Wake,
+    sealed::Keyring,
     usage::{Account, Desk, Rules},
 };
 
@@ -73,6 +78,9 @@ struct Shared {
     wake: Wake,
     catalogue: Arc<Catalogue>,
     stripe: Stripe,
+    /// For its addresses: it is asked nothing here.
+    twilio: Twilio,
+    keyring: Arc<Keyring>,
     public_base_url: String,
     provision_wait: Duration,
     waiting: Semaphore,
@@ -123,6 +131,8 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         wake: ctx.wake.clone(),
         catalogue: ctx.catalogue.clone(),
         stripe: ctx.stripe.clone().at_once(),
+        twilio: ctx.twilio.clone(),
+        keyring: ctx.keyring.clone(),
         public_base_url: ctx.config.public_base_url.clone(),
         provision_wait: options.provision_wait,
         waiting: Semaphore::new(WAITING_MAX),
@@ -136,7 +146,9 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         BillingOperations(shared.clone()),
         Subaccounts(shared.clone()),
         PhoneLog(shared.clone()),
-        Phone(shared),
+        Phone(shared.clone()),
+        Recordings(shared.clone()),
+        Transcriptions(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

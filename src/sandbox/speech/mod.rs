@@ -22,14 +22,13 @@ const FIELDS: [&str; 4] = ["file", "model", "language", "response_format"];
 /// How it differs from OpenAI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Manner {
-    /// Its errors are texts, and it says nothing of usage.
+    /// It asks for no key, its errors are texts, and it says nothing of usage.
     pub is_plain: bool,
     /// It refuses to answer by a schema.
     pub knows_no_schema: bool,
 }
 
 pub(super) struct Speech {
-    /// Empty: it wants none.
     api_key: String,
     pub manner: Manner,
     /// What it says next when it is asked for an analysis, whatever it is asked.
@@ -47,7 +46,7 @@ impl Speech {
 
     pub fn answer(&mut self, request: &Request, twilio: &Twilio) -> Reply {
         let bearer = format!("Bearer {}", self.api_key);
-        if !self.api_key.is_empty() && request.authorization.as_deref() != Some(&*bearer) {
+        if !self.manner.is_plain && request.authorization.as_deref() != Some(&*bearer) {
             return self.error(401, "invalid_api_key", "Incorrect API key provided");
         }
         if request.body.len() > BODY_MAX {

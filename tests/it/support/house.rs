@@ -1,9 +1,11 @@
 //! The service with real workers, and a sandbox that shares its clock.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tollkeeper::{
     clock::Clock,
-    config::Config,
+    config::{Config, EndpointConfig, SpeechConfig},
     queue,
     sandbox::{
         Fault, Provider, Rule, Sandbox, Settings, When,
@@ -39,11 +41,16 @@ impl House {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> House {
+        House::beside(Settings::default(), change).await
+    }
+
+    /// Beside a sandbox with other keys.
+    pub async fn beside(settings: Settings, change: impl FnOnce(&mut Config)) -> House {
         let clock = Clock::default();
         let sandbox = Sandbox::start(Settings {
             clock: clock.clone(),
             subaccounts_max: 10_000,
-            ..Settings::default()
+            ..settings
         })
         .await
         .unwrap();
@@ -56,6 +63,7 @@ impl House {
             config.stripe.secret_key = "sk_test_sandbox".into();
             config.twilio.api_base = sandbox.twilio_base();
             config.twilio.auth_tokens = vec!["00000000000000000000000000000002".into()];
+            config.speech = speech(&sandbox);
             for (setting, price) in [
                 ("STRIPE_REPX1_MONTHLY_PRICE_ID", PRICE),
                 ("STRIPE_PRICE_AI_SECRETARY", SECRETARY),
@@ -207,6 +215,21 @@ impl House {
         let twilio = Provider::Twilio;
         let rule = Rule::on(twilio, method, path, when, fault);
         self.sandbox.add_rules(vec![rule]);
+    }
+}
+
+/// Speech and analysis by the sandbox.
+pub fn speech(sandbox: &Sandbox) -> SpeechConfig {
+    let endpoint = |path: &str| EndpointConfig {
+        url: sandbox.speech_base() + path,
+        api_key: "sk_speech_sandbox".into(),
+        model: "whisper-1".into(),
+        timeout: Duration::from_secs(30),
+    };
+    SpeechConfig {
+        transcription: Some(endpoint("/v1/audio/transcriptions")),
+        analysis: Some(endpoint("/v1/chat/completions")),
+        language: None,
     }
 }
 

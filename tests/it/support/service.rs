@@ -193,6 +193,12 @@ fn config() -> Config {
             greeting: "Hello!".into(),
             sms_reply: "Thank you.".into(),
         },
+        recordings: RecordingConfig {
+            bytes_max: 200_000_000,
+            part_bytes_max: 26_000_000,
+            is_deleted: true,
+        },
+        speech: SpeechConfig::default(),
         http: HttpConfig {
             header_deadline: Duration::from_secs(5),
             body_deadline: Duration::from_secs(10),

@@ -60,6 +60,9 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
         "provisionTwilio" => (Scope::TelephonyWrite, Some(order)),
         "twilioConfig" | "subaccount" | "numbers" | "calls" | "messages" | "phoneNumbers"
         | "conversations" => (Scope::TelephonyRead, None),
+        "recordings" | "callRecordings" | "phoneCall" | "callTranscription" | "callSummary"
+        | "transcriptions" | "transcription" => (Scope::TelephonyRead, None),
+        "deleteTranscription" => (Scope::TelephonyWrite, None),
         "subscription" | "usageStats" => (Scope::SubscriptionRead, None),
         "billingUsage" | "billingUsageByPost" | "billingHistory" | "upcomingInvoice" => {
             (Scope::SubscriptionRead, None)
@@ -128,7 +131,9 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
             ("header", "Idempotency-Key") => {}
             ("query", "period" | "from" | "to") => {}
             // Of the list that is shown: whose it is, is settled before.
-            ("query", "phoneNumber" | "limit" | "cursor") => {}
+            ("query", "phoneNumber" | "limit" | "cursor" | "offset" | "status") => {}
+            // Of what is the tenant's.
+            ("path", "call_sid" | "transcription_id") => {}
             // Another way to name a user, of its own tests: `usage::access`.
             ("query", "email") => {}
             (place, name) => {
@@ -215,7 +220,7 @@ impl Route {
         own.map(|way| (*way, Who::Own)).collect()
     }
 
-    /// `about` is whose hold or use it is about, where it is about one.
+    /// `about` is whose hold, use, call or transcription it is about, where it is about one.
     pub fn request(&self, web: &Web, naming: &Naming, own: usize, about: usize) -> RequestBuilder {
         let id = |who: &Who| match who {
             Who::Own => TENANTS[own].id,
@@ -228,6 +233,9 @@ impl Route {
                 .map(|(_, who)| id(who))
         };
         let path = of(Way::Path).fold(self.path.clone(), |path, id| path.replace("{user_id}", id));
+        let path = path
+            .replace("{call_sid}", TENANTS[about].call)
+            .replace("{transcription_id}", TENANTS[about].transcription);
         let url = format!("http://{}{path}", web.address);
         let query: Vec<(&str, &str)> = of(Way::Query).map(|id| ("userId", id)).collect();
         let mut request = web.client.request(self.method.clone(), url).query(&query);

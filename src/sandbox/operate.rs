@@ -100,53 +100,35 @@ impl Sandbox {
         self.shared.world().twilio.take_call(to, from, seconds, now)
     }
 
-    /// Somebody calls a number: its voice URL is asked what they hear, and told of the end. Answers the call, and the
-    /// TwiML they heard. None: nobody owns that number.
+    /// Somebody calls a number: its voice URL is asked what they hear. Where that answer records, they say this, and what
+    /// comes next is asked; the end of the call is told, and then that of the recording. Answers the call, and the TwiML
+    /// they heard. None: nobody owns that number.
     pub async fn ring(
         &self,
         to: &str,
         from: &str,
         seconds: u32,
+        says: &str,
     ) -> Option<(twilio::PhoneCall, String)> {
         let call = self.take_call(to, from, seconds)?;
-        let (asking, telling) = {
-            let world = self.shared.world();
-            let twilio = &world.twilio;
-            (twilio.ask_about_call(&call), twilio.tell_of_call(&call))
-        };
-        let heard = carry(asking).await;
-        carry(telling).await;
-        Some((call, heard))
-    }
-
-    /// Somebody calls a number and speaks after the beep: if the answer of its voice URL records, what comes after the
-    /// recording is asked, the end of the call is told, and then the recording. Answers the call, and what was recorded.
-    /// None: nobody owns that number, or nothing was recorded.
-    pub async fn ring_and_say(
-        &self,
-        to: &str,
-        from: &str,
-        seconds: u32,
-        says: &str,
-    ) -> Option<(twilio::PhoneCall, twilio::Recording)> {
-        let call = self.take_call(to, from, seconds)?;
         let asking = self.shared.world().twilio.ask_about_call(&call);
-        let twiml = carry(asking).await;
-        let is_recorded = twiml.contains("<Record ");
-        let recording = is_recorded.then(|| self.take_recording(&call, seconds, says))?;
+        let heard = carry(asking).await;
+        let is_recorded = heard.contains("<Record ");
+        let recording = is_recorded.then(|| self.take_recording(&call, seconds, says));
         let callbacks = {
             let world = self.shared.world();
             let twilio = &world.twilio;
+            let of = recording.as_ref();
             [
-                twilio.ask_about_recording(&call, &recording, &twiml),
+                of.and_then(|recording| twilio.ask_about_recording(&call, recording, &heard)),
                 twilio.tell_of_call(&call),
-                twilio.tell_of_recording(&recording, &twiml),
+                of.and_then(|recording| twilio.tell_of_recording(recording, &heard)),
             ]
         };
         for callback in callbacks {
             carry(callback).await;
         }
-        Some((call, recording))
+        Some((call, heard))
     }
 
     /// A call was recorded: it is in the list of recordings.

@@ -124,6 +124,7 @@ async fn fail(
     let (account_id, recording_ref) = (&recording.account_id, &recording.recording_ref);
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let now = ctx.clock.now();
+    // There will be no analysis: the answers are of no more use.
     recordings::analysis_failed(&mut tx, account_id, recording_ref, why, now).await?;
     let kept = recording.transcription_id.to_string();
     speech_answers::forget(&mut tx, account_id, &kept).await?;

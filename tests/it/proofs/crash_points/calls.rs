@@ -1,6 +1,7 @@
 //! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
-//! have.
+//! have: a recorded call among it.
 
+use sqlx::PgPool;
 use tollkeeper::{sandbox::Sandbox, signature::twilio};
 
 use crate::support::phone::{CALLER, Phone, sid};
@@ -12,13 +13,27 @@ const MASTER: (&str, &str) = (
 );
 const PATH: &str = "/api/twilio/status";
 
-/// Ann is called and written to, and no callback tells it.
-pub fn untold(sandbox: &Sandbox) {
+/// Ann is called and written to, and no callback tells it. One recording was told of and seen, and then forgotten by
+/// everybody.
+pub async fn untold(sandbox: &Sandbox, db: &PgPool) {
     let phone = Phone::of(sandbox, "ann");
-    sandbox.take_call(&phone.number, CALLER, 125).unwrap();
+    let call = sandbox.take_call(&phone.number, CALLER, 125).unwrap();
+    sandbox.take_recording(&call, 2, "Please call me back. It is broken.");
     sandbox
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
+    let forgotten = sandbox.take_recording(&call, 1, "Thank you.");
+    sqlx::query(
+        "insert into recordings (account_id, recording_ref, transcription_id, call_ref, held_by_ref, status, seconds,
+                                 began_at, told_at, updated_at, fetched_at)
+         values ('ann', $1, gen_random_uuid(), $2, $3, 'completed', 1, now(), now(), now(), now())",
+    )
+    .bind(&forgotten.sid)
+    .bind(&forgotten.call_sid)
+    .bind(&forgotten.account_sid)
+    .execute(db)
+    .await
+    .unwrap();
 }
 
 /// Two ended calls, each signed by whose it is. Whether both were acknowledged.

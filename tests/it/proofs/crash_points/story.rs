@@ -37,7 +37,7 @@ pub enum Chapter {
     /// Ann signs up and gets a subaccount and a number.
     SignUp,
     /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. What she paid is refunded in
-    /// part, disputed and won back, and her next invoice is coming. She is called. Two apps are told
+    /// part, disputed and won back, and her next invoice is coming. She is called, and recorded. Two apps are told
     /// something, and one of them is gone; two customers are, and mail reaches one of them.
     Upkeep,
     /// Her subscription ends: all is suspended.
@@ -199,7 +199,7 @@ impl Story {
             found.is_ok_and(|events| events == 2)
         };
         self.until("the refund is entered", entered).await?;
-        calls::untold(&self.works.sandbox);
+        calls::untold(&self.works.sandbox, &self.works.db).await;
         self.execute(include_str!("upkeep.sql")).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
@@ -225,9 +225,9 @@ impl Story {
                   where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
                                  'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
                                  'reconcile_invoices', 'reconcile_account', 'reconcile_phone_logs',
-                                 'reconcile_phone_log')) = 10
+                                 'reconcile_phone_log', 'sweep_recordings')) = 11
              and (select count(*) from calls where status = 'completed') = 2
-             and exists (select 1 from messages)
+             and exists (select 1 from messages) and (select count(removed_at) from recordings where analysis = 'completed') = 2
              and exists (select 1 from findings where kind = 'callback_of_nobody')
              and exists (select 1 from findings where kind = 'billing_i10_broken')",
         )
@@ -388,9 +388,10 @@ impl Story {
         subaccounts.sort();
         lines.append(&mut subaccounts);
         lines.push(format!(
-            "twilio: {} numbers of {} ever bought",
+            "twilio: {} numbers of {} ever bought, {} recordings",
             sandbox.numbers().len(),
-            sandbox.numbers_ever_bought().len()
+            sandbox.numbers_ever_bought().len(),
+            sandbox.recordings().len()
         ));
         lines.append(&mut self.apps.state());
         lines.push(format!("stripe: {} events", sandbox.events().len()));

@@ -111,7 +111,7 @@ impl Twilio {
                 Some((sid, u32::from_be_bytes(rest.first_chunk().copied()?)))
             });
         let (sid, first) = places.next()?;
-        let last = places.last().map_or(first, |(_, last)| last);
+        let last = places.next_back().map_or(first, |(_, last)| last);
         let mut known = self.heard.iter();
         let recording = known.find(|recording| recording.sid.as_bytes() == sid)?;
         Some(recording.heard(first..=last))

@@ -3,6 +3,7 @@
 //! One file per job: its payload, its promise (kind, key, lane, retries) and its decision. The same
 //! name in the service's `src/work/` does what was decided here.
 
+pub mod analyse_transcript;
 pub mod announce_notification;
 pub mod announce_upcoming_invoice;
 pub mod apply_dispute;
@@ -17,7 +18,9 @@ pub mod close_usage_windows;
 pub mod compare_invoice;
 pub mod compare_usage;
 pub mod compare_usage_records;
+pub mod delete_recording;
 pub mod deliver_notification;
+pub mod fetch_recording;
 pub mod finalize_invoice;
 pub mod handle_stripe_event;
 pub mod handle_twilio_callback;
@@ -53,11 +56,14 @@ pub mod suspend_telephony;
 pub mod sweep_charges;
 pub mod sweep_expired_leases;
 pub mod sweep_provider_resources;
+pub mod sweep_recordings;
 pub mod sync_subscription;
 pub mod telephony;
 pub mod timetable;
+pub mod transcribe_recording;
 pub mod usage;
 
+pub use analyse_transcript::AnalyseTranscript;
 pub use announce_notification::AnnounceNotification;
 pub use announce_upcoming_invoice::AnnounceUpcomingInvoice;
 pub use apply_dispute::ApplyDispute;
@@ -70,7 +76,9 @@ pub use close_usage_windows::CloseUsageWindows;
 pub use compare_invoice::CompareInvoice;
 pub use compare_usage::CompareUsage;
 pub use compare_usage_records::CompareUsageRecords;
+pub use delete_recording::DeleteRecording;
 pub use deliver_notification::DeliverNotification;
+pub use fetch_recording::FetchRecording;
 pub use finalize_invoice::FinalizeInvoice;
 pub use handle_stripe_event::HandleStripeEvent;
 pub use handle_twilio_callback::HandleTwilioCallback;
@@ -98,7 +106,9 @@ pub use suspend_telephony::SuspendTelephony;
 pub use sweep_charges::SweepCharges;
 pub use sweep_expired_leases::SweepExpiredLeases;
 pub use sweep_provider_resources::SweepProviderResources;
+pub use sweep_recordings::SweepRecordings;
 pub use sync_subscription::SyncSubscription;
+pub use transcribe_recording::TranscribeRecording;
 
 #[cfg(test)]
 mod dice;

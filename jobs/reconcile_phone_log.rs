@@ -1,5 +1,5 @@
-//! Add what the callbacks of one account's subaccount never told: read Twilio's lists of calls and messages, learn from
-//! them as from callbacks, and meter under the same ids.
+//! Add what the callbacks of one account's subaccount never told: read Twilio's lists of calls, messages and recordings,
+//! learn from them as from callbacks, and meter under the same ids.
 //!
 //! Asked for by `reconcile_phone_logs`. Safe to run twice: what is known already stays as it is. A call that the list
 //! says was of another length than its callback said is a person's matter.

@@ -10,7 +10,7 @@ use cron::Schedule;
 use crate::{
     CheckBilling, CloseDuePeriods, CloseUsageWindows, CompareUsageRecords, NewJob,
     PollInvoiceDrafts, PollStripeEvents, PruneHistory, ReconcileInvoices, ReconcilePhoneLogs,
-    RecountUsage, SweepCharges, SweepExpiredLeases, SweepProviderResources,
+    RecountUsage, SweepCharges, SweepExpiredLeases, SweepProviderResources, SweepRecordings,
 };
 
 /// What becomes of ticks nobody was there for.
@@ -130,6 +130,13 @@ pub const TIMETABLE: &[Entry] = &[
         schedule: "0 41 * * * *",
         missed: Missed::Latest,
         job: |tick_at| NewJob::of(&SweepProviderResources { tick_at }),
+    },
+    // Speech and analysis may be configured long after the first recording.
+    Entry {
+        name: "sweep_recordings",
+        schedule: "25 4/10 * * * *",
+        missed: Missed::Latest,
+        job: |tick_at| NewJob::of(&SweepRecordings { tick_at }),
     },
 ];
 

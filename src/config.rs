@@ -37,6 +37,8 @@ pub struct Config {
     pub pools: PoolConfig,
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,
+    pub recordings: RecordingConfig,
+    pub speech: SpeechConfig,
     pub http: HttpConfig,
     pub rate_limits: RateLimitConfig,
     pub notify: NotifyConfig,
@@ -164,6 +166,39 @@ pub struct OutboundConfig {
     pub call_minutes_max: u32,
     /// The main account's own number, for who has none. None: who has none calls nobody.
     pub fallback_number: Option<E164>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RecordingConfig {
+    /// What is larger is not transcribed.
+    pub bytes_max: u64,
+    /// What is larger is handed over in parts.
+    pub part_bytes_max: u64,
+    /// Whether it is deleted at the provider once it is transcribed.
+    pub is_deleted: bool,
+}
+
+/// Who writes recordings down, and who analyses what was said.
+#[derive(Debug, Clone, Default)]
+pub struct SpeechConfig {
+    /// None: recordings stay `pending`.
+    pub transcription: Option<EndpointConfig>,
+    /// None: analyses stay `pending`.
+    pub analysis: Option<EndpointConfig>,
+    /// ISO 639-1; unset: the endpoint finds out.
+    pub language: Option<String>,
+}
+
+/// An endpoint of OpenAI's kind.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// With its path.
+    pub url: String,
+    /// Empty where it wants none.
+    pub api_key: SecretString,
+    pub model: String,
+    /// How long one answer may take.
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Clone)]

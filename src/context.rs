@@ -11,6 +11,7 @@ use crate::{
         mailer::Mailer,
         notifier::Notifier,
         pace::Pace,
+        speech::Speech,
         stripe::{self, Stripe},
         twilio::Twilio,
     },
@@ -30,6 +31,7 @@ pub struct Context {
     pub clock: Clock,
     pub stripe: Stripe,
     pub twilio: Twilio,
+    pub speech: Speech,
     pub notifier: Notifier,
     /// None: no mail server is set.
     pub mailer: Option<Mailer>,
@@ -59,6 +61,7 @@ impl Context {
         Ok(Context {
             stripe: stripe(&config, &pools),
             twilio: Twilio::new(&config.twilio),
+            speech: Speech::new(&config.speech, config.worker.bulk),
             notifier: Notifier::new(&config.notify, config.worker.default),
             mailer,
             config: Arc::new(config),

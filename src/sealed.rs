@@ -46,6 +46,30 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// A text about a recording: `recordings.transcript_sealed` or `analysis_sealed`.
+    pub fn of_recording(
+        column: &'static str,
+        account_id: &'a str,
+        recording_ref: &'a str,
+    ) -> Place<'a> {
+        Place {
+            table: "recordings",
+            column,
+            account_id,
+            row: recording_ref,
+        }
+    }
+
+    /// `speech_answers.answer_sealed`.
+    pub fn speech_answer(account_id: &'a str, subject: &'a str) -> Place<'a> {
+        Place {
+            table: "speech_answers",
+            column: "answer_sealed",
+            account_id,
+            row: subject,
+        }
+    }
+
     /// `notification_endpoints.previous_secret_sealed`.
     pub fn previous_endpoint_secret(endpoint_id: &'a str) -> Place<'a> {
         Place {

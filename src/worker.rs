@@ -10,14 +10,15 @@ use apalis_core::{
 };
 use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::{
-    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice, CompareUsage,
-    CompareUsageRecords, DeliverNotification, FinalizeInvoice, HandleStripeEvent,
-    HandleTwilioCallback, Lane, NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts,
-    PollStripeEvents, ProvisionNumber, ProvisionSubaccount, PruneHistory, RaiseUsageInvoice,
-    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
-    ReconcilePhoneLogs, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy, SendMessage,
-    SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources, SyncSubscription,
+    AnalyseTranscript, AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund,
+    AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
+    CompareUsage, CompareUsageRecords, DeleteRecording, DeliverNotification, FetchRecording,
+    FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Lane, NotifyCustomer, OpenPeriod,
+    PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
+    PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices,
+    ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy,
+    SendMessage, SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources,
+    SweepRecordings, SyncSubscription, TranscribeRecording,
 };
 use tracing::Span;
 
@@ -92,6 +93,11 @@ impl Register {
             .with::<SweepExpiredLeases>()
             .with::<SweepProviderResources>()
             .with::<SyncSubscription>()
+            .with::<FetchRecording>()
+            .with::<TranscribeRecording>()
+            .with::<AnalyseTranscript>()
+            .with::<DeleteRecording>()
+            .with::<SweepRecordings>()
     }
 
     pub fn with<W: Work>(mut self) -> Register {

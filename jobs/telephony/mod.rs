@@ -1,5 +1,6 @@
 //! What telephony an account shall have, what a call or a message means, and how it is written down.
 
+pub mod analysis;
 pub mod callback;
 pub mod calls;
 pub mod costs;
@@ -9,7 +10,9 @@ pub mod e164;
 pub mod fields;
 pub mod inbound;
 pub mod messages;
+pub mod mp3;
 pub mod outbound;
+pub mod recordings;
 pub mod reports;
 pub mod segments;
 pub mod settings;

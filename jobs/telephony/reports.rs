@@ -1,8 +1,8 @@
-//! Reading what a Twilio callback says of a call or a message (`providers.md` B3).
+//! Reading what a Twilio callback says of a call, a message or a recording (`providers.md` B3).
 
 use chrono::{DateTime, Utc};
 
-use super::{calls, fields::Fields, messages};
+use super::{calls, fields::Fields, messages, recordings};
 
 /// No field of ours is longer; what is, is no number and no name of a state.
 const TEXT_MAX: usize = 320;
@@ -56,6 +56,24 @@ pub fn of_message(fields: &Fields<'_>) -> Option<messages::Report> {
             .map(str::to_owned),
         at: None,
         cost_micros: None,
+    })
+}
+
+/// What it says of a recording. None: it names none.
+///
+/// A recorded call's own report, and the question what comes after a recording, name it without its status: it is over
+/// then, and its file may not be there yet. Where it says the file is, nobody asks: its place is known by its id.
+pub fn of_recording(fields: &Fields<'_>) -> Option<recordings::Report> {
+    let recording_ref = fields.sid("RecordingSid", &["RE"])?;
+    Some(recordings::Report {
+        recording_ref: recording_ref.to_owned(),
+        call_ref: fields.sid("CallSid", &["CA"]).map(str::to_owned),
+        status: match fields.word("RecordingStatus") {
+            Some(status) => recordings::Status::of(status),
+            None => Some(recordings::Status::Processing),
+        },
+        seconds: count(fields, "RecordingDuration"),
+        at: fields.get("RecordingStartTime").and_then(time),
     })
 }
 
@@ -126,6 +144,17 @@ mod tests {
             (said.is_inbound, said.segments, said.status, said.body),
             (Some(false), None, Some(messages::Status::Delivered), None)
         );
+    }
+
+    #[test]
+    fn a_recording_is_told_of_with_and_without_its_status() {
+        let said = |file: &str| of_recording(&Fields(&recorded(file)));
+        let ended = said("recording_status_completed").unwrap();
+        assert_eq!(ended.status, Some(recordings::Status::Completed));
+        assert!(ended.seconds.is_some() && ended.call_ref.is_some());
+        let asked = said("record_action").unwrap();
+        assert_eq!(asked.status, Some(recordings::Status::Processing));
+        assert_eq!(said("message_status_delivered"), None);
     }
 
     #[test]

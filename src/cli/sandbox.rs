@@ -1,6 +1,6 @@
-//! `tollkeeper sandbox`: the stand-ins of the providers alone, for anybody's Stripe or Twilio client.
+//! `tollkeeper sandbox`: the stand-ins of the providers alone, for anybody's client.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 use secrecy::ExposeSecret;
@@ -9,11 +9,15 @@ use tollkeeper_jobs::plans::{self, Catalogue, Interval};
 use super::Program;
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, EndpointConfig},
     sandbox::{Sandbox, Settings, WebhookTarget, twilio::Stock},
 };
 
-/// Run the stand-ins of Stripe and Twilio alone.
+/// What the sandbox's speech and analysis are called; any name is as good.
+const MODEL: &str = "sandbox";
+const SPEECH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Run the stand-ins of Stripe, Twilio and a speech endpoint alone.
 #[derive(Debug, Args)]
 pub struct SandboxCommand {
     #[arg(long, default_value = "127.0.0.1:12111")]
@@ -42,6 +46,7 @@ impl SandboxCommand {
             settings.stripe_secret_key.clone(),
             settings.twilio_account_sid.clone(),
             settings.twilio_auth_token.clone(),
+            settings.speech_api_key.clone(),
         );
         let sandbox = Sandbox::start(settings).await?;
         println!(
@@ -55,6 +60,13 @@ impl SandboxCommand {
             keys.1,
             keys.2
         );
+        for purpose in ["SPEECH", "ANALYSIS"] {
+            println!(
+                "{purpose}_API_BASE={}\n{purpose}_API_KEY={}\n{purpose}_MODEL={MODEL}",
+                sandbox.speech_base(),
+                keys.3
+            );
+        }
         println!(
             "# look and change: http://{}/sandbox/state",
             sandbox.address()
@@ -101,6 +113,16 @@ pub async fn beside(
     config.stripe.api_base = sandbox.stripe_base();
     config.stripe.requests_per_second = 0;
     config.twilio.api_base = sandbox.twilio_base();
+    let endpoint = |path: &str| {
+        Some(EndpointConfig {
+            url: sandbox.speech_base() + path,
+            api_key: Settings::default().speech_api_key.into(),
+            model: MODEL.to_owned(),
+            timeout: SPEECH_TIMEOUT,
+        })
+    };
+    config.speech.transcription = endpoint("/v1/audio/transcriptions");
+    config.speech.analysis = endpoint("/v1/chat/completions");
     for (setting, price_id, cents) in monthly_prices() {
         sandbox.add_price(&price_id, cents);
         config.price_ids.entry(setting).or_insert(price_id);

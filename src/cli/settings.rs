@@ -30,7 +30,7 @@ pub struct Settings {
 const DATA_DEFAULT: &str = "./.tollkeeper";
 
 /// The sandbox never gets a real key and never sends anything to a real provider or a customer.
-const PROVIDER_VARIABLES: [&str; 13] = [
+const PROVIDER_VARIABLES: [&str; 19] = [
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_API_BASE",
@@ -38,6 +38,12 @@ const PROVIDER_VARIABLES: [&str; 13] = [
     "TWILIO_AUTH_TOKEN",
     "TWILIO_API_BASE",
     "VOIPMS_CALLBACK_TOKENS",
+    "SPEECH_API_BASE",
+    "SPEECH_API_KEY",
+    "SPEECH_MODEL",
+    "ANALYSIS_API_BASE",
+    "ANALYSIS_API_KEY",
+    "ANALYSIS_MODEL",
     "PUBLIC_BASE_URL",
     "WEBHOOK_BASE_URL",
     "BASE_URL",

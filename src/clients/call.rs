@@ -36,6 +36,8 @@ impl Answer {
 pub(super) fn http() -> Client {
     builder()
         .timeout(TIMEOUT)
+        // Of an answer that may take longer in all: no part of it may.
+        .read_timeout(TIMEOUT)
         .build()
         .expect("a client without files or proxies of its own always builds")
 }
@@ -57,23 +59,39 @@ pub(super) async fn exchange(
     breaker: &Breaker,
     request: RequestBuilder,
 ) -> Result<Answer, ClientError> {
-    if !breaker.admits(Clock::instant()) {
-        let why = "it has not answered for a while; it is asked again soon".into();
-        return Err(ClientError::Unreachable { provider, why });
-    }
-    let answer = sent(provider, request).await;
-    match &answer {
-        Ok(answer) if answer.status < 500 => breaker.answered(),
-        _ => breaker.silent(Clock::instant()),
-    }
+    admit(provider, breaker)?;
+    let answer = async {
+        let response = sent(provider, request).await?;
+        answer(provider, response).await
+    };
+    let answer = answer.await;
+    note(breaker, answer.as_ref().ok().map(|answer| answer.status));
     answer
 }
 
-async fn sent(provider: &'static str, request: RequestBuilder) -> Result<Answer, ClientError> {
-    let response = request
-        .send()
-        .await
-        .map_err(|error| lost(provider, error))?;
+/// Send, and read nothing yet but what stands before the body.
+pub(super) async fn begin(
+    provider: &'static str,
+    breaker: &Breaker,
+    request: RequestBuilder,
+) -> Result<Response, ClientError> {
+    admit(provider, breaker)?;
+    let response = sent(provider, request).await;
+    note(
+        breaker,
+        response
+            .as_ref()
+            .ok()
+            .map(|response| response.status().as_u16()),
+    );
+    response
+}
+
+/// Read an answer that has begun to its end.
+pub(super) async fn answer(
+    provider: &'static str,
+    response: Response,
+) -> Result<Answer, ClientError> {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let body = read(provider, response).await?;
@@ -82,6 +100,25 @@ async fn sent(provider: &'static str, request: RequestBuilder) -> Result<Answer,
         headers,
         body,
     })
+}
+
+fn admit(provider: &'static str, breaker: &Breaker) -> Result<(), ClientError> {
+    if breaker.admits(Clock::instant()) {
+        return Ok(());
+    }
+    let why = "it has not answered for a while; it is asked again soon".into();
+    Err(ClientError::Unreachable { provider, why })
+}
+
+fn note(breaker: &Breaker, status: Option<u16>) {
+    match status {
+        Some(..500) => breaker.answered(),
+        _ => breaker.silent(Clock::instant()),
+    }
+}
+
+async fn sent(provider: &'static str, request: RequestBuilder) -> Result<Response, ClientError> {
+    request.send().await.map_err(|error| lost(provider, error))
 }
 
 async fn read(provider: &'static str, mut response: Response) -> Result<Vec<u8>, ClientError> {
@@ -129,7 +166,7 @@ pub(super) fn open(
 
 /// The exchange broke off. Only a connection that was never made is sure to have done nothing. The
 /// URL is left out: it may name a number.
-fn lost(provider: &'static str, error: reqwest::Error) -> ClientError {
+pub(super) fn lost(provider: &'static str, error: reqwest::Error) -> ClientError {
     if error.is_connect() || error.is_builder() {
         return ClientError::Unreachable {
             provider,

@@ -1,14 +1,16 @@
-//! Thin clients of the providers, of the apps' endpoints and of the mail server. The only code that knows
+//! Thin clients of the providers, of the apps' endpoints, of speech endpoints and of the mail server. The only code that knows
 //! reqwest and lettre.
 //!
 //! No client retries by itself or follows a redirect: what may be repeated is the journal's matter.
 
+pub mod audio;
 mod breaker;
 mod call;
 pub mod jwks;
 pub mod mailer;
 pub mod notifier;
 pub mod pace;
+pub mod speech;
 pub mod stripe;
 pub mod twilio;
 

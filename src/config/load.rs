@@ -11,11 +11,13 @@ use secrecy::{ExposeSecret, SecretString};
 mod billing;
 mod mail;
 mod outbound;
+mod speech;
 mod web;
 
 use self::{
     billing::billing,
     mail::mail,
+    speech::{recordings, speech},
     web::{http, notify, rate_limits},
 };
 use super::{reader::Reader, *};
@@ -140,6 +142,8 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         pools: pools(reader),
         worker: worker(reader),
         telephony: telephony(reader),
+        recordings: recordings(reader),
+        speech: speech(reader),
         http: http(reader),
         rate_limits: rate_limits(reader),
         notify: notify(reader),

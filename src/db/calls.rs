@@ -101,6 +101,31 @@ pub fn direction(is_inbound: bool) -> &'static str {
     }
 }
 
+/// One call of an account.
+pub async fn load(
+    conn: &mut PgConnection,
+    account_id: &str,
+    call_ref: &str,
+) -> sqlx::Result<Option<StoredCall>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS} from calls where account_id = $1 and call_ref = $2"
+    )))
+    .bind(account_id)
+    .bind(call_ref)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Whose call it is.
+pub async fn owner(conn: &mut PgConnection, call_ref: &str) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "select account_id from calls where call_ref = $1 order by account_id limit 1",
+    )
+    .bind(call_ref)
+    .fetch_optional(conn)
+    .await
+}
+
 /// Calls of an account, the newest first.
 pub async fn list(
     conn: &mut PgConnection,

@@ -11,14 +11,20 @@ use crate::sealed::Place;
 pub enum Column {
     PreviousEndpointSecret,
     EndpointSecret,
+    RecordingAnalysis,
+    RecordingTranscript,
+    SpeechAnswer,
     SubaccountToken,
 }
 
 impl Column {
     /// All there are, in the order of their names.
-    pub const ALL: [Column; 3] = [
+    pub const ALL: [Column; 6] = [
         Column::PreviousEndpointSecret,
         Column::EndpointSecret,
+        Column::RecordingAnalysis,
+        Column::RecordingTranscript,
+        Column::SpeechAnswer,
         Column::SubaccountToken,
     ];
 
@@ -27,6 +33,9 @@ impl Column {
         match self {
             Column::PreviousEndpointSecret => "notification_endpoints.previous_secret_sealed",
             Column::EndpointSecret => "notification_endpoints.secret_sealed",
+            Column::RecordingAnalysis => "recordings.analysis_sealed",
+            Column::RecordingTranscript => "recordings.transcript_sealed",
+            Column::SpeechAnswer => "speech_answers.answer_sealed",
             Column::SubaccountToken => "twilio_subaccounts.auth_token_sealed",
         }
     }
@@ -36,6 +45,15 @@ impl Column {
         match self {
             Column::PreviousEndpointSecret => Place::previous_endpoint_secret(row),
             Column::EndpointSecret => Place::endpoint_secret(row),
+            Column::RecordingAnalysis | Column::RecordingTranscript => {
+                let (account_id, recording_ref) = key(row);
+                let (_, column) = self.as_str().split_once('.').unwrap_or_default();
+                Place::of_recording(column, account_id, recording_ref)
+            }
+            Column::SpeechAnswer => {
+                let (account_id, subject) = key(row);
+                Place::speech_answer(account_id, subject)
+            }
             Column::SubaccountToken => Place::subaccount_token(row),
         }
     }
@@ -44,15 +62,24 @@ impl Column {
     pub fn owner(self, row: &str) -> String {
         match self {
             Column::SubaccountToken => format!("account {row}"),
+            Column::RecordingAnalysis | Column::RecordingTranscript | Column::SpeechAnswer => {
+                let (account_id, what) = key(row);
+                format!("account {account_id}, {what}")
+            }
             Column::EndpointSecret | Column::PreviousEndpointSecret => format!("endpoint {row}"),
         }
     }
 }
 
+/// The two parts of a primary key: the account, and what has no blank.
+fn key(row: &str) -> (&str, &str) {
+    row.rsplit_once(' ').unwrap_or((row, ""))
+}
+
 /// A sealed value and the row it stands in.
 #[derive(Debug, FromRow)]
 pub struct SealedValue {
-    /// The row's primary key, as text.
+    /// The row's primary key, as text; of two parts with a blank between them.
     pub row: String,
     pub sealed: String,
 }
@@ -74,16 +101,35 @@ pub async fn batch(
             "select endpoint_id::text as row, secret_sealed as sealed from notification_endpoints
              where endpoint_id::text > $1 order by endpoint_id::text limit $2"
         }
+        Column::RecordingAnalysis => {
+            "select account_id || ' ' || recording_ref as row, analysis_sealed as sealed from recordings
+             where (account_id, recording_ref) > ($3, $4) and analysis_sealed is not null
+             order by account_id, recording_ref limit $2"
+        }
+        Column::RecordingTranscript => {
+            "select account_id || ' ' || recording_ref as row, transcript_sealed as sealed from recordings
+             where (account_id, recording_ref) > ($3, $4) and transcript_sealed is not null
+             order by account_id, recording_ref limit $2"
+        }
+        Column::SpeechAnswer => {
+            "select account_id || ' ' || subject as row, answer_sealed as sealed from speech_answers
+             where (account_id, subject) > ($3, $4) order by account_id, subject limit $2"
+        }
         Column::SubaccountToken => {
             "select account_id as row, auth_token_sealed as sealed from twilio_subaccounts
              where account_id > $1 and auth_token_sealed is not null order by account_id limit $2"
         }
     };
-    sqlx::query_as(sql)
-        .bind(after)
-        .bind(rows_max)
-        .fetch_all(conn)
-        .await
+    let (account_id, of_account) = key(after);
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "with given as (select $1::text, $3::text, $4::text) {sql}"
+    )))
+    .bind(after)
+    .bind(rows_max)
+    .bind(account_id)
+    .bind(of_account)
+    .fetch_all(conn)
+    .await
 }
 
 /// Write the value sealed anew. False when it was changed since it was read: the change stays.
@@ -103,17 +149,34 @@ pub async fn replace(
             "update notification_endpoints set secret_sealed = $3
              where endpoint_id::text = $1 and secret_sealed = $2"
         }
+        Column::RecordingAnalysis => {
+            "update recordings set analysis_sealed = $3
+             where account_id = $4 and recording_ref = $5 and analysis_sealed = $2"
+        }
+        Column::RecordingTranscript => {
+            "update recordings set transcript_sealed = $3
+             where account_id = $4 and recording_ref = $5 and transcript_sealed = $2"
+        }
+        Column::SpeechAnswer => {
+            "update speech_answers set answer_sealed = $3
+             where account_id = $4 and subject = $5 and answer_sealed = $2"
+        }
         Column::SubaccountToken => {
             "update twilio_subaccounts set auth_token_sealed = $3, updated_at = now()
              where account_id = $1 and auth_token_sealed = $2"
         }
     };
-    let done = sqlx::query(sql)
-        .bind(row)
-        .bind(was)
-        .bind(sealed)
-        .execute(conn)
-        .await?;
+    let (account_id, of_account) = key(row);
+    let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "with given as (select $1::text, $4::text, $5::text) {sql}"
+    )))
+    .bind(row)
+    .bind(was)
+    .bind(sealed)
+    .bind(account_id)
+    .bind(of_account)
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 

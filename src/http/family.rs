@@ -47,7 +47,9 @@ impl Family {
         if path.starts_with("/api/twilio/") {
             return Family::Tenant;
         }
-        if path.starts_with("/api/billing/") || BARE_PHONE_PATHS.contains(&path) {
+        let is_summary = path.starts_with("/api/calls/") && path.ends_with("/summary");
+        let is_bare = path.starts_with("/api/billing/") || BARE_PHONE_PATHS.contains(&path);
+        if is_summary || is_bare {
             return Family::Bare;
         }
         if path.starts_with("/api/sms/") {
@@ -83,6 +85,8 @@ mod tests {
             ("/api/phone/sms/send", Family::Enveloped),
             ("/api/phone/search", Family::Bare),
             ("/api/phone/phone-numbers/search", Family::Enveloped),
+            ("/api/calls/CA1/summary", Family::Bare),
+            ("/api/calls/CA1/transcription", Family::Enveloped),
             ("/nowhere", Family::Enveloped),
         ] {
             assert_eq!(Family::of(path), family, "{path}");

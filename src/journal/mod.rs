@@ -5,6 +5,7 @@
 //! be true, and the next run asks `tollkeeper_jobs::outside` what it may do. No connection is held
 //! while a provider is asked.
 
+pub mod speech;
 pub mod stripe;
 pub mod twilio;
 
@@ -76,6 +77,14 @@ pub enum Permission {
 pub struct Found {
     pub ext_ref: String,
     pub answer: Value,
+}
+
+/// An effect whose id is all there is to know of it.
+fn nothing_more(ext_ref: String) -> Found {
+    Found {
+        ext_ref,
+        answer: json!({}),
+    }
 }
 
 /// Why an effect is not there.

@@ -33,6 +33,8 @@ pub enum Fault {
     },
     /// A definite no with that status and code; nothing done.
     Refuse { status: u16, code: String },
+    /// Sent elsewhere; nothing done.
+    Redirect { location: String },
 }
 
 impl Fault {
@@ -47,6 +49,7 @@ impl Fault {
             Fault::CutAfterEffect => "cut after the effect",
             Fault::LateExecution { .. } => "late execution",
             Fault::Refuse { .. } => "refused",
+            Fault::Redirect { .. } => "sent elsewhere",
         }
     }
 }

@@ -15,8 +15,10 @@ use super::{
 };
 
 const BODY_MAX: usize = 1024 * 1024;
+/// Recordings come here.
+const SPEECH_BODY_MAX: usize = 64 * 1024 * 1024;
 
-/// All the sandbox's paths: `/stripe/…`, `/twilio/…` and `/sandbox/…`.
+/// All the sandbox's paths: `/stripe/…`, `/twilio/…`, `/speech/…` and `/sandbox/…`.
 pub(super) struct Front {
     pub sandbox: Sandbox,
     pub lines: Lines,
@@ -28,7 +30,11 @@ impl Endpoint for Front {
     async fn call(&self, mut http: HttpRequest) -> poem::Result<Response> {
         let client = http.remote_addr().as_socket_addr().copied();
         let path = http.uri().path().to_owned();
-        let body = http.take_body().into_bytes_limit(BODY_MAX).await?;
+        let body_max = match path.starts_with("/speech/") {
+            true => SPEECH_BODY_MAX,
+            false => BODY_MAX,
+        };
+        let body = http.take_body().into_bytes_limit(body_max).await?;
         if let Some(path) = path.strip_prefix("/sandbox/") {
             return Ok(control::answer(&self.sandbox, http.method(), path, &body));
         }
@@ -36,6 +42,8 @@ impl Endpoint for Front {
             Provider::Stripe
         } else if path.starts_with("/twilio/") {
             Provider::Twilio
+        } else if path.starts_with("/speech/") {
+            Provider::Speech
         } else {
             return Ok(StatusCode::NOT_FOUND.into());
         };
@@ -92,9 +100,12 @@ fn read(provider: Provider, http: &HttpRequest, path: &str, body: &[u8]) -> Requ
     Request {
         provider,
         method: http.method().to_string(),
+        // All the prefixes are as long.
         path: path["/stripe".len()..].to_owned(),
         params,
         is_form,
+        content_type: http.content_type().map(str::to_owned),
+        body: if is_form { Vec::new() } else { body.to_vec() },
         authorization: header("authorization"),
         idempotency_key: header("idempotency-key"),
         stripe_version: header("stripe-version"),
@@ -106,6 +117,11 @@ fn response(reply: Reply) -> Response {
     let mut response = Response::builder().status(status);
     for (name, value) in reply.headers {
         response = response.header(name, value);
+    }
+    if let Some((kind, bytes)) = reply.media {
+        return response
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(bytes));
     }
     match reply.body {
         None => response.finish(),

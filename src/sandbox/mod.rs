@@ -1,4 +1,4 @@
-//! Stand-ins of Stripe and Twilio: stateful HTTP servers for the demo, for tests, and for whoever
+//! Stand-ins of Stripe, Twilio and a speech endpoint: stateful HTTP servers for the demo, for tests, and for whoever
 //! wants to see Tollkeeper work without an account anywhere.
 //!
 //! Real clients talk to them over sockets. They keep the providers' habits that money hangs on
@@ -14,6 +14,7 @@ mod front;
 mod line;
 mod operate;
 mod settings;
+pub mod speech;
 pub mod stripe;
 pub mod twilio;
 mod wire;
@@ -39,6 +40,7 @@ use self::{
     faults::Faults,
     front::Front,
     line::{LineAcceptor, Lines},
+    speech::Speech,
     stripe::Stripe,
     twilio::Twilio,
     world::World,
@@ -91,7 +93,12 @@ impl Sandbox {
             now,
         );
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(stripe, twilio, Faults::new(settings.seed ^ 2))),
+            world: Mutex::new(World::new(
+                stripe,
+                twilio,
+                Speech::new(&settings.speech_api_key),
+                Faults::new(settings.seed ^ 2),
+            )),
             receivers_clock: settings
                 .receivers_clock
                 .unwrap_or_else(|| settings.clock.clone()),
@@ -142,6 +149,11 @@ impl Sandbox {
     /// For `TWILIO_API_BASE`.
     pub fn twilio_base(&self) -> String {
         format!("http://{}/twilio", self.address)
+    }
+
+    /// For `SPEECH_API_BASE` and `ANALYSIS_API_BASE`.
+    pub fn speech_base(&self) -> String {
+        format!("http://{}/speech", self.address)
     }
 }
 

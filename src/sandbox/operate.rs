@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Call, Delivery, MischiefRule, Rule, Sandbox,
+    Call, Delivery, MischiefRule, Rule, Sandbox, speech,
     stripe::{ApiVersion, EventSummary, SignUp, SignedEvent, SignedUp, Status},
     twilio,
 };
@@ -112,23 +112,52 @@ impl Sandbox {
         twilio.put_through(parent, to, seconds, now)
     }
 
-    /// Somebody calls a number: its voice URL is asked what they hear, and told of the end. Answers the call, and the
-    /// TwiML they heard. None: nobody owns that number.
+    /// Somebody calls a number: its voice URL is asked what they hear. Where that answer records, they say this, and what
+    /// comes next is asked; the end of the call is told, and then that of the recording. Answers the call, and the TwiML
+    /// they heard. None: nobody owns that number.
     pub async fn ring(
         &self,
         to: &str,
         from: &str,
         seconds: u32,
+        says: &str,
     ) -> Option<(twilio::PhoneCall, String)> {
         let call = self.take_call(to, from, seconds)?;
-        let (asking, telling) = {
+        let asking = self.shared.world().twilio.ask_about_call(&call);
+        let heard = carry(asking).await;
+        let is_recorded = heard.contains("<Record ");
+        let recording = is_recorded.then(|| self.take_recording(&call, seconds, says));
+        let callbacks = {
             let world = self.shared.world();
             let twilio = &world.twilio;
-            (twilio.ask_about_call(&call), twilio.tell_of_call(&call))
+            let of = recording.as_ref();
+            [
+                of.and_then(|recording| twilio.ask_about_recording(&call, recording, &heard)),
+                twilio.tell_of_call(&call),
+                of.and_then(|recording| twilio.tell_of_recording(recording, &heard)),
+            ]
         };
-        let heard = carry(asking).await;
-        carry(telling).await;
+        for callback in callbacks {
+            carry(callback).await;
+        }
         Some((call, heard))
+    }
+
+    /// A call was recorded: it is in the list of recordings.
+    pub fn take_recording(
+        &self,
+        call: &twilio::PhoneCall,
+        seconds: u32,
+        says: &str,
+    ) -> twilio::Recording {
+        let now = self.now();
+        let mut world = self.shared.world();
+        world.twilio.take_recording(call, seconds, says, now)
+    }
+
+    /// The recordings that were not deleted.
+    pub fn recordings(&self) -> Vec<twilio::Recording> {
+        self.shared.world().twilio.recordings()
     }
 
     /// Somebody writes to a number: its message URL is asked for a reply. Answers the message, and the TwiML of the
@@ -187,6 +216,20 @@ impl Sandbox {
         let mut purchases = self.numbers_ever_bought();
         purchases.retain(|purchase| purchase.account_sid == account_sid);
         purchases
+    }
+}
+
+/// Speech and analysis.
+impl Sandbox {
+    /// From now on it differs from OpenAI so.
+    pub fn speak(&self, manner: speech::Manner) {
+        self.shared.world().speech.manner = manner;
+    }
+
+    /// Answer that, whatever it is, when an analysis is asked for next.
+    pub fn analyse_next(&self, answer: &str) {
+        let mut world = self.shared.world();
+        world.speech.next_analyses.push_back(answer.to_owned());
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub stripe_secret_key: String,
     pub twilio_account_sid: String,
     pub twilio_auth_token: String,
+    /// The one key that speech and analysis accept.
+    pub speech_api_key: String,
     pub stock: Stock,
     pub subaccounts_max: usize,
     pub retries: Retries,
@@ -79,6 +81,7 @@ impl Default for Settings {
             stripe_secret_key: "sk_test_sandbox".to_owned(),
             twilio_account_sid: "AC00000000000000000000000000000001".to_owned(),
             twilio_auth_token: "00000000000000000000000000000002".to_owned(),
+            speech_api_key: "sk_speech_sandbox".to_owned(),
             stock: Stock::with_seed(1),
             subaccounts_max: 1000,
             retries: Retries::default(),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 pub enum Provider {
     Stripe,
     Twilio,
+    Speech,
 }
 
 /// One request, read to its end.
@@ -25,6 +26,9 @@ pub(super) struct Request {
     pub params: Params,
     /// The body is a form, or there is none.
     pub is_form: bool,
+    pub content_type: Option<String>,
+    /// Where it is no form.
+    pub body: Vec<u8>,
     pub authorization: Option<String>,
     pub idempotency_key: Option<String>,
     pub stripe_version: Option<String>,
@@ -45,6 +49,7 @@ impl Request {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
+        hash.update(&self.body);
         for (name, value) in &pairs {
             hash.update(name.as_bytes());
             hash.update([0]);
@@ -101,6 +106,8 @@ pub(super) struct Reply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<Value>,
+    /// Its type and its bytes, where it is no JSON.
+    pub media: Option<(&'static str, Vec<u8>)>,
     /// The provider began to carry it out; Stripe keeps such an answer under the idempotency key.
     pub is_executed: bool,
 }
@@ -111,6 +118,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: Some(body),
+            media: None,
             is_executed: true,
         }
     }
@@ -120,6 +128,14 @@ impl Reply {
         Reply {
             body: None,
             ..Reply::done(status, Value::Null)
+        }
+    }
+
+    /// A file.
+    pub fn media(kind: &'static str, bytes: Vec<u8>) -> Reply {
+        Reply {
+            media: Some((kind, bytes)),
+            ..Reply::empty(200)
         }
     }
 

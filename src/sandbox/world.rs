@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     audit::{Audit, Effect, effect_of},
     faults::{Fault, Faults},
+    speech::Speech,
     stripe::{self, Stripe},
     twilio::{self, Twilio},
     wire::{Provider, Reply, Request},
@@ -22,6 +23,7 @@ struct Late {
 pub(super) struct World {
     pub stripe: Stripe,
     pub twilio: Twilio,
+    pub speech: Speech,
     pub faults: Faults,
     pub audit: Audit,
     late: Vec<Late>,
@@ -45,10 +47,11 @@ pub(super) enum Beginning {
 }
 
 impl World {
-    pub fn new(stripe: Stripe, twilio: Twilio, faults: Faults) -> World {
+    pub fn new(stripe: Stripe, twilio: Twilio, speech: Speech, faults: Faults) -> World {
         World {
             stripe,
             twilio,
+            speech,
             faults,
             audit: Audit::default(),
             late: Vec::new(),
@@ -73,13 +76,15 @@ impl World {
         let nothing_done = match &fault {
             Some(Fault::TooManyRequests {
                 retry_after_seconds,
-            }) => Some(End::Answer(too_many_requests(
-                request.provider,
-                *retry_after_seconds,
-            ))),
+            }) => Some(End::Answer(
+                self.too_many_requests(request.provider, *retry_after_seconds),
+            )),
             Some(Fault::Refuse { status, code }) => {
-                Some(End::Answer(refusal(request.provider, *status, code)))
+                Some(End::Answer(self.refusal(request.provider, *status, code)))
             }
+            Some(Fault::Redirect { location }) => Some(End::Answer(
+                Reply::empty(302).with_header("Location", location),
+            )),
             Some(Fault::CutBeforeEffect) => Some(End::Cut),
             _ => None,
         };
@@ -117,13 +122,15 @@ impl World {
         let reply = match fault {
             Some(Fault::ErrorBefore { status }) => {
                 self.audit.set_effect(call, Effect::Nothing);
-                internal_error(request.provider, *status)
+                self.internal_error(request.provider, *status)
             }
             _ => {
                 let reply = self.execute(request, now);
                 self.audit.set_effect(call, effect_of(request, &reply));
                 match fault {
-                    Some(Fault::ErrorAfter { status }) => internal_error(request.provider, *status),
+                    Some(Fault::ErrorAfter { status }) => {
+                        self.internal_error(request.provider, *status)
+                    }
                     _ => reply,
                 }
             }
@@ -174,7 +181,7 @@ impl World {
     fn claim(&mut self, call: usize, request: &Request, now: DateTime<Utc>) -> Option<Reply> {
         let known = match request.provider {
             Provider::Stripe => self.stripe.claim(request, now)?,
-            Provider::Twilio => return None,
+            Provider::Twilio | Provider::Speech => return None,
         };
         let known = self.stripe.with_request_id(known);
         let effect = if known.is_executed {
@@ -190,6 +197,7 @@ impl World {
         match request.provider {
             Provider::Stripe => self.stripe.answer(request, now),
             Provider::Twilio => self.twilio.answer(request, now),
+            Provider::Speech => self.speech.answer(request, &self.twilio),
         }
     }
 
@@ -197,6 +205,7 @@ impl World {
         match request.provider {
             Provider::Stripe => self.stripe.settle(request, reply),
             Provider::Twilio => self.twilio.with_request_id(reply),
+            Provider::Speech => reply,
         }
     }
 }
@@ -215,34 +224,42 @@ fn end_of(fault: Option<&Fault>, reply: Reply) -> End {
     }
 }
 
-fn too_many_requests(provider: Provider, retry_after_seconds: Option<u32>) -> Reply {
-    let reply = match provider {
-        Provider::Stripe => stripe::errors::too_many_requests(),
-        Provider::Twilio => twilio::errors::too_many_requests(),
-    };
-    match retry_after_seconds {
-        Some(seconds) => reply.with_header("Retry-After", seconds.to_string()),
-        None => reply,
+/// What goes wrong, in each provider's own words.
+impl World {
+    fn too_many_requests(&self, provider: Provider, retry_after_seconds: Option<u32>) -> Reply {
+        let reply = match provider {
+            Provider::Stripe => stripe::errors::too_many_requests(),
+            Provider::Twilio => twilio::errors::too_many_requests(),
+            Provider::Speech => {
+                let said = "Rate limit reached for requests";
+                self.speech.error(429, "rate_limit_exceeded", said)
+            }
+        };
+        match retry_after_seconds {
+            Some(seconds) => reply.with_header("Retry-After", seconds.to_string()),
+            None => reply,
+        }
     }
-}
 
-fn internal_error(provider: Provider, status: u16) -> Reply {
-    match provider {
-        Provider::Stripe => stripe::errors::internal(status),
-        Provider::Twilio => twilio::errors::internal(status),
+    fn internal_error(&self, provider: Provider, status: u16) -> Reply {
+        match provider {
+            Provider::Stripe => stripe::errors::internal(status),
+            Provider::Twilio => twilio::errors::internal(status),
+            Provider::Speech => {
+                let said = "The server had an error while processing your request";
+                self.speech.error(status, "server_error", said)
+            }
+        }
     }
-}
 
-fn refusal(provider: Provider, status: u16, code: &str) -> Reply {
-    match provider {
-        Provider::Stripe => stripe::errors::error(
-            status,
-            "invalid_request_error",
-            Some(code),
-            "Refused by a rule.",
-        ),
-        Provider::Twilio => {
-            twilio::errors::error(status, code.parse().unwrap_or(20001), "Refused by a rule")
+    fn refusal(&self, provider: Provider, status: u16, code: &str) -> Reply {
+        let said = "Refused by a rule.";
+        match provider {
+            Provider::Stripe => {
+                stripe::errors::error(status, "invalid_request_error", Some(code), said)
+            }
+            Provider::Twilio => twilio::errors::error(status, code.parse().unwrap_or(20001), said),
+            Provider::Speech => self.speech.error(status, code, said),
         }
     }
 }

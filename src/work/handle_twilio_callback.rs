@@ -1,5 +1,6 @@
-//! Write down what a callback says of a call or a message; see the promise in `jobs/handle_twilio_callback.rs`.
+//! Write down what a callback says of a call, a message or a recording; see the promise in `jobs/handle_twilio_callback.rs`.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -11,7 +12,7 @@ use super::{Work, phone_log::Told};
 use crate::{
     context::Context,
     db::{
-        accounts, findings, phone_numbers, subaccounts,
+        accounts, calls, findings, phone_numbers, subaccounts,
         webhooks::{self, StoredWebhook},
     },
     queue::{Failure, Fenced, Lease, Outcome},
@@ -19,6 +20,9 @@ use crate::{
 
 /// The finding about callbacks for a number that nobody has; its subject is the provider's account.
 const OF_NOBODY: &str = "callback_of_nobody";
+/// Callbacks come in any order: a recording's may be here before its call's.
+const CALL_COMES_WITHIN: TimeDelta = TimeDelta::minutes(10);
+const CALL_LOOKED_FOR_EVERY: TimeDelta = TimeDelta::seconds(20);
 
 impl Work for HandleTwilioCallback {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -30,13 +34,16 @@ impl Work for HandleTwilioCallback {
         let params: Vec<(String, String)> =
             form_urlencoded::parse(&webhook.body).into_owned().collect();
         let plan = decide(&webhook.kind, &params);
-        let (from, to) = match &plan {
-            Plan::Call(said) => (&said.from, &said.to),
-            Plan::Message(said, _) => (&said.from, &said.to),
+        let (from, to, call_ref) = match &plan {
+            Plan::Call(said, _) => (&said.from, &said.to, None),
+            Plan::Message(said, _) => (&said.from, &said.to, None),
+            Plan::Recording(said) => (&None, &None, said.call_ref.as_deref()),
             Plan::Ignore => {
                 webhooks::mark(&mut tx, webhook.id, "ignored").await?;
                 tx.commit().await?;
-                return Ok(Outcome::Skipped("it names no call and no message".into()));
+                return Ok(Outcome::Skipped(
+                    "it names nothing that is written down".into(),
+                ));
             }
         };
         let numbers: Vec<&str> = [to, from]
@@ -44,7 +51,13 @@ impl Work for HandleTwilioCallback {
             .flatten()
             .map(String::as_str)
             .collect();
-        let Some(account_id) = whose(ctx, &mut tx, &webhook, &numbers).await? else {
+        let Some(account_id) = whose(ctx, &mut tx, &webhook, &numbers, call_ref).await? else {
+            let known_by = webhook.received_at + CALL_COMES_WITHIN;
+            if call_ref.is_some() && ctx.clock.now() < known_by {
+                let again_at = ctx.clock.now() + CALL_LOOKED_FOR_EVERY;
+                let why = "its call is not known yet";
+                return Ok(Outcome::Later(again_at, why.into()));
+            }
             return of_nobody(tx, &webhook).await;
         };
         accounts::lock(&mut tx, &account_id).await?;
@@ -54,8 +67,14 @@ impl Work for HandleTwilioCallback {
             told_at: webhook.received_at,
         };
         match plan {
-            Plan::Call(said) => {
+            Plan::Call(said, recording) => {
                 told.of_call(&mut tx, &said).await?;
+                if let Some(said) = recording {
+                    told.of_recording(&mut tx, &said, &webhook.endpoint).await?;
+                }
+            }
+            Plan::Recording(said) => {
+                told.of_recording(&mut tx, &said, &webhook.endpoint).await?;
             }
             Plan::Message(said, wish) => told.of_message(&mut tx, &said, wish).await?,
             Plan::Ignore => {}
@@ -67,19 +86,24 @@ impl Work for HandleTwilioCallback {
     }
 }
 
-/// Whose call or message it is: its subaccount's owner; under the master account whose number it is, or whom the signed
-/// URL names. Where those two differ it is nobody's.
+/// Whose it is: its subaccount's owner; under the master account whose number it is, or whom the signed URL names. Where
+/// those two differ it is nobody's. A recording says no number: it is of the call that it names.
 async fn whose(
     ctx: &Context,
     tx: &mut PgConnection,
     webhook: &StoredWebhook,
     numbers: &[&str],
+    call_ref: Option<&str>,
 ) -> sqlx::Result<Option<String>> {
     if webhook.endpoint != ctx.config.twilio.account_sid {
         return subaccounts::owner(tx, &webhook.endpoint).await;
     }
     let named = webhook.headers["user"].as_str();
-    match phone_numbers::owner(tx, numbers).await? {
+    let owner = match call_ref {
+        Some(call_ref) => calls::owner(tx, call_ref).await?,
+        None => phone_numbers::owner(tx, numbers).await?,
+    };
+    match owner {
         Some(owner) => Ok(Some(owner).filter(|owner| named.is_none_or(|named| named == owner))),
         None => match named {
             Some(named) if accounts::lock(tx, named).await? => Ok(Some(named.to_owned())),

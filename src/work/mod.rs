@@ -1,6 +1,7 @@
 //! One file per job, same name as in `jobs/`: load the facts, decide, apply.
 
 mod account;
+mod analyse_transcript;
 mod announce_notification;
 mod announce_upcoming_invoice;
 mod apply_dispute;
@@ -13,7 +14,9 @@ mod close_usage_windows;
 mod compare_invoice;
 mod compare_usage;
 mod compare_usage_records;
+mod delete_recording;
 mod deliver_notification;
+mod fetch_recording;
 mod finalize_invoice;
 mod handle_stripe_event;
 mod handle_twilio_callback;
@@ -37,6 +40,7 @@ mod reconcile_phone_log;
 mod reconcile_phone_logs;
 pub mod reconciliation;
 mod record_invoice;
+mod recordings;
 mod recount_usage;
 mod release_number;
 mod send_message;
@@ -47,7 +51,9 @@ mod suspend_telephony;
 mod sweep_charges;
 mod sweep_expired_leases;
 mod sweep_provider_resources;
+mod sweep_recordings;
 mod sync_subscription;
+mod transcribe_recording;
 
 use std::future::Future;
 

@@ -1,13 +1,15 @@
-//! What becomes of something told of a call or a message, by a callback or by the provider's list: it is learnt, and
-//! metered under the provider's own id, whoever tells it first.
+//! What becomes of something told of a call, a message or a recording, by a callback or by the provider's list: it is
+//! learnt, and metered under the provider's own id, whoever tells it first.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
+    FetchRecording,
     telephony::{
         calls::{self, Call},
         messages::{self, Message, Wish},
+        recordings::{self, Recording},
     },
     usage::MicroUnits,
 };
@@ -16,6 +18,7 @@ use crate::{
     context::Context,
     db,
     outbound::{self, Policy},
+    queue,
     usage::{self, How, Key, Request, Rules},
 };
 
@@ -23,6 +26,7 @@ use crate::{
 pub const SOURCE: &str = "twilio";
 const MINUTES: &str = "voice_minutes";
 const MESSAGES: &str = "sms";
+const TRANSCRIPTIONS: &str = "transcriptions";
 
 /// What was told of an account, which is locked.
 pub struct Told<'a> {
@@ -92,6 +96,44 @@ impl Told<'_> {
     ) -> sqlx::Result<()> {
         let policy = Policy::of(self.ctx);
         outbound::settle(tx, &policy, self.account_id, ext_ref, took.whole()).await
+    }
+
+    /// Learn this of a recording that lies in this account of the provider's, and have it fetched once it is over.
+    pub async fn of_recording(
+        &self,
+        tx: &mut PgConnection,
+        said: &recordings::Report,
+        held_by_ref: &str,
+    ) -> sqlx::Result<()> {
+        let (account_id, recording_ref) = (self.account_id, &said.recording_ref);
+        let row = db::recordings::lock(tx, account_id, recording_ref).await?;
+        let known = row.as_ref().map(Recording::from);
+        let recording = recordings::learn(known.clone(), said, self.told_at);
+        if known.as_ref() == Some(&recording) {
+            return Ok(());
+        }
+        let now = self.ctx.clock.now();
+        db::recordings::store(tx, account_id, recording_ref, held_by_ref, &recording, now).await?;
+        let is_open = row.is_none_or(|row| row.is_open());
+        if recording.status.is_final() && is_open {
+            let job = FetchRecording {
+                account_id: account_id.to_owned(),
+                recording_ref: recording_ref.clone(),
+            };
+            queue::enqueue(tx, &job).await?;
+        }
+        Ok(())
+    }
+
+    /// Count a recording that was transcribed.
+    pub async fn of_transcription(
+        &self,
+        tx: &mut PgConnection,
+        recording_ref: &str,
+    ) -> sqlx::Result<()> {
+        let one = MicroUnits::of_units(1);
+        self.meter(tx, TRANSCRIPTIONS, recording_ref, one, self.told_at)
+            .await
     }
 
     /// Count it under the provider's own id: whoever tells of it again is a copy.

@@ -30,7 +30,8 @@ impl Work for ReconcilePhoneLog {
         let since = since(read_until);
         let calls = ctx.twilio.calls_since(&subaccount_ref, since).await?;
         let messages = ctx.twilio.messages_since(&subaccount_ref, since).await?;
-        let Some((calls, messages)) = calls.zip(messages) else {
+        let recordings = ctx.twilio.recordings_since(&subaccount_ref, since).await?;
+        let Some(((calls, messages), recordings)) = calls.zip(messages).zip(recordings) else {
             // That it is missing is told by `sweep_provider_resources`.
             return Ok(Outcome::Skipped("Twilio knows no such subaccount".into()));
         };
@@ -62,9 +63,18 @@ impl Work for ReconcilePhoneLog {
             }
             tx.commit().await?;
         }
+        for batch in recordings.chunks(BATCH_MAX) {
+            let mut tx = lease.begin(&ctx.pools.work).await?;
+            accounts::lock(&mut tx, &self.account_id).await?;
+            for said in batch {
+                told.of_recording(&mut tx, said, &subaccount_ref).await?;
+            }
+            tx.commit().await?;
+        }
         let mut tx = lease.begin(&ctx.pools.work).await?;
         subaccounts::was_read(&mut tx, &self.account_id, now).await?;
         tx.commit().await?;
+        ctx.wake.ring();
         Ok(Outcome::Done)
     }
 }

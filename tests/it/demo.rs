@@ -72,6 +72,10 @@ fn the_demo_proves_its_point_also_over_the_data_of_an_earlier_run() {
         assert_eq!(code, 0, "{text}");
         assert!(text.contains("sold 28 numbers to 28 customers"), "{text}");
         assert!(text.contains("No number was bought twice"), "{text}");
+        assert!(
+            text.contains("Ann reads what was said: counted once"),
+            "{text}"
+        );
         assert!(!text.contains("deadlock"), "{text}");
         assert!(!text.contains('\x1b'), "no colours into a pipe: {text}");
     }

@@ -35,6 +35,7 @@ mod races;
 mod rate_limits;
 mod receiver;
 mod recorded;
+mod recordings;
 mod sandbox;
 mod sealed;
 mod signatures;

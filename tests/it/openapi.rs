@@ -60,7 +60,7 @@ async fn every_operation_asks_for_a_credential_and_refuses_as_it_says() {
             }
         }
     }
-    assert_eq!(operations, 46);
+    assert_eq!(operations, 54);
 }
 
 #[tokio::test]

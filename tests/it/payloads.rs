@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 use tollkeeper_jobs::{
-    AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund, AttachCharges,
-    CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, CompareUsage, CompareUsageRecords,
-    DeliverNotification, FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Job,
-    NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
-    ProvisionSubaccount, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
-    ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, ReleaseNumber,
-    SendMessage, SuspendTelephony, SweepCharges, SweepProviderResources, SyncSubscription,
+    AnalyseTranscript, AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund,
+    AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, CompareUsage,
+    CompareUsageRecords, DeleteRecording, DeliverNotification, FetchRecording, FinalizeInvoice,
+    HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod, PlaceCall,
+    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
+    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
+    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SendMessage, SuspendTelephony, SweepCharges,
+    SweepProviderResources, SweepRecordings, SyncSubscription, TranscribeRecording,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -63,4 +64,10 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<CompareUsageRecords>("all");
     check::<CompareUsage>("user_42");
     check::<CheckBilling>("sample");
+    let recording = "user_42:RE00000000000000000000000000000004";
+    check::<FetchRecording>(recording);
+    check::<TranscribeRecording>(recording);
+    check::<AnalyseTranscript>(recording);
+    check::<DeleteRecording>(recording);
+    check::<SweepRecordings>("all");
 }

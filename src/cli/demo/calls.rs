@@ -1,15 +1,27 @@
-//! A number at work: somebody calls it and writes to it, and what was used is counted.
+//! A number at work: somebody calls it and writes to it, what was used is counted, and what was said is written down.
 
 use anyhow::{anyhow, bail};
 use chrono::TimeDelta;
+use secrecy::ExposeSecret;
 use sqlx::PgConnection;
-use tollkeeper_jobs::{ReconcilePhoneLogs, usage::Span};
+use tollkeeper_jobs::{ReconcilePhoneLogs, telephony::analysis, usage::Span};
 
 use super::{story::Stage, words};
-use crate::{clock::Clock, db::billing::usage, queue};
+use crate::{
+    clock::Clock,
+    db::{
+        billing::usage,
+        recordings::{self, Counted, StoredRecording},
+    },
+    queue,
+    sealed::Place,
+};
 
 /// Who calls and writes.
 const CALLER: &str = "+14155550199";
+/// What they say after the beep.
+const SAID: &str =
+    "Hello, my boiler is broken and leaks. Please send somebody on Friday. Is it expensive?";
 
 impl Stage {
     /// Ann is called and written to; of one call Twilio never tells.
@@ -28,7 +40,7 @@ impl Stage {
         let nobody = || anyhow!("nobody owns Ann's number");
         let (_, heard) = self
             .sandbox
-            .ring(&number, CALLER, 125)
+            .ring(&number, CALLER, 125, SAID)
             .await
             .ok_or_else(nobody)?;
         self.say("caller hears", &words::spoken(&heard));
@@ -56,8 +68,55 @@ impl Stage {
         )
         .await?;
         self.tell_good("✓ Ann used 4 minutes and 1 message: each counted once");
+        self.what_was_said(conn, ann).await
+    }
+
+    /// The call was recorded: it is written down, analysed, counted, and deleted at Twilio.
+    async fn what_was_said(&mut self, conn: &mut PgConnection, who: usize) -> anyhow::Result<()> {
+        self.until(
+            conn,
+            "the recording is written down",
+            async |stage, conn| {
+                let row = recording(conn, &stage.cast[who].account_id).await?;
+                Ok(row.is_some_and(|row| row.analysis == "completed" && row.removed_at.is_some()))
+            },
+        )
+        .await?;
+        let account_id = self.cast[who].account_id.clone();
+        let row = recording(conn, &account_id).await?;
+        let row = row.ok_or_else(|| anyhow!("the recording is gone"))?;
+        let open = |column, sealed: &Option<String>| {
+            let place = Place::of_recording(column, &account_id, &row.recording_ref);
+            let sealed = sealed.as_deref().unwrap_or_default();
+            self.ctx.keyring.open(sealed, place)
+        };
+        let transcript = open("transcript_sealed", &row.transcript_sealed)?;
+        let analysis = open("analysis_sealed", &row.analysis_sealed)?;
+        let analysis = analysis::read(analysis.expose_secret());
+        let analysis = analysis.map_err(|faults| anyhow!("no analysis: {}", faults.join("; ")))?;
+        self.say("was said", transcript.expose_secret());
+        let tasks = analysis.action_items.iter().map(|item| item.task.as_str());
+        self.say("to be done", &tasks.collect::<Vec<_>>().join(" "));
+        let count = counted(conn, &account_id, "transcriptions").await?;
+        if count != 1 || !self.sandbox.recordings().is_empty() {
+            bail!("{count} transcriptions are counted");
+        }
+        self.tell_good("✓ Ann reads what was said: counted once, sealed here, deleted at Twilio");
         Ok(())
     }
+}
+
+/// The account's only one.
+async fn recording(
+    conn: &mut PgConnection,
+    account_id: &str,
+) -> sqlx::Result<Option<StoredRecording>> {
+    let only = Counted {
+        transcript: None,
+        limit: 1,
+        offset: 0,
+    };
+    Ok(recordings::list(conn, account_id, only).await?.pop())
 }
 
 /// What was used of a meter lately, in whole units.

@@ -21,6 +21,8 @@ pub enum Asked {
     Return,
     /// Any other call to Twilio.
     Twilio,
+    Transcript,
+    Analysis,
 }
 
 impl Asked {
@@ -29,6 +31,8 @@ impl Asked {
         match (call.provider, call.method.as_str(), segments.as_slice()) {
             (Provider::Stripe, "GET", [_, "events"]) => Asked::UndeliveredEvents,
             (Provider::Stripe, ..) => Asked::Stripe,
+            (Provider::Speech, _, [.., "transcriptions"]) => Asked::Transcript,
+            (Provider::Speech, ..) => Asked::Analysis,
             (_, "POST", [_, "Accounts.json"]) => Asked::NewSubaccount,
             (_, "GET", [_, "Accounts.json"]) => Asked::SubaccountOfThatName,
             (_, "POST", [_, "Accounts", _]) => Asked::SubaccountStatus,
@@ -43,6 +47,7 @@ impl Asked {
     pub fn of(self) -> &'static str {
         match self {
             Asked::UndeliveredEvents | Asked::Stripe => "stripe",
+            Asked::Transcript | Asked::Analysis => "speech",
             _ => "twilio",
         }
     }
@@ -68,6 +73,8 @@ impl Asked {
             Asked::OwnedAlready => "is that very number ours already?",
             Asked::Return => "take the number back",
             Asked::Twilio => "a look",
+            Asked::Transcript => "what is said here?",
+            Asked::Analysis => "what does it come to?",
         }
     }
 
@@ -147,6 +154,10 @@ fn meaning(kind: &str) -> &str {
         "open_period" => "the billing period is known",
         "handle_twilio_callback" => "what Twilio told is written down",
         "reconcile_phone_log" => "what Twilio lists is written down",
+        "fetch_recording" => "the recording is there",
+        "transcribe_recording" => "what was said is written down, and counted",
+        "analyse_transcript" => "what it comes to is written down",
+        "delete_recording" => "Twilio holds the recording no more",
         "sweep_provider_resources" => "Twilio holds what we hold; what earlier runs held is gone",
         _ => "done",
     }

@@ -6,6 +6,7 @@
 mod on_sale;
 mod outbound;
 mod phone_log;
+mod recordings;
 mod shapes;
 mod usage_records;
 
@@ -17,6 +18,7 @@ use tollkeeper_jobs::mask::mask;
 
 pub use on_sale::{NumberKind, OnSale, Wanted};
 pub use outbound::{Made, NewCall, NewMessage};
+pub use recordings::Media;
 pub use shapes::{Account, IncomingNumber, RECORDING, RECORDING_STATUS, TOLD_AGAIN, Urls};
 
 use super::{
@@ -219,15 +221,19 @@ impl Twilio {
         ))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+    /// With the main account's token, which is good for its subaccounts too.
+    fn signed(&self, request: RequestBuilder) -> Result<RequestBuilder, ClientError> {
         let Some(auth_token) = &self.auth_token else {
             return Err(ClientError::Unreachable {
                 provider: PROVIDER,
                 why: "TWILIO_AUTH_TOKEN is not set".into(),
             });
         };
-        let request = request.basic_auth(&self.account_sid, Some(auth_token.expose_secret()));
-        let answer = call::exchange(PROVIDER, &self.breaker, request).await?;
+        Ok(request.basic_auth(&self.account_sid, Some(auth_token.expose_secret())))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let answer = call::exchange(PROVIDER, &self.breaker, self.signed(request)?).await?;
         tracing::debug!(
             status = answer.status,
             request_id = answer.header("twilio-request-id").map(mask),

@@ -98,7 +98,7 @@ fn message(listed: ListedMessage) -> messages::Report {
     }
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc2822(text).ok()?;
     Some(time.with_timezone(&Utc))
 }

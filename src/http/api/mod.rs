@@ -17,9 +17,12 @@ mod phone_usage;
 mod plan;
 mod provision;
 mod provision_twilio;
+mod recordings;
 mod subaccounts;
 mod subscription_view;
 mod subscriptions;
+mod transcript_view;
+mod transcriptions;
 mod usage;
 mod user_id;
 mod waiting;
@@ -42,8 +45,10 @@ use self::{
     phone_log::PhoneLog,
     phone_settings::PhoneSettings,
     phone_usage::PhoneUsage,
+    recordings::Recordings,
     subaccounts::Subaccounts,
     subscriptions::Subscriptions,
+    transcriptions::Transcriptions,
     usage::UsageOperations,
 };
 use super::{
@@ -58,6 +63,7 @@ use crate::{
     db::{self, subscriptions::Subscription},
     outbound::Policy,
     queue::Wake,
+    sealed::Keyring,
     usage::{Account, Desk, Rules},
 };
 
@@ -92,6 +98,7 @@ struct Shared {
     /// ISO 3166, where numbers are bought.
     country: String,
     numbers_per_account_max: u32,
+    keyring: Arc<Keyring>,
     public_base_url: String,
     telephony: TelephonyConfig,
     provision_wait: Duration,
@@ -147,6 +154,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         twilio: ctx.twilio.clone(),
         country: ctx.config.telephony.country.clone(),
         numbers_per_account_max: ctx.config.telephony.numbers_per_account_max,
+        keyring: ctx.keyring.clone(),
         public_base_url: ctx.config.public_base_url.clone(),
         telephony: ctx.config.telephony.clone(),
         provision_wait: options.provision_wait,
@@ -168,7 +176,9 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         PhoneUsage(shared.clone()),
         SubaccountNumbers(shared.clone()),
         PhoneSystem(shared.clone()),
-        PhoneService(shared),
+        PhoneService(shared.clone()),
+        Recordings(shared.clone()),
+        Transcriptions(shared),
     );
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)

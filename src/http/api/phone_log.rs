@@ -41,7 +41,7 @@ struct Calls {
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
-struct PhoneCall {
+pub struct PhoneCall {
     /// `CA…`
     call_sid: String,
     user_id: String,
@@ -229,7 +229,7 @@ impl Asked {
     }
 }
 
-fn call(row: StoredCall) -> PhoneCall {
+pub fn call(row: StoredCall) -> PhoneCall {
     PhoneCall {
         call_sid: row.call_ref,
         user_id: row.account_id,

@@ -1,18 +1,19 @@
-//! The effects that are had at Twilio: provisioning, and what leaves.
+//! The effects at Twilio: what provisioning does, what leaves, and the end of a recording.
 
 mod numbers;
 mod outbound;
+mod recordings;
 mod subaccounts;
 
-use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::telephony::desired::Standing;
 
 pub use numbers::{BuyNumber, GiveNumberBack, PointNumber};
 pub use outbound::Dispatch;
+pub use recordings::RemoveRecording;
 pub use subaccounts::{CloseDouble, CreateSubaccount, SetSubaccountStatus};
 
-use super::{Found, Permission};
+use super::{Permission, nothing_more};
 use crate::{
     db::{accounts, telephony},
     queue::Failure,
@@ -29,11 +30,4 @@ async fn while_ordered(tx: &mut PgConnection, account_id: &str) -> Result<Permis
         Some(standing) if standing.is_ordered() => Permission::Granted,
         _ => Permission::NotWanted("its telephony was taken away meanwhile"),
     })
-}
-
-fn nothing_more(ext_ref: String) -> Found {
-    Found {
-        ext_ref,
-        answer: json!({}),
-    }
 }

@@ -1,5 +1,5 @@
-//! A Twilio: accounts with subaccounts, a finite stock of phone numbers, the numbers bought, and what was called and
-//! written.
+//! A Twilio: accounts with subaccounts, a finite stock of phone numbers, the numbers bought, and what was called,
+//! recorded and written.
 
 mod accounts;
 pub(super) mod errors;
@@ -7,6 +7,7 @@ mod listing;
 mod numbers;
 mod outbound;
 mod phone_log;
+mod recordings;
 mod stock;
 mod telling;
 mod usage;
@@ -20,6 +21,7 @@ pub use self::{
     accounts::{Account, AccountStatus},
     numbers::{Number, Purchase},
     phone_log::{PhoneCall, PhoneMessage},
+    recordings::Recording,
     stock::Stock,
 };
 use super::wire::{Reply, Request};
@@ -44,6 +46,9 @@ pub(super) struct Twilio {
     purchases: Vec<Purchase>,
     calls: Vec<PhoneCall>,
     messages: Vec<PhoneMessage>,
+    recordings: Vec<Recording>,
+    /// The deleted ones too: who has the audio hears what it says.
+    heard: Vec<Recording>,
 }
 
 impl Twilio {
@@ -65,6 +70,8 @@ impl Twilio {
             purchases: Vec::new(),
             calls: Vec::new(),
             messages: Vec::new(),
+            recordings: Vec::new(),
+            heard: Vec::new(),
         }
     }
 
@@ -117,6 +124,8 @@ impl Twilio {
             ("POST", ["Messages"]) => self.send_message(account, request, now),
             ("GET", ["Messages"]) => self.list_messages(account, request, now),
             ("GET", ["Usage", "Records", "Daily"]) => self.daily_usage(account, request, now),
+            ("GET", ["Recordings"]) => self.list_recordings(account, request),
+            (method, ["Recordings", name]) => self.one_recording(method, account, name, request),
             ("GET", ["IncomingPhoneNumbers"]) => self.list_numbers(account, request),
             ("POST", ["IncomingPhoneNumbers"]) => self.buy_number(account, request, now),
             (method, ["IncomingPhoneNumbers", number]) => {

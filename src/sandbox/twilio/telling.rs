@@ -1,6 +1,7 @@
-//! Twilio's own requests: a number's URLs are asked and told, signed with the token of the number's account.
+//! Twilio's own requests: a number's URLs, and those that it was answered, are asked and told, signed with the token of
+//! the number's account.
 
-use super::{PhoneCall, PhoneMessage, Twilio};
+use super::{PhoneCall, PhoneMessage, Recording, Twilio};
 use crate::signature::twilio::sign;
 
 /// One request, as it leaves.
@@ -83,6 +84,46 @@ impl Twilio {
         self.signed(&number.account_sid, url_of(number), params)
     }
 
+    /// What comes after a recording is asked at the address that the TwiML named: its `action`.
+    pub fn ask_about_recording(
+        &self,
+        call: &PhoneCall,
+        recording: &Recording,
+        twiml: &str,
+    ) -> Option<Callback> {
+        let seconds = recording.seconds.to_string();
+        let params = [
+            ("CallSid", &*call.sid),
+            ("CallStatus", "in-progress"),
+            ("Direction", "inbound"),
+            ("From", &call.from),
+            ("To", &call.to),
+            ("RecordingSid", &recording.sid),
+            ("RecordingUrl", "https://api.twilio.com/is/not/asked"),
+            ("RecordingDuration", &seconds),
+            ("Digits", "hangup"),
+        ];
+        let url = attribute(twiml, "action")?;
+        self.signed(&recording.account_sid, &url, &params)
+    }
+
+    /// That its file is there is told at another one: its `recordingStatusCallback`.
+    pub fn tell_of_recording(&self, recording: &Recording, twiml: &str) -> Option<Callback> {
+        let seconds = recording.seconds.to_string();
+        let params = [
+            ("CallSid", &*recording.call_sid),
+            ("RecordingSid", &recording.sid),
+            ("RecordingUrl", "https://api.twilio.com/is/not/asked"),
+            ("RecordingStatus", "completed"),
+            ("RecordingDuration", &seconds),
+            ("RecordingChannels", "1"),
+            ("RecordingStartTime", &recording.made_at.to_rfc2822()),
+            ("RecordingSource", "RecordVerb"),
+        ];
+        let url = attribute(twiml, "recordingStatusCallback")?;
+        self.signed(&recording.account_sid, &url, &params)
+    }
+
     /// A request as the account signs it. None: there is no URL.
     fn signed(&self, account_sid: &str, url: &str, params: &[(&str, &str)]) -> Option<Callback> {
         let mut accounts = self.accounts.iter();
@@ -101,4 +142,13 @@ impl Twilio {
             params,
         })
     }
+}
+
+/// Of the `<Record>` in an answer. None: it records nothing.
+fn attribute(twiml: &str, name: &str) -> Option<String> {
+    let (_, verb) = twiml.split_once("<Record ")?;
+    let (verb, _) = verb.split_once('>')?;
+    let (_, value) = verb.split_once(&format!("{name}=\""))?;
+    let (value, _) = value.split_once('"')?;
+    Some(value.replace("&amp;", "&"))
 }

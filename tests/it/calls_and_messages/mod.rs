@@ -9,7 +9,7 @@ mod settings;
 mod usage;
 
 use serde_json::Value;
-use tollkeeper::config::Config;
+use tollkeeper::{config::Config, sandbox::Settings};
 
 use crate::support::{
     house::House,
@@ -76,15 +76,26 @@ async fn a_callback_about_a_number_of_nobody_is_kept_and_told() {
     assert_eq!(used(&house.service, "voice_minutes").await, 2);
 }
 
+/// The main account of the recordings, and its token.
+const RECORDED: (&str, &str) = (
+    "AC00000000000000000000000000000002",
+    "fedcba9876543210fedcba9876543210",
+);
+
 fn as_recorded(config: &mut Config) {
     config.public_base_url = "https://hooks.example.com".into();
-    config.twilio.account_sid = "AC00000000000000000000000000000002".into();
-    config.twilio.auth_tokens = vec!["fedcba9876543210fedcba9876543210".into()];
+    config.twilio.account_sid = RECORDED.0.into();
+    config.twilio.auth_tokens = vec![RECORDED.1.into()];
 }
 
 #[tokio::test]
 async fn every_recorded_callback_ends_as_what_it_told() {
-    let house = House::with(as_recorded).await;
+    let settings = Settings {
+        twilio_account_sid: RECORDED.0.into(),
+        twilio_auth_token: RECORDED.1.into(),
+        ..Settings::default()
+    };
+    let house = House::beside(settings, as_recorded).await;
     house
         .service
         .execute("insert into accounts (account_id) values ('ann')")
@@ -121,6 +132,11 @@ async fn every_recorded_callback_ends_as_what_it_told() {
         .value("select count(*) from webhooks where state = 'stored'")
         .await;
     assert_eq!(unhandled, 0);
+    let recordings: i64 = house
+        .service
+        .value("select count(*) from recordings where status = 'completed' and seconds = 37")
+        .await;
+    assert_eq!(recordings, 1);
     // All of them tell of one call and one message, whichever is told first.
     let calls: i64 = house
         .service

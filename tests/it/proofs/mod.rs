@@ -15,6 +15,7 @@ mod kills;
 mod noisy_tenant;
 mod poison;
 mod postgres_gone;
+mod recording_memory;
 mod restarts;
 mod row_security;
 mod standby;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tollkeeper::{
     clock::Clock,
-    config::Config,
+    config::{Config, EndpointConfig, SpeechConfig},
     http::api::Options,
     queue,
     sandbox::{
@@ -45,11 +45,16 @@ impl House {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> House {
+        House::beside(Settings::default(), change).await
+    }
+
+    /// Beside a sandbox with other keys.
+    pub async fn beside(settings: Settings, change: impl FnOnce(&mut Config)) -> House {
         let clock = Clock::default();
         let sandbox = Sandbox::start(Settings {
             clock: clock.clone(),
             subaccounts_max: 10_000,
-            ..Settings::default()
+            ..settings
         })
         .await
         .unwrap();
@@ -63,6 +68,7 @@ impl House {
             config.twilio.api_base = sandbox.twilio_base();
             config.twilio.auth_tokens = vec![MASTER_TOKEN.into()];
             config.jwt.secret = Some(JWT_SECRET.to_owned().into());
+            config.speech = speech(&sandbox);
             for (setting, price) in [
                 ("STRIPE_REPX1_MONTHLY_PRICE_ID", PRICE),
                 ("STRIPE_PRICE_AI_SECRETARY", SECRETARY),
@@ -231,6 +237,21 @@ impl House {
         let twilio = Provider::Twilio;
         let rule = Rule::on(twilio, method, path, when, fault);
         self.sandbox.add_rules(vec![rule]);
+    }
+}
+
+/// Speech and analysis by the sandbox.
+pub fn speech(sandbox: &Sandbox) -> SpeechConfig {
+    let endpoint = |path: &str| EndpointConfig {
+        url: sandbox.speech_base() + path,
+        api_key: "sk_speech_sandbox".into(),
+        model: "whisper-1".into(),
+        timeout: Duration::from_secs(30),
+    };
+    SpeechConfig {
+        transcription: Some(endpoint("/v1/audio/transcriptions")),
+        analysis: Some(endpoint("/v1/chat/completions")),
+        language: None,
     }
 }
 

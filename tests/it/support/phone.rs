@@ -2,7 +2,7 @@
 
 use reqwest::Response;
 
-use tollkeeper::sandbox::Sandbox;
+use tollkeeper::sandbox::{Sandbox, twilio::Recording};
 
 use super::web::Web;
 
@@ -55,6 +55,22 @@ impl Phone {
         ];
         params.extend(seconds.map(|seconds| ("CallDuration", seconds)));
         let answer = self.tell(web, "/api/twilio/status", &params).await;
+        assert_eq!(answer.status(), 200);
+    }
+
+    /// A call was recorded: what its recording's status is now, and its callback's address for it.
+    pub async fn recorded(&self, web: &Web, recording: &Recording, status: &str, url: &str) {
+        let seconds = recording.seconds.to_string();
+        let params = [
+            ("CallSid", recording.call_sid.as_str()),
+            ("RecordingSid", &recording.sid),
+            ("RecordingStatus", status),
+            ("RecordingDuration", &seconds),
+            ("RecordingUrl", url),
+        ];
+        let answer = self
+            .tell(web, "/api/twilio/recording-status", &params)
+            .await;
         assert_eq!(answer.status(), 200);
     }
 

@@ -200,6 +200,12 @@ fn config() -> Config {
                 fallback_number: None,
             },
         },
+        recordings: RecordingConfig {
+            bytes_max: 200_000_000,
+            part_bytes_max: 26_000_000,
+            is_deleted: true,
+        },
+        speech: SpeechConfig::default(),
         http: HttpConfig {
             header_deadline: Duration::from_secs(5),
             body_deadline: Duration::from_secs(10),

@@ -1,5 +1,5 @@
 //! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
-//! have. And what Ann asks for: a call, and a message that Twilio refuses.
+//! have: a recorded call among it. And what Ann asks for: a call, and a message that Twilio refuses.
 
 use sqlx::PgPool;
 use tollkeeper::{
@@ -22,10 +22,12 @@ const MASTER: (&str, &str) = (
 );
 const PATH: &str = "/api/twilio/status";
 
-/// Ann is called and written to, somebody buys her another number, and nobody tells us.
-pub async fn untold(sandbox: &Sandbox, twilio: &Twilio) {
+/// Ann is called and written to, somebody buys her another number, and no callback tells it. One recording was told of and
+/// seen, and then forgotten by everybody.
+pub async fn untold(sandbox: &Sandbox, twilio: &Twilio, db: &PgPool) {
     let phone = Phone::of(sandbox, "ann");
-    sandbox.take_call(&phone.number, CALLER, 125).unwrap();
+    let call = sandbox.take_call(&phone.number, CALLER, 125).unwrap();
+    sandbox.take_recording(&call, 2, "Please call me back. It is broken.");
     sandbox
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
@@ -34,6 +36,18 @@ pub async fn untold(sandbox: &Sandbox, twilio: &Twilio) {
     let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
     let bought = twilio.buy_number(own, &on_sale[0], "by hand", &elsewhere);
     bought.await.unwrap();
+    let forgotten = sandbox.take_recording(&call, 1, "Thank you.");
+    sqlx::query(
+        "insert into recordings (account_id, recording_ref, transcription_id, call_ref, held_by_ref, status, seconds,
+                                 began_at, told_at, updated_at, fetched_at)
+         values ('ann', $1, gen_random_uuid(), $2, $3, 'completed', 1, now(), now(), now(), now())",
+    )
+    .bind(&forgotten.sid)
+    .bind(&forgotten.call_sid)
+    .bind(&forgotten.account_sid)
+    .execute(db)
+    .await
+    .unwrap();
 }
 
 /// Ann asks for a call, and for a message to somebody who wants none.

@@ -51,6 +51,12 @@ select line from (
     union all
     select 13, format('%s of %s are %s for %s', quantity, feature, state, made_by) from usage_holds
     union all
+    select 13, format('a recording of %s is %s and %s: %s, %s; %s answers are kept', account_id, status,
+                      case when removed_at is null then 'there' else 'gone' end, transcript, analysis,
+                      (select count(*) from speech_answers)) from recordings
+    union all
+    select 13, format('%s transcriptions are metered', count(*)) from usage_events where feature = 'transcriptions'
+    union all
     select 14, format('%s: %s comes to %s', account_id, ledger_account, sum(debit_minor - credit_minor))
     from ledger_entries group by account_id, ledger_account
 ) lines

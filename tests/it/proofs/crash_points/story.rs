@@ -38,7 +38,7 @@ pub enum Chapter {
     /// Ann signs up and gets a subaccount and a number.
     SignUp,
     /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. What she paid is refunded in
-    /// part, disputed and won back, and her next invoice is coming. She is called. Two apps are told
+    /// part, disputed and won back, and her next invoice is coming. She is called, and recorded. Two apps are told
     /// something, and one of them is gone; two customers are, and mail reaches one of them.
     Upkeep,
     /// Her subscription ends: all is suspended.
@@ -174,7 +174,7 @@ impl Story {
             found.is_ok_and(|events| events == 2)
         };
         self.until("the refund is entered", entered).await?;
-        calls::untold(&self.works.sandbox, &self.twilio).await;
+        calls::untold(&self.works.sandbox, &self.twilio, &self.works.db).await;
         calls::asked(&self.works.sandbox, &self.works.db).await;
         self.execute(include_str!("upkeep.sql")).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
@@ -347,9 +347,10 @@ impl Story {
         lines.append(&mut subaccounts);
         let (held, bought) = (sandbox.numbers(), sandbox.numbers_ever_bought());
         lines.push(format!(
-            "twilio: {} numbers of {} ever bought",
+            "twilio: {} numbers of {} ever bought, {} recordings",
             held.len(),
-            bought.len()
+            bought.len(),
+            sandbox.recordings().len()
         ));
         lines.push(format!("twilio: {} calls", sandbox.phone_calls().len()));
         lines.append(&mut self.apps.state());

@@ -74,6 +74,9 @@ fn known(operation: &str) -> (Scope, Option<Value>) {
         "provisionTwilio" => (Scope::TelephonyWrite, Some(order)),
         "twilioConfig" | "subaccount" | "numbers" | "calls" | "messages" | "phoneNumbers"
         | "conversations" => (Scope::TelephonyRead, None),
+        "recordings" | "callRecordings" | "phoneCall" | "callTranscription" | "callSummary"
+        | "transcriptions" | "transcription" => (Scope::TelephonyRead, None),
+        "deleteTranscription" => (Scope::TelephonyWrite, None),
         "subscription" | "usageStats" => (Scope::SubscriptionRead, None),
         "billingUsage" | "billingUsageByPost" | "billingHistory" | "upcomingInvoice" => {
             (Scope::SubscriptionRead, None)
@@ -165,10 +168,12 @@ fn route(spec: &Value, path: &str, method: &str, operation: &Value) -> Route {
             ("query", "phone_number" | "area_code" | "country") => {}
             ("query", "period" | "from" | "to") => {}
             // Of the list that is shown: whose it is, is settled before.
-            ("query", "phoneNumber" | "limit" | "cursor") => {}
+            ("query", "phoneNumber" | "limit" | "cursor" | "offset" | "status") => {}
             ("query", "startDate" | "endDate" | "type") => {}
             // Another word for `userId`, of its own test: `calls_and_messages::usage`.
             ("query", "clientId") => {}
+            // Of what is the tenant's.
+            ("path", "call_sid" | "transcription_id") => {}
             // Another way to name a user, of its own tests: `usage::access`.
             ("query", "email") => {}
             (place, name) => {
@@ -264,7 +269,7 @@ impl Route {
         own.map(|way| (*way, Who::Own)).collect()
     }
 
-    /// `about` is whose hold or use it is about, where it is about one.
+    /// `about` is whose hold, use, call or transcription it is about, where it is about one.
     pub fn request(&self, web: &Web, naming: &Naming, own: usize, about: usize) -> RequestBuilder {
         let id = |who: &Who| match who {
             Who::Own => TENANTS[own].id,
@@ -278,7 +283,11 @@ impl Route {
         };
         let about = &TENANTS[about];
         let number = format!("PN{}", about.id);
-        let path = self.path.replace("{number}", &number);
+        let path = self
+            .path
+            .replace("{number}", &number)
+            .replace("{call_sid}", about.call)
+            .replace("{transcription_id}", about.transcription);
         let path = of(Way::Path).fold(path, |path, id| path.replace("{user_id}", id));
         let url = format!("http://{}{path}", web.address);
         let query: Vec<(&str, &str)> = of(Way::Query).map(|id| ("userId", id)).collect();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use secrecy::SecretString;
+use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 use tollkeeper::{http::api::Options, sealed::Place};
 
@@ -25,6 +26,9 @@ pub struct Tenant {
     /// What they hold, and a use of theirs.
     pub hold: &'static str,
     pub event: &'static str,
+    /// A call of theirs, and what was said in it.
+    pub call: &'static str,
+    pub transcription: &'static str,
     /// What Twilio signs this subaccount's callbacks with.
     pub token: &'static str,
 }
@@ -37,6 +41,8 @@ pub const TENANTS: [Tenant; 2] = [
         tier: "repx3",
         hold: "0197aaaa-0000-7000-8000-00000000000a",
         event: "0197aaaa-0000-7000-8000-00000000000e",
+        call: "CA0000000000000000000000000000aaaa",
+        transcription: "0197aaaa-0000-7000-8000-0000000000ff",
         token: "the-token-of-ann",
     },
     Tenant {
@@ -46,6 +52,8 @@ pub const TENANTS: [Tenant; 2] = [
         tier: "repx4",
         hold: "0197bbbb-0000-7000-8000-00000000000a",
         event: "0197bbbb-0000-7000-8000-00000000000e",
+        call: "CA0000000000000000000000000000bbbb",
+        transcription: "0197bbbb-0000-7000-8000-0000000000ff",
         token: "the-token-of-bob",
     },
 ];
@@ -63,6 +71,8 @@ impl Tenant {
             self.tier,
             self.hold,
             self.event,
+            self.call,
+            self.transcription,
             self.token,
         ];
         markers.into_iter().find(|marker| text.contains(marker))
@@ -112,6 +122,19 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
         .ctx
         .keyring
         .seal(&SecretString::from(tenant.token), place);
+    let seal = |text: &str, place| service.ctx.keyring.seal(&SecretString::from(text), place);
+    let recording = format!("RE{}", &tenant.call[2..]);
+    let of_recording = |column| Place::of_recording(column, tenant.id, &recording);
+    let analysis = json!({
+        "summary": format!("{} called", tenant.number), "keyPoints": [], "painPoints": [], "objections": [],
+        "actionItems": [], "sentiment": "neutral",
+    });
+    let transcript = seal(tenant.number, of_recording("transcript_sealed"));
+    let analysis = seal(&analysis.to_string(), of_recording("analysis_sealed"));
+    let answer = seal(
+        tenant.number,
+        Place::speech_answer(tenant.id, tenant.transcription),
+    );
     let rows = [
         "insert into accounts (account_id, email) values ($1, $1 || '@example.com') on conflict do nothing",
         "insert into stripe_customers (customer_ref, account_id) values ('cus_' || $1, $1) on conflict do nothing",
@@ -173,7 +196,15 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
               side (line, account, debit, credit)
          where t.account_id = $1 on conflict do nothing",
         "insert into calls (account_id, call_ref, from_number, to_number, status, began_at, updated_at)
-         values ($1, 'CA' || md5($1), $3, $3, 'completed', now(), now()) on conflict do nothing",
+         values ($1, $8, $3, $3, 'completed', now(), now()) on conflict do nothing",
+        "insert into recordings (account_id, recording_ref, transcription_id, call_ref, held_by_ref, status, began_at,
+                                 told_at, updated_at, transcript, transcript_sealed, analysis, analysis_sealed)
+         values ($1, 'RE' || right($8, 32), $9::uuid, $8, $2, 'completed', now(), now(), now(), 'completed', $10,
+                 'completed', $11)
+         on conflict (account_id, recording_ref) do update
+         set transcript = 'completed', transcript_sealed = $10, analysis_sealed = $11",
+        "insert into speech_answers (account_id, subject, answer_sealed, answered_at) values ($1, $9, $12, now())
+         on conflict do nothing",
         "insert into messages (account_id, message_ref, from_number, to_number, body, status, began_at, updated_at)
          values ($1, 'SM' || md5($1), $3, $3, $1, 'received', now(), now()) on conflict do nothing",
         "insert into opt_outs (account_id, our_number, their_number, is_out, said_at)
@@ -192,7 +223,8 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
     for sql in rows {
         // Every parameter is used, so that each statement takes all of them.
         let sql = format!(
-            "with given as (select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text) {sql}"
+            "with given as (select $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text,
+                                   $9::text, $10::text, $11::text, $12::text) {sql}"
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(tenant.id)
@@ -202,6 +234,11 @@ pub async fn furnish(service: &Service, tenant: &Tenant) {
             .bind(tenant.tier)
             .bind(tenant.hold)
             .bind(tenant.event)
+            .bind(tenant.call)
+            .bind(tenant.transcription)
+            .bind(&transcript)
+            .bind(&analysis)
+            .bind(&answer)
             .execute(&service.db)
             .await
             .unwrap();

@@ -17,7 +17,11 @@ create unique index phone_numbers_once on phone_numbers (account_id, phone_numbe
 
 -- One of the numbers in use is the primary one. What is only ordered is none, nor is what is gone.
 alter table phone_numbers alter column is_primary set default false;
-update phone_numbers set is_primary = false where is_primary and status not in ('active', 'suspended');
+update phone_numbers n set is_primary = false
+where is_primary
+  and (status not in ('active', 'suspended')
+       or exists (select from phone_numbers older where older.account_id = n.account_id and older.is_primary
+                  and older.status in ('active', 'suspended') and older.id < n.id));
 create unique index phone_numbers_one_primary on phone_numbers (account_id) where is_primary and status in ('active', 'suspended');
 
 -- A number is bought only when it is asked for: the user gave the included one back, or wanted it and no other.

@@ -32,6 +32,11 @@ impl E164 {
     }
 }
 
+/// The three digits that a number of North America begins with, after its country code.
+pub fn is_area_code(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Shows no digits, so that a number gets into no log by accident.
 impl fmt::Debug for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretString};
+use tollkeeper_jobs::telephony::e164::is_area_code;
 
 mod billing;
 mod mail;
@@ -328,10 +329,7 @@ fn telephony(reader: &mut Reader<'_>) -> TelephonyConfig {
         .into_iter()
         .map(str::to_owned)
         .collect();
-    if area_codes
-        .iter()
-        .any(|code| code.len() != 3 || !code.chars().all(|c| c.is_ascii_digit()))
-    {
+    if !area_codes.iter().all(|code| is_area_code(code)) {
         reader.fault(
             "NUMBER_AREA_CODES",
             "an area code has three digits, as in 415,628".to_owned(),

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{API, Twilio};
+use super::{API, Twilio, shapes::time};
 use crate::clients::ClientError;
 
 /// A call that is wanted. Twilio has no key for it: asked twice, it calls twice.
@@ -49,8 +49,7 @@ pub struct Made {
 impl Made {
     /// When Twilio made it. None: it does not say.
     pub fn created_at(&self) -> Option<DateTime<Utc>> {
-        let time = DateTime::parse_from_rfc2822(self.date_created.as_deref()?).ok()?;
-        Some(time.with_timezone(&Utc))
+        self.date_created.as_deref().and_then(time)
     }
 }
 

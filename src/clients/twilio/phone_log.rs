@@ -1,10 +1,10 @@
 //! Twilio's lists of calls and messages: what its callbacks told, and what they failed to tell.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde::Deserialize;
 use tollkeeper_jobs::telephony::{calls, costs::read_price, messages};
 
-use super::{API, Twilio};
+use super::{API, Twilio, shapes::time};
 use crate::clients::{ClientError, found};
 
 #[derive(Deserialize)]
@@ -96,9 +96,4 @@ fn message(listed: ListedMessage) -> messages::Report {
         error_code: listed.error_code.map(|code| code.to_string()),
         at: listed.date_sent.as_deref().and_then(time),
     }
-}
-
-pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc2822(text).ok()?;
-    Some(time.with_timezone(&Utc))
 }

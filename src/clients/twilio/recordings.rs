@@ -9,7 +9,7 @@ use reqwest::Response;
 use serde::Deserialize;
 use tollkeeper_jobs::telephony::recordings::{Report, Status};
 
-use super::{API, PROVIDER, Twilio, json, phone_log::time, refusal};
+use super::{API, PROVIDER, Twilio, json, refusal, shapes::time};
 use crate::clients::{
     ClientError,
     audio::{Audio, NotSaved, Saving},

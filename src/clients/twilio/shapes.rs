@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -47,11 +48,10 @@ pub struct IncomingNumber {
     pub sms_fallback_url: Option<String>,
     #[serde(default)]
     pub status_callback: Option<String>,
-    /// As in RFC 2822.
-    #[serde(default)]
-    pub date_created: Option<String>,
-    #[serde(default)]
-    pub date_updated: Option<String>,
+    #[serde(default, deserialize_with = "optional_time")]
+    pub date_created: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "optional_time")]
+    pub date_updated: Option<DateTime<Utc>>,
 }
 
 /// Without the number, so that it gets into no log by accident.
@@ -112,6 +112,20 @@ impl Urls {
             ("StatusCallbackMethod", "POST"),
         ]
     }
+}
+
+/// An instant as Twilio writes it, in the form of RFC 2822.
+pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc2822(text).ok()?;
+    Some(time.with_timezone(&Utc))
+}
+
+fn optional_time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?
+        .as_deref()
+        .and_then(time))
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {

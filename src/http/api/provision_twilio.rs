@@ -2,6 +2,7 @@
 
 use poem_openapi::{ApiResponse, Object, payload::Json};
 use serde_json::json;
+use tollkeeper_jobs::telephony::e164::is_area_code;
 
 use super::{
     Shared,
@@ -89,8 +90,6 @@ impl ProvisionTwilio {
             let tier = tier.chars().take(64).collect();
             return Err(invalid_tier(Ineligible { tier, status: None }));
         }
-        let is_area_code =
-            |code: &str| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
         if !self.area_code.as_deref().is_none_or(is_area_code) {
             return Err(Problem::bad_request(
                 "INVALID_AREA_CODE",

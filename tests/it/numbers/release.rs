@@ -119,6 +119,10 @@ async fn nobody_gives_back_or_orders_for_somebody_else() {
         let answer = desk.post("ben", RELEASE, body).await;
         assert_eq!(answer.status, 404, "{}", answer.body);
     }
+    let nobodys = desk
+        .post("ben", RELEASE, json!({ "phoneSid": "PN\0" }))
+        .await;
+    assert_eq!(nobodys.status, 404, "{}", nobodys.body);
     for body in [
         json!({ "clientId": "ann", "phoneNumber": wanted }),
         json!({ "userId": "ann", "phoneNumber": wanted }),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use poem::http::StatusCode;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -12,7 +11,7 @@ use poem_openapi::{
 use serde_json::json;
 
 use super::{
-    account, area_code, no_subaccount, number,
+    account, area_code, no_subaccount, not_found, number,
     order::{Kind, Ordered, Place, Wish},
     release::{Released, Which},
     search::{self, Search},
@@ -313,7 +312,7 @@ impl PhoneService {
         let shared = &self.0;
         let asked = shared.asked(shared.twilio.number(account, &row.number_ref));
         let there = asked.await?.map_err(|error| search::refused(&error))?;
-        let there = there.ok_or_else(|| Problem::not_found("Phone number not found"))?;
+        let there = there.ok_or_else(not_found)?;
         Ok(PhoneDetails {
             phone_number: there.phone_number,
             sid: there.sid,
@@ -322,8 +321,8 @@ impl PhoneService {
             sms_url: there.sms_url,
             status_callback: there.status_callback,
             capabilities: Capabilities::of(Some(&there.capabilities)),
-            date_created: there.date_created.as_deref().and_then(time).map(timestamp),
-            date_updated: there.date_updated.as_deref().and_then(time).map(timestamp),
+            date_created: there.date_created.map(timestamp),
+            date_updated: there.date_updated.map(timestamp),
         })
     }
 }
@@ -338,11 +337,6 @@ fn already(number: &str) -> Problem {
             "Phone number already provisioned",
         )
     }
-}
-
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc2822(text).ok()?;
-    Some(time.with_timezone(&Utc))
 }
 
 fn shown(number: OnSale) -> FoundPhone {

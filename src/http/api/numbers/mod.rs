@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use poem::http::StatusCode;
 use sqlx::PgConnection;
-use tollkeeper_jobs::telephony::e164::E164;
+use tollkeeper_jobs::telephony::e164::{E164, is_area_code};
 
 use super::Shared;
 use crate::{
@@ -38,12 +38,22 @@ fn number(text: &str) -> Result<E164, Problem> {
         .map_err(|why| Problem::bad_request("INVALID_PHONE_NUMBER", why.to_string()))
 }
 
+/// What names one of the user's numbers: its id, its SID or its digits. 404 for what names none.
+fn name(text: String) -> Result<String, Problem> {
+    match text.chars().any(char::is_control) {
+        true => Err(not_found()),
+        false => Ok(text),
+    }
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("Phone number not found")
+}
+
 /// Three digits.
 fn area_code(code: Option<String>) -> Result<Option<String>, Problem> {
     let code = code.filter(|code| !code.is_empty());
-    let is_area_code =
-        |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
-    if !code.as_ref().is_none_or(is_area_code) {
+    if !code.as_deref().is_none_or(is_area_code) {
         return Err(Problem::bad_request(
             "INVALID_AREA_CODE",
             "An area code is three digits",

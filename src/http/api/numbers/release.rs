@@ -2,7 +2,7 @@
 
 use tollkeeper_jobs::ReleaseNumber;
 
-use super::{Shared, no_subaccount};
+use super::{Shared, no_subaccount, not_found};
 use crate::{
     db::{
         accounts,
@@ -45,7 +45,7 @@ impl Shared {
         let number = match which {
             Which::Named(name) => number_orders::bought(&mut tx, account.as_str(), name)
                 .await?
-                .ok_or_else(|| Problem::not_found("Phone number not found"))?,
+                .ok_or_else(not_found)?,
             Which::TheOnly => the_only(number_orders::kept(&mut tx, account.as_str()).await?)?,
         };
         if !["releasing", "released"].contains(&number.status.as_str()) {

@@ -10,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    account, no_subaccount, number,
+    account, no_subaccount, not_found, number,
     order::{Kind, Ordered, Place, Wish},
     release::{Released, Which},
     search::Search,
@@ -251,7 +251,8 @@ impl SubaccountNumbers {
     ) -> Answer<ReleaseAnswer> {
         let account = account(&caller, Scope::TelephonyWrite, user_id.as_deref())?;
         let sid = body.0.phone_sid.filter(|text| !text.is_empty());
-        let which = Which::Named(sid.ok_or_else(|| missing("Phone SID is required"))?);
+        let sid = sid.ok_or_else(|| missing("Phone SID is required"))?;
+        let which = Which::Named(super::name(sid)?);
         let answer = |message: &str| {
             Json(ReleasedNumber {
                 success: true,
@@ -287,9 +288,9 @@ impl SubaccountNumbers {
         user_id: Query<Option<String>>,
     ) -> Answer<Json<PrimaryNumber>> {
         let account = account(&caller, Scope::TelephonyWrite, user_id.as_deref())?;
-        let not_found = || Problem::not_found("Phone number not found");
         let mut tx = self.0.begin(&account).await?;
         accounts::lock(&mut tx, account.as_str()).await?;
+        let number = super::name(number.0)?;
         let found = number_orders::bought(&mut tx, account.as_str(), &number).await?;
         let id = found.ok_or_else(not_found)?.id;
         if !number_orders::prefer(&mut tx, account.as_str(), id).await? {

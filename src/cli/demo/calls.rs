@@ -4,21 +4,29 @@ use anyhow::{anyhow, bail};
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
-use tollkeeper_jobs::{ReconcilePhoneLogs, telephony::analysis, usage::Span};
+use tollkeeper_jobs::{
+    ReconcilePhoneLogs,
+    telephony::{analysis, outbound::Channel},
+    usage::Span,
+};
 
 use super::{story::Stage, words};
 use crate::{
     clock::Clock,
     db::{
+        self,
         billing::usage,
         recordings::{self, Counted, StoredRecording},
     },
+    outbound::{self, Policy, Wish},
     queue,
     sealed::Place,
 };
 
 /// Who calls and writes.
 const CALLER: &str = "+14155550199";
+/// What Ann answers.
+const ANSWER: &str = "Yes, until six. We come on Friday.";
 /// What they say after the beep.
 const SAID: &str =
     "Hello, my boiler is broken and leaks. Please send somebody on Friday. Is it expensive?";
@@ -68,7 +76,56 @@ impl Stage {
         )
         .await?;
         self.tell_good("✓ Ann used 4 minutes and 1 message: each counted once");
-        self.what_was_said(conn, ann).await
+        self.what_was_said(conn, ann).await?;
+        self.writes_back(conn, ann).await
+    }
+
+    /// Ann answers, and her app asks three times for it: it saw no answer the first two times.
+    async fn writes_back(&mut self, conn: &mut PgConnection, who: usize) -> anyhow::Result<()> {
+        self.scene(who, "writes back, and her app asks for it three times.");
+        let wish = Wish {
+            account_id: self.cast[who].account_id.clone(),
+            channel: Channel::Message,
+            from: None,
+            to: CALLER
+                .parse()
+                .map_err(|error| anyhow!("{CALLER} is {error}"))?,
+            body: ANSWER.to_owned(),
+            is_recorded: false,
+            metadata: None,
+            key: None,
+            asked_by: "the demo".to_owned(),
+        };
+        let policy = Policy::of(&self.ctx);
+        for _ in 0..3 {
+            let mut tx = db::begin(&self.ctx.pools.api).await?;
+            outbound::ask(&mut tx, &policy, &wish).await??;
+            tx.commit().await?;
+        }
+        self.ctx.wake.ring();
+        let sent = |stage: &Stage| {
+            let mut messages = stage.sandbox.phone_messages();
+            messages.retain(|message| message.body == ANSWER);
+            messages
+        };
+        self.until(conn, "the answer is sent", async |stage, _| {
+            Ok(!sent(stage).is_empty())
+        })
+        .await?;
+        for message in sent(self) {
+            self.say("they read", &message.body);
+            self.sandbox.deliver(&message.sid).await;
+        }
+        self.until(conn, "the answer is counted", async |stage, conn| {
+            let account_id = &stage.cast[who].account_id;
+            Ok(counted(conn, account_id, "sms").await? == 2)
+        })
+        .await?;
+        if sent(self).len() != 1 {
+            bail!("the answer was sent {} times", sent(self).len());
+        }
+        self.tell_good("✓ Twilio sent it once; Ann has used 2 messages");
+        Ok(())
     }
 
     /// The call was recorded: it is written down, analysed, counted, and deleted at Twilio.

@@ -152,6 +152,7 @@ fn meaning(kind: &str) -> &str {
         "poll_stripe_events" => "what was lost is stored",
         "record_invoice" => "what Stripe says of the invoice is ours",
         "open_period" => "the billing period is known",
+        "send_message" => "Twilio has it",
         "handle_twilio_callback" => "what Twilio told is written down",
         "reconcile_phone_log" => "what Twilio lists is written down",
         "fetch_recording" => "the recording is there",

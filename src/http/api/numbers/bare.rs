@@ -162,7 +162,7 @@ impl PhoneService {
             friendly_name: None,
             kind: Kind::Included,
         };
-        self.look_before_the_order(&account, &wish).await?;
+        self.look_before_the_order(&caller, &account, &wish).await?;
         Ok(match self.0.order_number(&caller, &account, &wish).await? {
             Ordered::Active(row) if wish.will_do(&row.phone_number) => {
                 ProvisionPhoneAnswer::Active(Json(ProvisionedPhone {
@@ -273,10 +273,15 @@ impl PhoneService {
 impl PhoneService {
     /// What needs no order: 400 for who has a number, 404 where none is on sale. An order that is repeated is let through,
     /// so that it is answered as it was before.
-    async fn look_before_the_order(&self, account: &AccountId, wish: &Wish) -> Result<(), Problem> {
+    async fn look_before_the_order(
+        &self,
+        caller: &Caller,
+        account: &AccountId,
+        wish: &Wish,
+    ) -> Result<(), Problem> {
         let shared = &self.0;
         let mut tx = shared.begin(account).await?;
-        if shared.is_repeated(&mut tx, account, wish).await? {
+        if shared.is_repeated(&mut tx, caller, account, wish).await? {
             return Ok(());
         }
         let standing = shared.standing(&mut tx, account).await?;

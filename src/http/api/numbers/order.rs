@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     NewJob, ProvisionNumber,
     provision_number::{NONE_ON_SALE, is_about_the_candidate},
-    telephony::e164::E164,
+    telephony::{countries, e164::E164},
 };
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::{
         telephony_orders::NumberWish,
     },
     http::{
-        api::{Shared, provision_twilio::check_idempotency_key},
+        api::{Shared, provision_twilio::check_idempotency_key, usage::input},
         auth::{AccountId, Caller},
         problem::Problem,
     },
@@ -73,6 +73,12 @@ impl Wish {
         }
     }
 
+    /// Its key, among those of its asker.
+    fn key(&self, caller: &Caller) -> Option<String> {
+        let key = self.key.as_deref()?;
+        Some(input::namespaced(caller, key))
+    }
+
     /// Whether an order that came with the same key was for the same.
     fn is_for(&self, order: &NumberOrder) -> bool {
         match &self.place {
@@ -93,8 +99,7 @@ impl Wish {
     fn check(&self, country: &str) -> Result<(), Problem> {
         check_idempotency_key(self.key.as_deref())?;
         if let Place::Exactly(number) = &self.place
-            && country == "US"
-            && !(number.as_str().starts_with("+1") && number.as_str().len() == 12)
+            && countries::country(number) != Some(country)
         {
             return Err(Problem::bad_request(
                 "COUNTRY_NOT_SERVED",
@@ -163,11 +168,12 @@ impl Shared {
     pub async fn is_repeated(
         &self,
         conn: &mut PgConnection,
+        caller: &Caller,
         account: &AccountId,
         wish: &Wish,
     ) -> sqlx::Result<bool> {
-        Ok(match &wish.key {
-            Some(key) => number_orders::of_key(conn, account.as_str(), key)
+        Ok(match wish.key(caller) {
+            Some(key) => number_orders::of_key(conn, account.as_str(), &key)
                 .await?
                 .is_some(),
             None => false,
@@ -184,7 +190,7 @@ impl Shared {
     ) -> Result<Uuid, Problem> {
         // Orders of one account are looked at one after the other: none sees its own twin too late.
         let is_known = accounts::lock(tx, account.as_str()).await?;
-        if let Some(id) = earlier(tx, account, wish).await? {
+        if let Some(id) = earlier(tx, caller, account, wish).await? {
             return Ok(id);
         }
         if wish.kind == Kind::Additional {
@@ -206,11 +212,11 @@ impl Shared {
             ));
         }
         caller.count_order(account)?;
-        let id = Uuid::now_v7();
+        let (id, key) = (Uuid::now_v7(), wish.key(caller));
         let order = NewOrder {
             id,
             account_id: account.as_str(),
-            key: wish.key.as_deref(),
+            key: key.as_deref(),
             phone_number: wish.phone_number(),
             area_code: wish.area_code(),
             friendly_name: wish.friendly_name.as_deref(),
@@ -226,7 +232,7 @@ impl Shared {
         }
         if !number_orders::insert(tx, &order).await? {
             // A worker that orders the included number was first; else what is in the way is going.
-            let twin = earlier(tx, account, wish).await?;
+            let twin = earlier(tx, caller, account, wish).await?;
             return twin.ok_or_else(|| {
                 not_yet(
                     "NUMBER_ON_ITS_WAY_BACK",
@@ -245,11 +251,12 @@ impl Shared {
 /// The order that this request repeats. 422: its key stands for another one.
 async fn earlier(
     tx: &mut PgConnection,
+    caller: &Caller,
     account: &AccountId,
     wish: &Wish,
 ) -> Result<Option<Uuid>, Problem> {
-    if let Some(key) = &wish.key
-        && let Some(order) = number_orders::of_key(tx, account.as_str(), key).await?
+    if let Some(key) = wish.key(caller)
+        && let Some(order) = number_orders::of_key(tx, account.as_str(), &key).await?
     {
         if !wish.is_for(&order) {
             return Err(Problem::new(

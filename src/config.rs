@@ -9,7 +9,7 @@ mod reader;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
-use tollkeeper_jobs::billing::caps::Caps;
+use tollkeeper_jobs::{billing::caps::Caps, telephony::inbound::House};
 
 pub use load::{environment, is_price_setting};
 
@@ -150,6 +150,17 @@ pub struct TelephonyConfig {
     pub greeting: String,
     /// Empty: messages are not answered.
     pub sms_reply: String,
+}
+
+impl TelephonyConfig {
+    /// What the service itself says and allows.
+    pub fn house(&self) -> House<'_> {
+        House {
+            greeting: &self.greeting,
+            sms_reply: &self.sms_reply,
+            countries: &self.allowed_countries,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use poem::{Response, http::StatusCode};
 use tollkeeper_jobs::telephony::{
     callback::Answer,
-    inbound::{self, HOLD, House, Next},
+    inbound::{self, HOLD, Next},
     twiml::{self, Verb},
 };
 
@@ -14,7 +14,6 @@ use crate::{clients::twilio::Urls, config::Config};
 pub const RECORDING: &str = "/api/twilio/recording";
 /// Where a recording's status is reported; below `PUBLIC_BASE_URL`.
 pub const RECORDING_STATUS: &str = "/api/twilio/recording-status";
-
 /// Where the end of a call that was put through is asked about; below `PUBLIC_BASE_URL`.
 pub const DIAL_DONE: &str = "/api/twilio/dial-done";
 /// Without it a report is tried once, and lost when we are restarting.
@@ -25,11 +24,7 @@ const APOLOGY: &str = "We're sorry, but there was a system error. Please try aga
 
 /// The answer to a callback that is stored.
 pub fn to(answer: Answer, line: &Line, config: &Config) -> Response {
-    let house = House {
-        greeting: &config.telephony.greeting,
-        sms_reply: &config.telephony.sms_reply,
-        countries: &config.telephony.allowed_countries,
-    };
+    let house = config.telephony.house();
     match answer {
         Answer::Received => text(StatusCode::OK, "OK"),
         Answer::Silence => xml(&[]),

@@ -9,7 +9,10 @@ mod reader;
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
-use tollkeeper_jobs::{billing::caps::Caps, telephony::e164::E164};
+use tollkeeper_jobs::{
+    billing::caps::Caps,
+    telephony::{e164::E164, inbound::House},
+};
 
 pub use load::{environment, is_price_setting};
 
@@ -199,6 +202,17 @@ pub struct EndpointConfig {
     pub model: String,
     /// How long one answer may take.
     pub timeout: Duration,
+}
+
+impl TelephonyConfig {
+    /// What the service itself says and allows.
+    pub fn house(&self) -> House<'_> {
+        House {
+            greeting: &self.greeting,
+            sms_reply: &self.sms_reply,
+            countries: &self.allowed_countries,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

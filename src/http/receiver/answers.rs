@@ -3,7 +3,7 @@
 use poem::{Response, http::StatusCode};
 use tollkeeper_jobs::telephony::{
     callback::Answer,
-    inbound::{self, HOLD, House, Next},
+    inbound::{self, HOLD, Next},
     twiml::{self, Verb},
 };
 
@@ -21,11 +21,7 @@ const APOLOGY: &str = "We're sorry, but there was a system error. Please try aga
 
 /// The answer to a callback that is stored.
 pub fn to(answer: Answer, line: &Line, config: &Config) -> Response {
-    let house = House {
-        greeting: &config.telephony.greeting,
-        sms_reply: &config.telephony.sms_reply,
-        countries: &config.telephony.allowed_countries,
-    };
+    let house = config.telephony.house();
     match answer {
         Answer::Received => text(StatusCode::OK, "OK"),
         Answer::Silence => xml(&[]),

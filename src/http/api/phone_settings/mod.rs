@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
 use serde_json::Value;
 use tollkeeper_jobs::telephony::{
     e164::E164,
-    inbound::{self, House},
+    inbound,
     settings::{Fault, Settings},
 };
 
@@ -139,14 +139,8 @@ impl PhoneSettings {
             let found = stored.iter().find(|(of, _)| of.as_deref() == wanted);
             found.map_or_else(Settings::default, |(_, config)| read(config))
         };
-        let telephony = &self.0.telephony;
-        let house = House {
-            greeting: &telephony.greeting,
-            sms_reply: &telephony.sms_reply,
-            countries: &telephony.allowed_countries,
-        };
         let own = of(named);
-        let effective = inbound::spelled_out(own.clone().over(of(None)), &house);
+        let effective = inbound::spelled_out(own.clone().over(of(None)), &self.0.telephony.house());
         Ok(SettingsInForce {
             user_id: account.as_str().to_owned(),
             phone_number: number.map(String::from),

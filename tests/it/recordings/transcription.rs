@@ -20,7 +20,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn an_answer_that_was_lost_is_asked_for_again_and_counted_once() {
-    let (house, web, phone) = house_of_ann(|_| {}).await;
+    let (house, web, phone) = house_of_ann(|config| config.recordings.is_deleted = false).await;
     strike(
         &house,
         TRANSCRIPTIONS,

@@ -108,6 +108,11 @@ async fn without_an_endpoint_recordings_wait_and_are_taken_up_once_there_is_one(
         house.worker = house.service.work(Register::all());
         sweep(&house).await;
         assert_eq!(states(&house).await, vec![expected; 3]);
+        let kept: i64 = house
+            .service
+            .value("select count(*) from speech_answers")
+            .await;
+        assert_eq!(kept, 0);
     }
     assert_eq!(counted(&house).await, 3);
     assert!(house.sandbox.recordings().is_empty());

@@ -1,5 +1,6 @@
 //! What apps are shown of recordings, and what they may take back.
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tollkeeper_jobs::ReconcilePhoneLogs;
@@ -102,6 +103,7 @@ async fn a_deleted_transcription_is_gone_everywhere_stays_counted_and_is_not_mad
     let mut calls = Vec::new();
     for nth in 0..3 {
         let said = format!("number {nth}");
+        house.sandbox.advance(TimeDelta::minutes(1));
         calls.push(told(&house, &web, &phone, 2, &said).await.call_sid);
         house.settle().await;
     }

@@ -20,7 +20,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn an_answer_that_was_lost_is_asked_for_again_and_counted_once() {
-    let (house, web, phone) = house_of_ann(|_| {}).await;
+    let (house, web, phone) = house_of_ann(|config| config.recordings.is_deleted = false).await;
     strike(
         &house,
         TRANSCRIPTIONS,
@@ -108,6 +108,11 @@ async fn without_an_endpoint_recordings_wait_and_are_taken_up_once_there_is_one(
         house.worker = house.service.work(Register::all());
         sweep(&house).await;
         assert_eq!(states(&house).await, vec![expected; 3]);
+        let kept: i64 = house
+            .service
+            .value("select count(*) from speech_answers")
+            .await;
+        assert_eq!(kept, 0);
     }
     assert_eq!(counted(&house).await, 3);
     assert!(house.sandbox.recordings().is_empty());

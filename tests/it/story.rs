@@ -87,7 +87,7 @@ async fn every_order_of_a_customers_six_events_ends_alike() {
     let orders = orders(STORY.len());
     assert_eq!(orders.len(), 720);
     // In `make test` one in four of them, spread over all.
-    let orders: Vec<_> = orders.into_iter().step_by(size(4, 1)).collect();
+    let orders: Vec<_> = orders.into_iter().step_by(size(8, 1)).collect();
     let told = orders.len() as i64;
 
     for (batch, some) in orders.chunks(40).enumerate() {
@@ -138,7 +138,7 @@ async fn every_order_of_a_customers_six_events_ends_alike() {
 
 #[tokio::test]
 async fn hundreds_of_sign_ups_under_every_fault_get_one_subaccount_and_one_number_each() {
-    let sign_ups = size(150, 500);
+    let sign_ups = size(60, 500);
     let house = House::new().await;
     let web = house.web();
     house

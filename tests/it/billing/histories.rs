@@ -195,7 +195,7 @@ pub async fn rated(db: &PgPool) -> BTreeMap<String, i64> {
 
 #[tokio::test]
 async fn whatever_goes_wrong_everybody_is_billed_once_to_the_cent() {
-    let count = size(8, 1000);
+    let count = size(4, 1000);
     let seed = seed("billing_histories");
     let mut histories = Histories::begin(count, seed).await;
     histories.go_wrong();

@@ -14,7 +14,7 @@ use crate::{
 
 /// So many orders are tried at most, spread over all there are: each needs a customer of its own.
 fn tried_max() -> usize {
-    size(40, 720)
+    size(16, 720)
 }
 
 /// Everything that billing left behind for one account, but for ids and times.

@@ -163,7 +163,7 @@ fn damage(billing: &Billing, nth: usize, item: &Value) -> String {
 
 #[tokio::test]
 async fn every_planted_drift_is_found_in_one_look_and_nobody_else_is_parked() {
-    let drifts = size(32, 1_000);
+    let drifts = size(16, 1_000);
     // Two for each account that has any, and some accounts without.
     let (drifted, calm) = (drifts / 2, drifts / 8);
     let billing = Billing::new().await;

@@ -15,6 +15,7 @@ use crate::{
     db::{
         self, accounts,
         outbound::{self as wishes, Outbound},
+        webhooks::Provider,
     },
     journal::{self, Found, Unfinished, twilio::Dispatch},
     outbound,
@@ -78,6 +79,7 @@ async fn sent(
     let told = Told {
         ctx,
         account_id: &wish.account_id,
+        provider: Provider::Twilio,
         told_at: now,
     };
     match wish.channel() {

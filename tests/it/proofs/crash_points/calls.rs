@@ -1,4 +1,4 @@
-//! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
+//! What the providers tell in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
 //! have: a recorded call among it. And what Ann asks for: a call, and a message that Twilio refuses.
 
 use sqlx::PgPool;
@@ -13,7 +13,10 @@ use tollkeeper::{
 };
 use tollkeeper_jobs::{plans::Catalogue, telephony::outbound::Channel};
 
-use crate::support::phone::{CALLER, Phone, sid};
+use crate::support::{
+    phone::{CALLER, Phone, sid},
+    web::VOIPMS_TOKEN,
+};
 
 /// Of the sandbox's own account.
 const MASTER: (&str, &str) = (
@@ -21,6 +24,8 @@ const MASTER: (&str, &str) = (
     "00000000000000000000000000000002",
 );
 const PATH: &str = "/api/twilio/status";
+/// Ben's number, at VoIP.ms.
+const BENS: &str = "+14155550177";
 
 /// Ann is called and written to, somebody buys her another number, and no callback tells it. One recording was told of and
 /// seen, and then forgotten by everybody.
@@ -90,6 +95,28 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         assert!(!asked.unwrap().is_copy);
     }
     tx.commit().await.unwrap();
+}
+
+/// Ben has a number at VoIP.ms.
+pub async fn number_of_ben(sandbox: &Sandbox, db: &PgPool) {
+    sqlx::query(
+        "insert into phone_numbers (id, account_id, provider, status, phone_number, number_ref, is_included, purchased_at)
+         values (gen_random_uuid(), 'ben', 'voipms', 'active', $1, 'at VoIP.ms', false, now() - interval '1 hour')",
+    )
+    .bind(BENS)
+    .execute(db)
+    .await
+    .unwrap();
+    sandbox.own_did(BENS, None);
+    sandbox.take_text(BENS, CALLER, "hello").unwrap();
+}
+
+/// Somebody wrote to Ben. Whether it was acknowledged.
+pub async fn written(web: &str) -> bool {
+    let query = [("id", "10001"), ("from", CALLER), ("to", BENS)];
+    let url = format!("http://{web}/webhooks/voipms/sms/{VOIPMS_TOKEN}");
+    let answer = reqwest::Client::new().get(url).query(&query).send().await;
+    answer.is_ok_and(|answer| answer.status() == 200)
 }
 
 /// Two ended calls, each signed by whose it is. Whether both were acknowledged.

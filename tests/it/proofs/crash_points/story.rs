@@ -177,11 +177,14 @@ impl Story {
         calls::untold(&self.works.sandbox, &self.twilio, &self.works.db).await;
         calls::asked(&self.works.sandbox, &self.works.db).await;
         self.execute(include_str!("upkeep.sql")).await;
+        calls::number_of_ben(&self.works.sandbox, &self.works.db).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
         let web = self.web.address.to_string();
         let told = async || calls::told(&self.works.sandbox, &web).await;
         self.until("two calls are told of", told).await?;
+        let written = async || calls::written(&web).await;
+        self.until("a message is told of", written).await?;
         self.resume("sweep_provider_resources").await;
         self.apps.announce(&self.works.db).await;
         self.rest(include_str!("upkeep_done.sql")).await?;

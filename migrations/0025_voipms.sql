@@ -4,6 +4,9 @@
 -- subaccount.
 alter table phone_numbers add column messages_read_until timestamptz;
 
+-- Who carries a call or a message that an app asked for; `provider_ref` is the account there.
+alter table outbound add column provider text not null default 'twilio' check (provider in ('twilio', 'voipms'));
+
 -- What was kept until somebody would take it up is taken up now.
 with taken as (
     update webhooks set state = 'stored'

@@ -27,6 +27,11 @@ pub fn time(text: &str) -> Option<DateTime<Utc>> {
 
 const WINTER: TimeDelta = TimeDelta::hours(5);
 
+/// What a message without pictures is stored under (contract.md row 82).
+pub fn message_ref(id: &str) -> String {
+    format!("voipms_{id}")
+}
+
 /// A message in its list.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -53,7 +58,7 @@ impl Listed {
     /// The id it is stored under (contract.md row 82). Messages with pictures are numbered apart.
     pub fn message_ref(&self) -> String {
         match self.media {
-            0 => format!("voipms_{}", self.id),
+            0 => message_ref(&self.id),
             _ => format!("voipms_mms_{}", self.id),
         }
     }

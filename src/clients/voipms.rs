@@ -85,6 +85,27 @@ impl Voipms {
         Ok(listed)
     }
 
+    /// Send a message. Asked twice, it is sent twice. Answers its id.
+    pub async fn send_message(
+        &self,
+        from: &str,
+        to: &str,
+        text: &str,
+    ) -> Result<String, ClientError> {
+        let (Some(from), Some(to)) = (did(from), did(to)) else {
+            return Err(refused(0, "invalid_dst"));
+        };
+        let asked = [
+            ("method", "sendSMS"),
+            ("did", from),
+            ("dst", to),
+            ("message", text),
+        ];
+        let answer = self.call(&asked).await?;
+        self::text(&answer["sms"])
+            .ok_or_else(|| call::open(PROVIDER, None, "it says no id of the message"))
+    }
+
     /// Ask, and read the answer of a success.
     async fn call(&self, form: &[(&str, &str)]) -> Result<Value, ClientError> {
         let credentials = [

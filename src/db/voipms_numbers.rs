@@ -11,7 +11,7 @@ pub struct VoipmsNumber {
     pub account_id: String,
     /// E.164.
     pub phone_number: String,
-    /// Since when it is the account's: what was written to it before is somebody else's.
+    /// Since when it is the account's, to the second as the lists are: what was written to it before is somebody else's.
     pub held_since: DateTime<Utc>,
     /// Until when its messages were read; at first since when it is held.
     pub read_until: DateTime<Utc>,
@@ -20,7 +20,7 @@ pub struct VoipmsNumber {
 macro_rules! numbers {
     ($which:literal) => {
         concat!(
-            "select id, account_id, phone_number, coalesce(purchased_at, created_at) as held_since,
+            "select id, account_id, phone_number, date_trunc('second', coalesce(purchased_at, created_at)) as held_since,
                     coalesce(messages_read_until, purchased_at, created_at) as read_until
              from phone_numbers
              where provider = 'voipms' and status not in ('ordered', 'buying', 'released') and ",

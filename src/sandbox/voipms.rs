@@ -46,13 +46,14 @@ impl Voipms {
         }
     }
 
-    pub fn answer(&mut self, request: &Request) -> Reply {
+    pub fn answer(&mut self, request: &Request, now: DateTime<Utc>) -> Reply {
         let param = |name: &str| request.params.get(name).unwrap_or_default();
         let is_ours = (param("api_username"), param("api_password"))
             == (self.username.as_str(), self.password.as_str());
         let answer = match param("method") {
             _ if !is_ours => Err("invalid_credentials"),
             "getSMS" | "getMMS" => self.list(request),
+            "sendSMS" => self.send(request, now),
             "" => Err("missing_method"),
             _ => Err("invalid_method"),
         };
@@ -80,16 +81,52 @@ impl Voipms {
         now: DateTime<Utc>,
     ) -> Option<Text> {
         self.dids.iter().find(|owned| owned.did == did)?;
+        Some(self.note(did, contact, true, text, now))
+    }
+
+    /// Each request sends another one: there is no key.
+    fn send(&mut self, request: &Request, now: DateTime<Utc>) -> Result<Value, &'static str> {
+        let param = |name: &str| request.params.get(name).unwrap_or_default();
+        let (did, dst, text) = (param("did"), param("dst"), param("message"));
+        if !self.dids.iter().any(|owned| owned.did == did) {
+            return Err("invalid_did");
+        }
+        if dst.len() != 10 || !dst.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("invalid_dst");
+        }
+        match text.len() {
+            0 => Err("missing_sms"),
+            1..=160 => {
+                let sent = self.note(did, dst, false, text, now);
+                Ok(json!({ "sms": sent.id.parse::<u64>().unwrap_or_default() }))
+            }
+            _ => Err("sms_toolong"),
+        }
+    }
+
+    fn note(
+        &mut self,
+        did: &str,
+        contact: &str,
+        is_inbound: bool,
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Text {
         let text = Text {
             id: (10_001 + self.texts.len()).to_string(),
             did: did.to_owned(),
             contact: contact.to_owned(),
-            is_inbound: true,
+            is_inbound,
             text: text.to_owned(),
             at: now,
         };
         self.texts.push(text.clone());
-        Some(text)
+        text
+    }
+
+    /// Every message there was, come in or sent, oldest first.
+    pub fn texts(&self) -> Vec<Text> {
+        self.texts.clone()
     }
 
     /// The URL that is told of it. None: nobody is told.
@@ -150,6 +187,11 @@ impl Sandbox {
         let mut world = self.shared.world();
         let (to, from) = (national(to), national(from));
         world.voipms.take_text(to, from, text, now)
+    }
+
+    /// Every message there was, come in or sent, oldest first.
+    pub fn texts(&self) -> Vec<Text> {
+        self.shared.world().voipms.texts()
     }
 
     /// The number's URL is told of a message, as often as this is asked for. Whether it answered `ok`.

@@ -207,7 +207,7 @@ impl World {
             Provider::Stripe => self.stripe.answer(request, now),
             Provider::Twilio => self.twilio.answer(request, now),
             Provider::Speech => self.speech.answer(request, &self.twilio),
-            Provider::Voipms => self.voipms.answer(request),
+            Provider::Voipms => self.voipms.answer(request, now),
         }
     }
 

@@ -296,8 +296,8 @@ async fn provision(senders: &mut Senders<'_>, web: &Process, number: usize) {
     // And one at VoIP.ms, which is asked what was written to it.
     let did = format!("+1628555{:04}", 1000 + number);
     sqlx::query(
-        "insert into phone_numbers (id, account_id, provider, status, phone_number, number_ref, is_included)
-         values (gen_random_uuid(), $1, 'voipms', 'active', $2, $2, false)",
+        "insert into phone_numbers (id, account_id, provider, status, phone_number, number_ref, is_included, purchased_at)
+         values (gen_random_uuid(), $1, 'voipms', 'active', $2, 'there ' || $1, false, now() - interval '1 hour')",
     )
     .bind(&account)
     .bind(&did)

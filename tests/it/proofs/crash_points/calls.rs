@@ -37,6 +37,9 @@ pub async fn untold(sandbox: &Sandbox, twilio: &Twilio, db: &PgPool) {
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
     let own = &phone.account_sid;
+    // Ben's number, which he has a moment later.
+    sandbox.own_did(BENS, None);
+    sandbox.take_text(BENS, CALLER, "hello").unwrap();
     let on_sale = twilio.numbers_on_sale(own, "US", None).await.unwrap();
     let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
     let bought = twilio.buy_number(own, &on_sale[0], "by hand", &elsewhere);
@@ -77,6 +80,7 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         },
         allowed_countries: vec!["US".into()],
         master_ref: MASTER.0.into(),
+        has_voipms: false,
     };
     let mut tx = db.begin().await.unwrap();
     for channel in [Channel::Call, Channel::Message] {
@@ -95,20 +99,6 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         assert!(!asked.unwrap().is_copy);
     }
     tx.commit().await.unwrap();
-}
-
-/// Ben has a number at VoIP.ms.
-pub async fn number_of_ben(sandbox: &Sandbox, db: &PgPool) {
-    sqlx::query(
-        "insert into phone_numbers (id, account_id, provider, status, phone_number, number_ref, is_included, purchased_at)
-         values (gen_random_uuid(), 'ben', 'voipms', 'active', $1, 'at VoIP.ms', false, now() - interval '1 hour')",
-    )
-    .bind(BENS)
-    .execute(db)
-    .await
-    .unwrap();
-    sandbox.own_did(BENS, None);
-    sandbox.take_text(BENS, CALLER, "hello").unwrap();
 }
 
 /// Somebody wrote to Ben. Whether it was acknowledged.

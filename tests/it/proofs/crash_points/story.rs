@@ -177,7 +177,6 @@ impl Story {
         calls::untold(&self.works.sandbox, &self.twilio, &self.works.db).await;
         calls::asked(&self.works.sandbox, &self.works.db).await;
         self.execute(include_str!("upkeep.sql")).await;
-        calls::number_of_ben(&self.works.sandbox, &self.works.db).await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
         let web = self.web.address.to_string();
@@ -229,7 +228,7 @@ impl Story {
             .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
         self.rest(
-            "not exists (select 1 from phone_numbers where status <> 'released')
+            "not exists (select 1 from phone_numbers where provider = 'twilio' and status <> 'released')
              and exists (select 1 from twilio_subaccounts where status = 'suspended')",
         )
         .await

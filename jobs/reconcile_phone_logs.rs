@@ -1,8 +1,9 @@
-//! Have the calls and messages of every subaccount compared with the provider's own lists.
+//! Have the calls and messages of every subaccount, and the messages of every number at VoIP.ms, compared with the
+//! providers' own lists.
 //!
 //! Enqueued by the timetable: Twilio repeats no callback that we failed to answer, so what was lost is only in its
-//! lists (`providers.md` B3). Safe to run twice: it only asks for `reconcile_phone_log`, of which one lives at a time
-//! for each account, in the account's own turn.
+//! lists (`providers.md` B3). Safe to run twice: it only asks for `reconcile_phone_log` and `reconcile_voipms_log`, of
+//! which one lives at a time for each account, in the account's own turn.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -93,10 +93,24 @@ pub struct TwilioConfig {
 
 #[derive(Debug, Clone, Default)]
 pub struct VoipmsConfig {
+    /// None: it is not asked for anything, and its callbacks are only kept.
+    pub api: Option<VoipmsApiConfig>,
     /// Unguessable tokens of the callback URL.
     pub callback_tokens: Vec<SecretString>,
     /// Addresses that may call; empty: any.
     pub callback_addresses: Vec<IpAddr>,
+}
+
+/// Whose numbers at VoIP.ms are used.
+#[derive(Debug, Clone)]
+pub struct VoipmsApiConfig {
+    pub username: String,
+    /// The API's own, not the portal's.
+    pub password: SecretString,
+    /// The one address of all its methods.
+    pub url: String,
+    /// By all processes together; 0: as often as they like.
+    pub requests_per_second: u32,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -14,6 +14,7 @@ use crate::{
         speech::Speech,
         stripe::{self, Stripe},
         twilio::Twilio,
+        voipms::{self, Voipms},
     },
     clock::Clock,
     config::{Config, PoolConfig},
@@ -31,6 +32,8 @@ pub struct Context {
     pub clock: Clock,
     pub stripe: Stripe,
     pub twilio: Twilio,
+    /// None: nobody's numbers there are set.
+    pub voipms: Option<Voipms>,
     pub speech: Speech,
     pub notifier: Notifier,
     /// None: no mail server is set.
@@ -61,6 +64,7 @@ impl Context {
         Ok(Context {
             stripe: stripe(&config, &pools),
             twilio: Twilio::new(&config.twilio),
+            voipms: voipms(&config, &pools),
             speech: Speech::new(&config.speech, config.worker.bulk),
             notifier: Notifier::new(&config.notify, config.worker.default),
             mailer,
@@ -83,9 +87,18 @@ impl Context {
 /// Stripe, asked no more often by all processes over this database together than the settings allow.
 pub fn stripe(config: &Config, pools: &Pools) -> Stripe {
     let per_second = config.stripe.requests_per_second;
-    let turns = SharedTurns::new(stripe::PROVIDER, per_second, pools.work.clone());
-    let pace = turns.map_or(Pace::Free, |turns| Pace::InTurn(Arc::new(turns)));
-    Stripe::new(&config.stripe, pace)
+    Stripe::new(&config.stripe, pace(stripe::PROVIDER, per_second, pools))
+}
+
+fn voipms(config: &Config, pools: &Pools) -> Option<Voipms> {
+    let api = config.voipms.api.as_ref()?;
+    let pace = pace(voipms::PROVIDER, api.requests_per_second, pools);
+    Some(Voipms::new(api, pace))
+}
+
+fn pace(provider: &'static str, per_second: u32, pools: &Pools) -> Pace {
+    let turns = SharedTurns::new(provider, per_second, pools.work.clone());
+    turns.map_or(Pace::Free, |turns| Pace::InTurn(Arc::new(turns)))
 }
 
 /// Separate pools, so that a slow console or a busy worker never keeps a webhook waiting.

@@ -13,12 +13,13 @@ use tollkeeper_jobs::{
     AnalyseTranscript, AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund,
     AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod, CloseUsageWindows, CompareInvoice,
     CompareUsage, CompareUsageRecords, DeleteRecording, DeliverNotification, FetchRecording,
-    FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, Lane, NotifyCustomer, OpenPeriod,
-    PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
-    PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices,
-    ReconcilePhoneLog, ReconcilePhoneLogs, RecordInvoice, RecountUsage, ReleaseNumber, RetryPolicy,
-    SendMessage, SuspendTelephony, SweepCharges, SweepExpiredLeases, SweepProviderResources,
-    SweepRecordings, SyncSubscription, TranscribeRecording,
+    FinalizeInvoice, HandleStripeEvent, HandleTwilioCallback, HandleVoipmsCallback, Lane,
+    NotifyCustomer, OpenPeriod, PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber,
+    ProvisionSubaccount, PruneHistory, RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount,
+    ReconcileInvoices, ReconcilePhoneLog, ReconcilePhoneLogs, ReconcileVoipmsLog, RecordInvoice,
+    RecountUsage, ReleaseNumber, RetryPolicy, SendMessage, SuspendTelephony, SweepCharges,
+    SweepExpiredLeases, SweepProviderResources, SweepRecordings, SyncSubscription,
+    TranscribeRecording,
 };
 use tracing::Span;
 
@@ -69,8 +70,10 @@ impl Register {
             .with::<FinalizeInvoice>()
             .with::<HandleStripeEvent>()
             .with::<HandleTwilioCallback>()
+            .with::<HandleVoipmsCallback>()
             .with::<ReconcilePhoneLogs>()
             .with::<ReconcilePhoneLog>()
+            .with::<ReconcileVoipmsLog>()
             .with::<NotifyCustomer>()
             .with::<OpenPeriod>()
             .with::<PlaceCall>()

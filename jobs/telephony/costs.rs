@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::outbound::Carrier;
 use crate::{money::Rate, usage::MicroUnits};
 
 /// The currency of every cost: what the provider says in another one counts as not known.
 pub const CURRENCY: &str = "USD";
 
-/// What the provider lists, for each unit that it bills; in the catalogue.
+/// What the providers list, for each unit that they bill; in the catalogue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListPrices {
@@ -17,6 +18,7 @@ pub struct ListPrices {
     pub toll_free_inbound_minute: Rate,
     pub outbound_minute: Rate,
     pub message_segment: Rate,
+    pub voipms_message_segment: Rate,
 }
 
 /// A price as Twilio writes it (`-0.00850`, negative: it is taken), in millionths. None: it is not known yet, or in
@@ -77,6 +79,7 @@ impl Kind {
 /// Calls or messages that are alike: of one kind, one way, and either all of known cost or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Used {
+    pub carrier: Carrier,
     pub is_call: bool,
     pub is_inbound: bool,
     pub has_media: bool,
@@ -119,6 +122,7 @@ impl Used {
         }
         let is_toll_free = self.called.as_deref().is_some_and(is_toll_free);
         let Rate(rate) = match (self.is_call, self.is_inbound) {
+            (false, _) if self.carrier == Carrier::Voipms => prices.voipms_message_segment,
             (false, _) => prices.message_segment,
             (true, false) => prices.outbound_minute,
             (true, true) if is_toll_free => prices.toll_free_inbound_minute,
@@ -189,10 +193,12 @@ mod tests {
         toll_free_inbound_minute: Rate(22_000),
         outbound_minute: Rate(14_000),
         message_segment: Rate(8_300),
+        voipms_message_segment: Rate(7_500),
     };
 
     fn call(is_inbound: bool, called: &str, minutes: u64, cost_micros: Option<i64>) -> Used {
         Used {
+            carrier: Carrier::Twilio,
             is_call: true,
             is_inbound,
             has_media: false,

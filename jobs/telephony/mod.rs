@@ -17,4 +17,5 @@ pub mod reports;
 pub mod segments;
 pub mod settings;
 pub mod twiml;
+pub mod voipms;
 mod words;

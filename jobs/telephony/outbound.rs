@@ -11,6 +11,54 @@ pub const SAME_WISH_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 /// Twilio takes no longer text.
 pub const TEXT_MAX: usize = 1600;
+/// VoIP.ms takes no longer text: bytes of UTF-8, not characters (`providers.md` C).
+const VOIPMS_BYTES_MAX: usize = 160;
+
+/// Whose number it leaves from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    Twilio,
+    Voipms,
+}
+
+impl Carrier {
+    /// By its name as it is stored.
+    pub fn of(name: &str) -> Carrier {
+        match name {
+            "voipms" => Carrier::Voipms,
+            _ => Carrier::Twilio,
+        }
+    }
+
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Carrier::Twilio => "twilio",
+            Carrier::Voipms => "voipms",
+        }
+    }
+
+    /// Whether it takes this.
+    pub fn takes(self, channel: Channel, body: &str) -> Result<(), NotTaken> {
+        match (self, channel) {
+            (Carrier::Twilio, _) => Ok(()),
+            (Carrier::Voipms, Channel::Call) => Err(NotTaken::Calls),
+            (Carrier::Voipms, Channel::Message) if body.len() > VOIPMS_BYTES_MAX => {
+                Err(NotTaken::TooLong)
+            }
+            (Carrier::Voipms, Channel::Message) => Ok(()),
+        }
+    }
+}
+
+/// What a carrier never takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// No call leaves from there.
+    Calls,
+    /// It takes no text of that length.
+    TooLong,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
@@ -72,10 +120,11 @@ pub fn gate(tier: &Tier, channel: Channel) -> Gate {
 }
 
 /// What so many minutes, or segments, cost at the provider's list prices, in millionths of a US dollar.
-pub fn cost(prices: &ListPrices, channel: Channel, units: u32) -> i64 {
-    let each = match channel {
-        Channel::Call => prices.outbound_minute,
-        Channel::Message => prices.message_segment,
+pub fn cost(prices: &ListPrices, carrier: Carrier, channel: Channel, units: u32) -> i64 {
+    let each = match (channel, carrier) {
+        (Channel::Call, _) => prices.outbound_minute,
+        (Channel::Message, Carrier::Twilio) => prices.message_segment,
+        (Channel::Message, Carrier::Voipms) => prices.voipms_message_segment,
     };
     each.0.saturating_mul(units.into())
 }
@@ -99,8 +148,14 @@ pub enum NoRoom {
 
 /// How many units it may take. A call is held in the room there is: it is cut off when that is used up. A message is
 /// sent whole or not at all.
-pub fn units(channel: Channel, body: &str, room: Room, prices: &ListPrices) -> Result<u32, NoRoom> {
-    let each = cost(prices, channel, 1).max(1);
+pub fn units(
+    carrier: Carrier,
+    channel: Channel,
+    body: &str,
+    room: Room,
+    prices: &ListPrices,
+) -> Result<u32, NoRoom> {
+    let each = cost(prices, carrier, channel, 1).max(1);
     let paid_for = room.money_left.map_or(u32::MAX, |left| {
         u32::try_from(left.max(0) / each).unwrap_or(u32::MAX)
     });
@@ -115,6 +170,9 @@ pub fn units(channel: Channel, body: &str, room: Room, prices: &ListPrices) -> R
         wanted => Ok(wanted.min(planned).min(paid_for)),
     }
 }
+
+/// What is written down where nothing was sent, beside the providers' own codes.
+pub const NOT_SENT: &str = "not_sent";
 
 /// What a definite no of the provider comes from (`providers.md` B2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +197,9 @@ pub fn refused(code: &str) -> Refused {
         }
         "21211" | "21214" | "21217" | "21264" | "21401" | "21408" | "21421" | "21608" | "21612"
         | "21614" => Refused::Recipient,
-        "21611" => Refused::NotYet,
+        "invalid_dst" => Refused::Recipient,
+        // VoIP.ms sends so many in a day and no more.
+        "21611" | "limit_reached" => Refused::NotYet,
         _ => Refused::Other,
     }
 }
@@ -158,6 +218,7 @@ mod tests {
         toll_free_inbound_minute: Rate(22_000),
         outbound_minute: Rate(14_000),
         message_segment: Rate(8_300),
+        voipms_message_segment: Rate(7_500),
     };
 
     fn room(money_left: Option<i64>, plan_left: Option<u32>) -> Room {
@@ -193,7 +254,13 @@ mod tests {
             (Some(13_999), None, Err(NoRoom::Money)),
             (Some(-5), None, Err(NoRoom::Money)),
         ] {
-            let found = units(Channel::Call, "hello", room(money, plan), &PRICES);
+            let found = units(
+                Carrier::Twilio,
+                Channel::Call,
+                "hello",
+                room(money, plan),
+                &PRICES,
+            );
             assert_eq!(found, expected, "{money:?} {plan:?}");
         }
     }
@@ -207,9 +274,48 @@ mod tests {
             (Some(16_600), Some(2), Ok(2)),
             (Some(16_599), Some(2), Err(NoRoom::Money)),
         ] {
-            let found = units(Channel::Message, &long, room(money, plan), &PRICES);
+            let found = units(
+                Carrier::Twilio,
+                Channel::Message,
+                &long,
+                room(money, plan),
+                &PRICES,
+            );
             assert_eq!(found, expected, "{money:?} {plan:?}");
         }
+    }
+
+    #[test]
+    fn voipms_takes_short_messages_and_no_calls() {
+        let message = Channel::Message;
+        for (carrier, channel, body, expected) in [
+            (Carrier::Voipms, message, "a".repeat(160), Ok(())),
+            (
+                Carrier::Voipms,
+                message,
+                "a".repeat(161),
+                Err(NotTaken::TooLong),
+            ),
+            // Two bytes each.
+            (Carrier::Voipms, message, "é".repeat(80), Ok(())),
+            (
+                Carrier::Voipms,
+                message,
+                "é".repeat(81),
+                Err(NotTaken::TooLong),
+            ),
+            (
+                Carrier::Voipms,
+                Channel::Call,
+                String::new(),
+                Err(NotTaken::Calls),
+            ),
+            (Carrier::Twilio, message, "a".repeat(1600), Ok(())),
+            (Carrier::Twilio, Channel::Call, String::new(), Ok(())),
+        ] {
+            assert_eq!(carrier.takes(channel, &body), expected, "{body}");
+        }
+        assert_eq!(cost(&PRICES, Carrier::Voipms, message, 2), 15_000);
     }
 
     proptest! {
@@ -220,9 +326,9 @@ mod tests {
             let body = "a".repeat(length);
             for channel in [Channel::Call, Channel::Message] {
                 let room = Room { minutes_max, money_left: Some(money), plan_left: Some(plan) };
-                if let Ok(units) = units(channel, &body, room, &PRICES) {
+                if let Ok(units) = units(Carrier::Twilio, channel, &body, room, &PRICES) {
                     prop_assert!(units >= 1 && units <= plan);
-                    prop_assert!(cost(&PRICES, channel, units) <= money);
+                    prop_assert!(cost(&PRICES, Carrier::Twilio, channel, units) <= money);
                 }
             }
         }

@@ -9,7 +9,7 @@ use tollkeeper_jobs::plans::{self, Catalogue, Interval};
 use super::Program;
 use crate::{
     clock::Clock,
-    config::{Config, EndpointConfig},
+    config::{Config, EndpointConfig, VoipmsApiConfig},
     sandbox::{Sandbox, Settings, WebhookTarget, twilio::Stock},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const MODEL: &str = "sandbox";
 const SPEECH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Run the stand-ins of Stripe, Twilio and a speech endpoint alone.
+/// Run the stand-ins of Stripe, Twilio, VoIP.ms and a speech endpoint alone.
 #[derive(Debug, Args)]
 pub struct SandboxCommand {
     #[arg(long, default_value = "127.0.0.1:12111")]
@@ -47,6 +47,8 @@ impl SandboxCommand {
             settings.twilio_account_sid.clone(),
             settings.twilio_auth_token.clone(),
             settings.speech_api_key.clone(),
+            settings.voipms_username.clone(),
+            settings.voipms_password.clone(),
         );
         let sandbox = Sandbox::start(settings).await?;
         println!(
@@ -59,6 +61,12 @@ impl SandboxCommand {
             sandbox.twilio_base(),
             keys.1,
             keys.2
+        );
+        println!(
+            "VOIPMS_API_BASE={}\nVOIPMS_USERNAME={}\nVOIPMS_API_PASSWORD={}",
+            sandbox.voipms_base(),
+            keys.4,
+            keys.5
         );
         for purpose in ["SPEECH", "ANALYSIS"] {
             println!(
@@ -113,10 +121,17 @@ pub async fn beside(
     config.stripe.api_base = sandbox.stripe_base();
     config.stripe.requests_per_second = 0;
     config.twilio.api_base = sandbox.twilio_base();
+    let defaults = Settings::default();
+    config.voipms.api = Some(VoipmsApiConfig {
+        username: defaults.voipms_username,
+        password: defaults.voipms_password.into(),
+        url: sandbox.voipms_base(),
+        requests_per_second: 0,
+    });
     let endpoint = |path: &str| {
         Some(EndpointConfig {
             url: sandbox.speech_base() + path,
-            api_key: Settings::default().speech_api_key.into(),
+            api_key: defaults.speech_api_key.clone().into(),
             model: MODEL.to_owned(),
             timeout: SPEECH_TIMEOUT,
         })

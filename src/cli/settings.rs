@@ -30,13 +30,16 @@ pub struct Settings {
 const DATA_DEFAULT: &str = "./.tollkeeper";
 
 /// The sandbox never gets a real key and never sends anything to a real provider or a customer.
-const PROVIDER_VARIABLES: [&str; 19] = [
+const PROVIDER_VARIABLES: [&str; 22] = [
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRET",
     "STRIPE_API_BASE",
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_API_BASE",
+    "VOIPMS_USERNAME",
+    "VOIPMS_API_PASSWORD",
+    "VOIPMS_API_BASE",
     "VOIPMS_CALLBACK_TOKENS",
     "SPEECH_API_BASE",
     "SPEECH_API_KEY",

@@ -13,6 +13,7 @@ pub mod pace;
 pub mod speech;
 pub mod stripe;
 pub mod twilio;
+pub mod voipms;
 
 use std::time::Duration;
 

@@ -13,19 +13,20 @@ mod billing;
 mod mail;
 mod outbound;
 mod speech;
+mod voipms;
 mod web;
 
 use self::{
     billing::billing,
     mail::mail,
     speech::{recordings, speech},
+    voipms::voipms,
     web::{http, notify, rate_limits},
 };
 use super::{reader::Reader, *};
 use crate::sealed::Keyring;
 
 const JWT_SECRET_MIN: usize = 32;
-const CALLBACK_TOKEN_MIN: usize = 24;
 const GREETING: &str = "Hello! Thank you for calling. Your call will be recorded for quality and training purposes. \
                         Please speak after the beep.";
 const SMS_REPLY: &str = "Thank you for your message. We'll get back to you soon!";
@@ -215,23 +216,6 @@ fn twilio(reader: &mut Reader<'_>) -> TwilioConfig {
         account_sid,
         auth_tokens: reader.secrets("TWILIO_AUTH_TOKEN"),
         api_base: reader.base_url("TWILIO_API_BASE", "https://api.twilio.com"),
-    }
-}
-
-fn voipms(reader: &mut Reader<'_>) -> VoipmsConfig {
-    let callback_tokens = reader.secrets("VOIPMS_CALLBACK_TOKENS");
-    if callback_tokens
-        .iter()
-        .any(|token| token.expose_secret().len() < CALLBACK_TOKEN_MIN)
-    {
-        let what = format!(
-            "a token is shorter than {CALLBACK_TOKEN_MIN} characters: `openssl rand -hex 24` makes one"
-        );
-        reader.fault("VOIPMS_CALLBACK_TOKENS", what);
-    }
-    VoipmsConfig {
-        callback_tokens,
-        callback_addresses: reader.values("VOIPMS_CALLBACK_ADDRESSES", "an IP address"),
     }
 }
 

@@ -65,6 +65,7 @@ pub async fn lock(
 pub async fn store(
     conn: &mut PgConnection,
     account_id: &str,
+    provider: &str,
     message_ref: &str,
     message: &Message,
     now: DateTime<Utc>,
@@ -72,8 +73,8 @@ pub async fn store(
     let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     sqlx::query(
         "insert into messages (account_id, message_ref, direction, from_number, to_number, body, segments, media,
-                               status, error_code, began_at, updated_at, cost_micros)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                               status, error_code, began_at, updated_at, cost_micros, provider)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          on conflict (account_id, message_ref) do update
          set direction = excluded.direction, from_number = excluded.from_number, to_number = excluded.to_number,
              body = excluded.body, segments = excluded.segments, media = excluded.media, status = excluded.status,
@@ -93,6 +94,7 @@ pub async fn store(
     .bind(message.began_at)
     .bind(now)
     .bind(message.cost_micros)
+    .bind(provider)
     .execute(conn)
     .await?;
     Ok(())

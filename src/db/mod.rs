@@ -33,6 +33,7 @@ pub mod subscriptions;
 pub mod telephony;
 pub mod telephony_orders;
 pub mod usage;
+pub mod voipms_numbers;
 pub mod webhooks;
 
 pub use kept::Kept;

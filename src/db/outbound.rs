@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
-use tollkeeper_jobs::telephony::outbound::Channel;
+use tollkeeper_jobs::telephony::outbound::{Carrier, Channel};
 use uuid::Uuid;
 
 /// A wish as it is stored. Amounts are millionths of a US dollar.
@@ -16,6 +16,9 @@ pub struct Outbound {
     pub asked_by: String,
     pub idempotency_key: Option<String>,
     pub request_sha256: Vec<u8>,
+    /// twilio or voipms.
+    pub provider: String,
+    /// The account there; VoIP.ms has but one, which is called as it is.
     pub provider_ref: String,
     pub is_fallback: bool,
     pub from_number: String,
@@ -43,14 +46,18 @@ impl Outbound {
         }
     }
 
+    pub fn carrier(&self) -> Carrier {
+        Carrier::of(&self.provider)
+    }
+
     /// The day whose money it is.
     pub fn day(&self) -> NaiveDate {
         self.asked_at.date_naive()
     }
 }
 
-const COLUMNS: &str = "id, account_id, channel, asked_by, idempotency_key, request_sha256, provider_ref, is_fallback,
-     from_number, to_number, body, is_recorded, metadata, hold_id, units, cost_micros, state, ext_ref, error_code,
+const COLUMNS: &str = "id, account_id, channel, asked_by, idempotency_key, request_sha256, provider, provider_ref,
+     is_fallback, from_number, to_number, body, is_recorded, metadata, hold_id, units, cost_micros, state, ext_ref, error_code,
      asked_at, expires_at";
 
 /// Store a wish. Its account is locked.
@@ -58,8 +65,8 @@ pub async fn insert(conn: &mut PgConnection, wish: &Outbound) -> sqlx::Result<()
     sqlx::query(
         "insert into outbound (id, account_id, channel, asked_by, idempotency_key, request_sha256, provider_ref,
                                is_fallback, from_number, to_number, body, is_recorded, metadata, hold_id, units,
-                               cost_micros, asked_at, expires_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $17)",
+                               cost_micros, asked_at, expires_at, updated_at, provider)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $17, $19)",
     )
     .bind(wish.id)
     .bind(&wish.account_id)
@@ -79,6 +86,7 @@ pub async fn insert(conn: &mut PgConnection, wish: &Outbound) -> sqlx::Result<()
     .bind(wish.cost_micros)
     .bind(wish.asked_at)
     .bind(wish.expires_at)
+    .bind(&wish.provider)
     .execute(conn)
     .await?;
     Ok(())
@@ -177,7 +185,7 @@ pub async fn of_ref(
 pub async fn known_refs(
     conn: &mut PgConnection,
     account_id: &str,
-    refs: &[&str],
+    refs: &[String],
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar("select ext_ref from outbound where account_id = $1 and ext_ref = any($2)")
         .bind(account_id)

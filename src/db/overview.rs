@@ -83,6 +83,8 @@ pub async fn subaccount(
 pub struct PhoneNumber {
     pub id: Uuid,
     pub account_id: String,
+    /// twilio or voipms.
+    pub provider: String,
     /// E.164.
     pub phone_number: String,
     /// `PN…`
@@ -100,7 +102,7 @@ pub struct PhoneNumber {
 macro_rules! numbers_in_use {
     ($which:literal) => {
         concat!(
-            "select id, account_id, phone_number, number_ref, friendly_name, capabilities, is_primary,
+            "select id, account_id, provider, phone_number, number_ref, friendly_name, capabilities, is_primary,
                     status, purchased_at, created_at, updated_at
              from phone_numbers
              where account_id = $1 and status = 'active' ",

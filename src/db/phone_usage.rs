@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::{
     compare_usage::Came,
-    telephony::costs::{Kind, Used},
+    telephony::{
+        costs::{Kind, Used},
+        outbound::Carrier,
+    },
     usage::{MicroUnits, Span},
 };
 
@@ -13,6 +16,8 @@ use super::phone_log::Page;
 /// Uses that are alike.
 #[derive(Debug, Clone, FromRow)]
 pub struct Alike {
+    /// twilio or voipms.
+    source: String,
     is_call: bool,
     is_inbound: bool,
     has_media: bool,
@@ -26,6 +31,7 @@ pub struct Alike {
 impl From<Alike> for Used {
     fn from(row: Alike) -> Used {
         Used {
+            carrier: Carrier::of(&row.source),
             is_call: row.is_call,
             is_inbound: row.is_inbound,
             has_media: row.has_media,
@@ -55,7 +61,7 @@ impl One {
 
 /// Each use that a provider's word was metered for, beside the call or the message that it was.
 const USES: &str = "
-    select e.source_id, e.occurred_at, e.quantity, e.feature = 'voice_minutes' as is_call,
+    select e.source, e.source_id, e.occurred_at, e.quantity, e.feature = 'voice_minutes' as is_call,
            coalesce(c.direction, m.direction, 'outbound') = 'inbound' as is_inbound, coalesce(m.media, 0) > 0 as has_media,
            case c.direction when 'inbound' then c.to_number end as called, coalesce(c.seconds, 0)::bigint as seconds,
            coalesce(c.cost_micros, m.cost_micros) as cost_micros
@@ -72,10 +78,10 @@ pub async fn alike(
     span: Span,
 ) -> sqlx::Result<Vec<Alike>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select is_call, is_inbound, has_media, called, count(*) as count, sum(quantity)::bigint as quantity,
+        "select source, is_call, is_inbound, has_media, called, count(*) as count, sum(quantity)::bigint as quantity,
                 sum(seconds)::bigint as seconds, sum(cost_micros)::bigint as cost_micros
          from ({USES}) used
-         group by is_call, is_inbound, has_media, called, cost_micros is null"
+         group by source, is_call, is_inbound, has_media, called, cost_micros is null"
     )))
     .bind(account_id)
     .bind(span.starts_at)

@@ -18,7 +18,7 @@ use super::{
     listener::{Guarded, Limits},
     problem::timestamp,
 };
-use crate::{clock::Clock, context::Context, db::readiness};
+use crate::{clients::voipms::Voipms, clock::Clock, context::Context, db::readiness};
 
 const DATABASE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -120,7 +120,7 @@ async fn phone_health(ctx: Data<&Context>) -> Response {
             "providers": {
                 "supabase": has_database,
                 "twilio": ctx.twilio.is_available(),
-                "voipms": !ctx.config.voipms.callback_tokens.is_empty(),
+                "voipms": ctx.voipms.as_ref().is_some_and(Voipms::is_available),
                 "webrtc": true,
             },
         },

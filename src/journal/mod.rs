@@ -5,9 +5,11 @@
 //! be true, and the next run asks `tollkeeper_jobs::outside` what it may do. No connection is held
 //! while a provider is asked.
 
+mod outbound;
 pub mod speech;
 pub mod stripe;
 pub mod twilio;
+pub mod voipms;
 
 use std::{future::Future, time::Duration};
 

@@ -9,7 +9,9 @@ use tollkeeper_jobs::{
     telephony::{
         countries::is_allowed_country,
         desired::Standing,
-        outbound::{self as rules, Channel, Gate, NoRoom, Room, SAME_WISH_WITHIN},
+        outbound::{
+            self as rules, Carrier, Channel, Gate, NoRoom, NotTaken, Room, SAME_WISH_WITHIN,
+        },
     },
     usage::MicroUnits,
 };
@@ -47,6 +49,10 @@ pub enum Denied {
     NotYours,
     #[error("this user's telephony is suspended")]
     Suspended,
+    #[error("calls are not offered from that number: use another one")]
+    CallsNotOffered,
+    #[error("the message is too long for that number: it takes 160 bytes of UTF-8")]
+    TooLong,
     #[error("numbers of that country may not be called or written to")]
     Country,
     #[error("the recipient does not want messages from this number")]
@@ -88,6 +94,11 @@ pub async fn ask(
         Ok(sender) => sender,
         Err(denied) => return Ok(Err(denied)),
     };
+    match sender.carrier.takes(wish.channel, &wish.body) {
+        Ok(()) => {}
+        Err(NotTaken::Calls) => return Ok(Err(Denied::CallsNotOffered)),
+        Err(NotTaken::TooLong) => return Ok(Err(Denied::TooLong)),
+    }
     if !is_allowed_country(&wish.to, &policy.allowed_countries) {
         return Ok(Err(Denied::Country));
     }
@@ -95,7 +106,7 @@ pub async fn ask(
     if is_message && messages::is_opted_out(tx, &sender.number, wish.to.as_str()).await? {
         return Ok(Err(Denied::OptedOut));
     }
-    let share = match set_aside(tx, policy, wish, now).await? {
+    let share = match set_aside(tx, policy, wish, sender.carrier, now).await? {
         Ok(share) => share,
         Err(denied) => return Ok(Err(denied)),
     };
@@ -107,6 +118,7 @@ pub async fn ask(
         asked_by: wish.asked_by.clone(),
         idempotency_key: wish.key.clone(),
         request_sha256,
+        provider: sender.carrier.as_str().to_owned(),
         provider_ref: sender.provider_ref,
         is_fallback: sender.is_fallback,
         from_number: sender.number,
@@ -162,6 +174,7 @@ async fn earlier(
 
 /// Whose number it leaves from.
 struct Sender {
+    carrier: Carrier,
     provider_ref: String,
     number: String,
     is_fallback: bool,
@@ -180,24 +193,32 @@ async fn sender(
         return Ok(Err(Denied::Suspended));
     }
     let numbers = overview::active_numbers(tx, &wish.account_id).await?;
-    let from = wish.from.as_ref().map(|from| from.as_str());
-    let own = numbers
-        .iter()
-        .find(|number| from.is_none_or(|from| from == number.phone_number));
-    let subaccount = subaccounts::load(tx, &wish.account_id).await?;
-    let active = subaccount.filter(|subaccount| subaccount.status == "active");
-    let provider_ref = active.and_then(|subaccount| subaccount.subaccount_ref);
-    if let (Some(number), Some(provider_ref)) = (own, provider_ref) {
-        return Ok(Ok(Sender {
-            provider_ref,
-            number: number.phone_number.clone(),
-            is_fallback: false,
-        }));
+    if let Some(number) = own(&numbers, wish) {
+        let (carrier, number) = (Carrier::of(&number.provider), number.phone_number.clone());
+        let provider_ref = match carrier {
+            Carrier::Twilio => {
+                let subaccount = subaccounts::load(tx, &wish.account_id).await?;
+                let active = subaccount.filter(|subaccount| subaccount.status == "active");
+                active.and_then(|subaccount| subaccount.subaccount_ref)
+            }
+            // There is one account, whose name is no customer's matter.
+            Carrier::Voipms => policy.has_voipms.then(|| carrier.as_str().to_owned()),
+        };
+        if let Some(provider_ref) = provider_ref {
+            return Ok(Ok(Sender {
+                carrier,
+                provider_ref,
+                number,
+                is_fallback: false,
+            }));
+        }
     }
+    let from = wish.from.as_ref().map(|from| from.as_str());
     let shared = policy.settings.fallback_number.as_ref();
     let shared = shared.filter(|shared| from.is_none_or(|from| from == shared.as_str()));
     Ok(match shared {
         Some(shared) if numbers.is_empty() => Ok(Sender {
+            carrier: Carrier::Twilio,
             provider_ref: policy.master_ref.clone(),
             number: shared.as_str().to_owned(),
             is_fallback: true,
@@ -205,6 +226,20 @@ async fn sender(
         _ if numbers.is_empty() => Err(Denied::NoNumber),
         _ => Err(Denied::NotYours),
     })
+}
+
+/// The number that is named, or the first that takes such a thing; if none does, the first.
+fn own<'a>(numbers: &'a [overview::PhoneNumber], wish: &Wish) -> Option<&'a overview::PhoneNumber> {
+    if let Some(from) = &wish.from {
+        return numbers
+            .iter()
+            .find(|number| number.phone_number == from.as_str());
+    }
+    let takes = |number: &&overview::PhoneNumber| {
+        let carrier = Carrier::of(&number.provider);
+        carrier.takes(wish.channel, &wish.body).is_ok()
+    };
+    numbers.iter().find(takes).or(numbers.first())
 }
 
 /// What is set aside for a wish.
@@ -220,6 +255,7 @@ async fn set_aside(
     tx: &mut PgConnection,
     policy: &Policy,
     wish: &Wish,
+    carrier: Carrier,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Result<Share, Denied>> {
     let prices = policy.prices();
@@ -237,7 +273,7 @@ async fn set_aside(
         money_left: policy.settings.spend_per_day_micros.map(|cap| cap - spent),
         plan_left: plan_left.map(MicroUnits::whole),
     };
-    let units = match rules::units(wish.channel, &wish.body, room, prices) {
+    let units = match rules::units(carrier, wish.channel, &wish.body, room, prices) {
         Ok(units) => units,
         Err(NoRoom::Plan) => return Ok(Err(Denied::PlanUsedUp)),
         Err(NoRoom::Money) => {
@@ -255,7 +291,7 @@ async fn set_aside(
     };
     Ok(Ok(Share {
         units,
-        cost_micros: rules::cost(prices, wish.channel, units),
+        cost_micros: rules::cost(prices, carrier, wish.channel, units),
         hold_id,
         plan_left: verdict.and_then(|verdict| verdict.remaining),
     }))

@@ -34,7 +34,7 @@ pub async fn settle(
     let Some(wish) = outbound::of_ref(tx, account_id, ext_ref).await? else {
         return Ok(());
     };
-    let cost = cost(policy.prices(), wish.channel(), units);
+    let cost = cost(policy.prices(), wish.carrier(), wish.channel(), units);
     if outbound::settled(tx, wish.id, cost, policy.rules.clock.now()).await? {
         give_back(tx, &policy.rules, &wish, cost).await?;
     }

@@ -26,6 +26,8 @@ pub struct Policy {
     pub allowed_countries: Vec<String>,
     /// The provider's account that owns the fallback number.
     pub master_ref: String,
+    /// Whether anything may leave from the numbers at VoIP.ms: our account there is set.
+    pub has_voipms: bool,
 }
 
 impl Policy {
@@ -40,6 +42,7 @@ impl Policy {
             settings: outbound.clone(),
             allowed_countries: allowed_countries.clone(),
             master_ref: ctx.config.twilio.account_sid.clone(),
+            has_voipms: ctx.voipms.is_some(),
         }
     }
 

@@ -18,7 +18,7 @@ const BODY_MAX: usize = 1024 * 1024;
 /// Recordings come here.
 const SPEECH_BODY_MAX: usize = 64 * 1024 * 1024;
 
-/// All the sandbox's paths: `/stripe/…`, `/twilio/…`, `/speech/…` and `/sandbox/…`.
+/// All the sandbox's paths: `/stripe/…`, `/twilio/…`, `/speech/…`, `/voipms/…` and `/sandbox/…`.
 pub(super) struct Front {
     pub sandbox: Sandbox,
     pub lines: Lines,
@@ -44,6 +44,8 @@ impl Endpoint for Front {
             Provider::Twilio
         } else if path.starts_with("/speech/") {
             Provider::Speech
+        } else if path.starts_with("/voipms/") {
+            Provider::Voipms
         } else {
             return Ok(StatusCode::NOT_FOUND.into());
         };
@@ -97,11 +99,15 @@ fn read(provider: Provider, http: &HttpRequest, path: &str, body: &[u8]) -> Requ
     if is_form {
         params.extend_encoded(body);
     }
+    // All the prefixes are as long.
+    let path = match (provider, params.get("method")) {
+        (Provider::Voipms, Some(method)) => format!("/{method}"),
+        _ => path["/stripe".len()..].to_owned(),
+    };
     Request {
         provider,
         method: http.method().to_string(),
-        // All the prefixes are as long.
-        path: path["/stripe".len()..].to_owned(),
+        path,
         params,
         is_form,
         content_type: http.content_type().map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Stand-ins of Stripe, Twilio and a speech endpoint: stateful HTTP servers for the demo, for tests, and for whoever
+//! Stand-ins of Stripe, Twilio, VoIP.ms and a speech endpoint: stateful HTTP servers for the demo, for tests, and for whoever
 //! wants to see Tollkeeper work without an account anywhere.
 //!
 //! Real clients talk to them over sockets. They keep the providers' habits that money hangs on
@@ -17,6 +17,7 @@ mod settings;
 pub mod speech;
 pub mod stripe;
 pub mod twilio;
+pub mod voipms;
 mod wire;
 mod world;
 
@@ -43,6 +44,7 @@ use self::{
     speech::Speech,
     stripe::Stripe,
     twilio::Twilio,
+    voipms::Voipms,
     world::World,
 };
 use crate::clock::Clock;
@@ -97,6 +99,7 @@ impl Sandbox {
                 stripe,
                 twilio,
                 Speech::new(&settings.speech_api_key),
+                Voipms::new(&settings.voipms_username, &settings.voipms_password),
                 Faults::new(settings.seed ^ 2),
             )),
             receivers_clock: settings
@@ -154,6 +157,11 @@ impl Sandbox {
     /// For `SPEECH_API_BASE` and `ANALYSIS_API_BASE`.
     pub fn speech_base(&self) -> String {
         format!("http://{}/speech", self.address)
+    }
+
+    /// For `VOIPMS_API_BASE`.
+    pub fn voipms_base(&self) -> String {
+        format!("http://{}/voipms/rest.php", self.address)
     }
 }
 

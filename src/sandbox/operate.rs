@@ -355,8 +355,7 @@ async fn carry(callback: Option<twilio::Callback>) -> String {
     let Some(callback) = callback else {
         return String::new();
     };
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let request = reqwest::Client::new()
+    let request = client()
         .post(callback.url)
         .header("X-Twilio-Signature", callback.signature)
         .form(&callback.params);
@@ -364,4 +363,10 @@ async fn carry(callback: Option<twilio::Callback>) -> String {
         Ok(answer) if answer.status().is_success() => answer.text().await.unwrap_or_default(),
         _ => String::new(),
     }
+}
+
+/// For callbacks.
+pub(super) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }

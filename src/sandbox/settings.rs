@@ -27,6 +27,9 @@ pub struct Settings {
     pub twilio_auth_token: String,
     /// The one key that speech and analysis accept.
     pub speech_api_key: String,
+    /// The one account of VoIP.ms.
+    pub voipms_username: String,
+    pub voipms_password: String,
     pub stock: Stock,
     pub subaccounts_max: usize,
     pub retries: Retries,
@@ -82,6 +85,8 @@ impl Default for Settings {
             twilio_account_sid: "AC00000000000000000000000000000001".to_owned(),
             twilio_auth_token: "00000000000000000000000000000002".to_owned(),
             speech_api_key: "sk_speech_sandbox".to_owned(),
+            voipms_username: "sandbox@example.com".to_owned(),
+            voipms_password: "voipms_sandbox".to_owned(),
             stock: Stock::with_seed(1),
             subaccounts_max: 1000,
             retries: Retries::default(),

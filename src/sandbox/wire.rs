@@ -12,6 +12,7 @@ pub enum Provider {
     Stripe,
     Twilio,
     Speech,
+    Voipms,
 }
 
 /// One request, read to its end.
@@ -20,7 +21,8 @@ pub(super) struct Request {
     pub provider: Provider,
     /// In capitals.
     pub method: String,
-    /// Below the provider's prefix: `/v1/customers`, `/2010-04-01/Accounts.json`.
+    /// Below the provider's prefix: `/v1/customers`, `/2010-04-01/Accounts.json`. VoIP.ms has one path: here it is its
+    /// method, `/sendSMS`.
     pub path: String,
     /// The query's and the form's, in their order.
     pub params: Params,
@@ -37,7 +39,10 @@ pub(super) struct Request {
 impl Request {
     /// Whether the provider keeps it apart from a mere look.
     pub fn is_write(&self) -> bool {
-        self.method != "GET"
+        match self.provider {
+            Provider::Voipms => !self.path.starts_with("/get") && !self.path.starts_with("/search"),
+            _ => self.method != "GET",
+        }
     }
 
     /// Two requests with the same fingerprint ask for the same thing, whatever the order of their parameters.

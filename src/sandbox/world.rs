@@ -10,6 +10,7 @@ use super::{
     speech::Speech,
     stripe::{self, Stripe},
     twilio::{self, Twilio},
+    voipms::{self, Voipms},
     wire::{Provider, Reply, Request},
 };
 
@@ -24,6 +25,7 @@ pub(super) struct World {
     pub stripe: Stripe,
     pub twilio: Twilio,
     pub speech: Speech,
+    pub voipms: Voipms,
     pub faults: Faults,
     pub audit: Audit,
     late: Vec<Late>,
@@ -47,11 +49,18 @@ pub(super) enum Beginning {
 }
 
 impl World {
-    pub fn new(stripe: Stripe, twilio: Twilio, speech: Speech, faults: Faults) -> World {
+    pub fn new(
+        stripe: Stripe,
+        twilio: Twilio,
+        speech: Speech,
+        voipms: Voipms,
+        faults: Faults,
+    ) -> World {
         World {
             stripe,
             twilio,
             speech,
+            voipms,
             faults,
             audit: Audit::default(),
             late: Vec::new(),
@@ -181,7 +190,7 @@ impl World {
     fn claim(&mut self, call: usize, request: &Request, now: DateTime<Utc>) -> Option<Reply> {
         let known = match request.provider {
             Provider::Stripe => self.stripe.claim(request, now)?,
-            Provider::Twilio | Provider::Speech => return None,
+            Provider::Twilio | Provider::Speech | Provider::Voipms => return None,
         };
         let known = self.stripe.with_request_id(known);
         let effect = if known.is_executed {
@@ -198,6 +207,7 @@ impl World {
             Provider::Stripe => self.stripe.answer(request, now),
             Provider::Twilio => self.twilio.answer(request, now),
             Provider::Speech => self.speech.answer(request, &self.twilio),
+            Provider::Voipms => self.voipms.answer(request, now),
         }
     }
 
@@ -205,7 +215,7 @@ impl World {
         match request.provider {
             Provider::Stripe => self.stripe.settle(request, reply),
             Provider::Twilio => self.twilio.with_request_id(reply),
-            Provider::Speech => reply,
+            Provider::Speech | Provider::Voipms => reply,
         }
     }
 }
@@ -234,6 +244,7 @@ impl World {
                 let said = "Rate limit reached for requests";
                 self.speech.error(429, "rate_limit_exceeded", said)
             }
+            Provider::Voipms => Reply::empty(429),
         };
         match retry_after_seconds {
             Some(seconds) => reply.with_header("Retry-After", seconds.to_string()),
@@ -249,6 +260,7 @@ impl World {
                 let said = "The server had an error while processing your request";
                 self.speech.error(status, "server_error", said)
             }
+            Provider::Voipms => Reply::empty(status),
         }
     }
 
@@ -260,6 +272,7 @@ impl World {
             }
             Provider::Twilio => twilio::errors::error(status, code.parse().unwrap_or(20001), said),
             Provider::Speech => self.speech.error(status, code, said),
+            Provider::Voipms => voipms::word(code),
         }
     }
 }

@@ -1,25 +1,25 @@
 //! Write down what a callback says of a call, a message or a recording; see the promise in `jobs/handle_twilio_callback.rs`.
 
 use chrono::TimeDelta;
-use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
     HandleTwilioCallback,
     handle_twilio_callback::{Plan, decide},
 };
 
-use super::{Work, phone_log::Told};
+use super::{
+    Work,
+    phone_log::{Told, of_nobody},
+};
 use crate::{
     context::Context,
     db::{
-        accounts, calls, findings, phone_numbers, subaccounts,
-        webhooks::{self, StoredWebhook},
+        accounts, calls, phone_numbers, subaccounts,
+        webhooks::{self, Provider, StoredWebhook},
     },
-    queue::{Failure, Fenced, Lease, Outcome},
+    queue::{Failure, Lease, Outcome},
 };
 
-/// The finding about callbacks for a number that nobody has; its subject is the provider's account.
-const OF_NOBODY: &str = "callback_of_nobody";
 /// Callbacks come in any order: a recording's may be here before its call's.
 const CALL_COMES_WITHIN: TimeDelta = TimeDelta::minutes(10);
 const CALL_LOOKED_FOR_EVERY: TimeDelta = TimeDelta::seconds(20);
@@ -64,6 +64,7 @@ impl Work for HandleTwilioCallback {
         let told = Told {
             ctx,
             account_id: &account_id,
+            provider: Provider::Twilio,
             told_at: webhook.received_at,
         };
         match plan {
@@ -110,14 +111,4 @@ async fn whose(
             _ => Ok(None),
         },
     }
-}
-
-/// A number that is rented and that nobody has: a person must look.
-async fn of_nobody(mut tx: Fenced, webhook: &StoredWebhook) -> Result<Outcome, Failure> {
-    let detail = json!({ "webhook_id": webhook.id });
-    findings::open(&mut tx, OF_NOBODY, &webhook.endpoint, "", &detail).await?;
-    webhooks::mark(&mut tx, webhook.id, "held").await?;
-    tx.commit().await?;
-    let why = "nobody we know has that number; it is kept, and a finding is open";
-    Ok(Outcome::Skipped(why.into()))
 }

@@ -20,6 +20,7 @@ mod fetch_recording;
 mod finalize_invoice;
 mod handle_stripe_event;
 mod handle_twilio_callback;
+mod handle_voipms_callback;
 mod invoicing;
 mod notify_customer;
 mod open_period;
@@ -38,6 +39,7 @@ mod reconcile_account;
 mod reconcile_invoices;
 mod reconcile_phone_log;
 mod reconcile_phone_logs;
+mod reconcile_voipms_log;
 pub mod reconciliation;
 mod record_invoice;
 mod recordings;
@@ -54,6 +56,7 @@ mod sweep_provider_resources;
 mod sweep_recordings;
 mod sync_subscription;
 mod transcribe_recording;
+mod voipms_log;
 
 use std::future::Future;
 

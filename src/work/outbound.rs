@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tollkeeper_jobs::telephony::{
     calls, messages,
-    outbound::{Channel, Refused, refused},
+    outbound::{Carrier, Channel, NOT_SENT, Refused, refused},
 };
 use uuid::Uuid;
 
@@ -15,8 +15,9 @@ use crate::{
     db::{
         self, accounts,
         outbound::{self as wishes, Outbound},
+        webhooks::Provider,
     },
-    journal::{self, Found, Unfinished, twilio::Dispatch},
+    journal::{self, Found, Unfinished, twilio, voipms},
     outbound,
     queue::{Failure, Lease, Outcome},
     usage::Rules,
@@ -24,9 +25,6 @@ use crate::{
 
 /// Somebody waits for what is not known: the provider's list is looked at again so soon.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-
-/// What is written down where nothing was sent, beside the provider's own codes.
-const TOO_LATE: &str = "not_sent";
 
 pub(super) async fn carry_out(
     ctx: &Context,
@@ -43,17 +41,22 @@ pub(super) async fn carry_out(
     if wish.state != "asked" {
         return Ok(Outcome::Skipped("it is decided already".into()));
     }
-    match journal::once(ctx, lease, &Dispatch { wish: &wish }).await {
-        Ok(found) => sent(ctx, lease, &wish, &found).await,
+    let wish = &wish;
+    let done = match wish.carrier() {
+        Carrier::Twilio => journal::once(ctx, lease, &twilio::Dispatch { wish }).await,
+        Carrier::Voipms => journal::once(ctx, lease, &voipms::Dispatch { wish }).await,
+    };
+    match done {
+        Ok(found) => sent(ctx, lease, wish, &found).await,
         Err(Unfinished::Refused(refusal)) => match refused(&refusal.code) {
             Refused::NotYet => {
                 let why = "the provider's queue of that number is full";
                 Err(Failure::Retry(why.into()))
             }
-            why => failed(ctx, lease, &wish, &refusal.code, why == Refused::OptedOut).await,
+            why => failed(ctx, lease, wish, &refusal.code, why == Refused::OptedOut).await,
         },
         Err(Unfinished::NotWanted(why)) => {
-            failed(ctx, lease, &wish, TOO_LATE, false).await?;
+            failed(ctx, lease, wish, NOT_SENT, false).await?;
             Ok(Outcome::Skipped(why.into()))
         }
         Err(Unfinished::Failed(Failure::Wait { after, why })) => Err(Failure::Wait {
@@ -78,6 +81,10 @@ async fn sent(
     let told = Told {
         ctx,
         account_id: &wish.account_id,
+        provider: match wish.carrier() {
+            Carrier::Twilio => Provider::Twilio,
+            Carrier::Voipms => Provider::Voipms,
+        },
         told_at: now,
     };
     match wish.channel() {

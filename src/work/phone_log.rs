@@ -2,6 +2,7 @@
 //! learnt, and metered under the provider's own id, whoever tells it first.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -16,14 +17,17 @@ use tollkeeper_jobs::{
 
 use crate::{
     context::Context,
-    db,
+    db::{
+        self, findings,
+        webhooks::{self, Provider, StoredWebhook},
+    },
     outbound::{self, Policy},
-    queue,
+    queue::{self, Failure, Fenced, Outcome},
     usage::{self, How, Key, Request, Rules},
 };
 
-/// The source of what Twilio itself says was used.
-pub const SOURCE: &str = "twilio";
+/// The finding about callbacks for a number that nobody has; its subject is the provider's account.
+const OF_NOBODY: &str = "callback_of_nobody";
 const MINUTES: &str = "voice_minutes";
 const MESSAGES: &str = "sms";
 const TRANSCRIPTIONS: &str = "transcriptions";
@@ -32,6 +36,8 @@ const TRANSCRIPTIONS: &str = "transcriptions";
 pub struct Told<'a> {
     pub ctx: &'a Context,
     pub account_id: &'a str,
+    /// Whose ids they are; it is the source of what is metered.
+    pub provider: Provider,
     pub told_at: DateTime<Utc>,
 }
 
@@ -64,14 +70,16 @@ impl Told<'_> {
         let known = db::messages::lock(tx, self.account_id, &said.message_ref).await?;
         let message = messages::learn(known.map(Message::from), said, self.told_at);
         let now = self.ctx.clock.now();
-        db::messages::store(tx, self.account_id, &said.message_ref, &message, now).await?;
+        let (account_id, provider) = (self.account_id, self.provider.as_str());
+        db::messages::store(tx, account_id, provider, &said.message_ref, &message, now).await?;
         let is_out = match wish {
             Some(Wish::Stop) => Some(true),
             Some(Wish::Start) => Some(false),
             Some(Wish::Help) | None => None,
         };
         if let (Some(is_out), Some(ours), Some(theirs)) = (is_out, &said.to, &said.from) {
-            let said_at = self.told_at;
+            // When it was written, not when it was told: a list says it again for ever.
+            let said_at = message.began_at;
             db::messages::said(tx, self.account_id, ours, theirs, is_out, said_at).await?;
         }
         let segments = messages::billed(&message);
@@ -150,7 +158,7 @@ impl Told<'_> {
             feature: feature.to_owned(),
             quantity,
             how: How::Track,
-            source: SOURCE,
+            source: self.provider.as_str(),
             key: Some(Key {
                 source_id: source_id.to_owned(),
                 is_per_feature: true,
@@ -166,4 +174,14 @@ impl Told<'_> {
         usage::carry_out(tx, &Rules::of(self.ctx), &[&request]).await?;
         Ok(())
     }
+}
+
+/// A number that is rented and that nobody has: a person must look.
+pub async fn of_nobody(mut tx: Fenced, webhook: &StoredWebhook) -> Result<Outcome, Failure> {
+    let detail = json!({ "webhook_id": webhook.id });
+    findings::open(&mut tx, OF_NOBODY, &webhook.endpoint, "", &detail).await?;
+    webhooks::mark(&mut tx, webhook.id, "held").await?;
+    tx.commit().await?;
+    let why = "nobody we know has that number; it is kept, and a finding is open";
+    Ok(Outcome::Skipped(why.into()))
 }

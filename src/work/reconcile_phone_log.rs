@@ -9,7 +9,7 @@ use tollkeeper_jobs::{
 use super::{Work, phone_log::Told};
 use crate::{
     context::Context,
-    db::{accounts, findings, subaccounts},
+    db::{accounts, findings, subaccounts, webhooks::Provider},
     queue::{Failure, Lease, Outcome},
 };
 
@@ -39,6 +39,7 @@ impl Work for ReconcilePhoneLog {
         let told = Told {
             ctx,
             account_id: &self.account_id,
+            provider: Provider::Twilio,
             told_at: now,
         };
         for batch in calls.chunks(BATCH_MAX) {

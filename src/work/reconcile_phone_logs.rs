@@ -1,15 +1,25 @@
-//! Have every subaccount's lists read; see the promise in `jobs/reconcile_phone_logs.rs`.
+//! Have the providers' lists of every account read; see the promise in `jobs/reconcile_phone_logs.rs`.
 
-use tollkeeper_jobs::{ReconcilePhoneLog, ReconcilePhoneLogs};
+use tollkeeper_jobs::{NewJob, ReconcilePhoneLog, ReconcilePhoneLogs, ReconcileVoipmsLog};
 
-use super::{Work, subaccounts::ask_for_each};
+use super::{Work, subaccounts::ask_for};
 use crate::{
     context::Context,
+    db::{subaccounts, voipms_numbers},
     queue::{Failure, Lease, Outcome},
 };
 
 impl Work for ReconcilePhoneLogs {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        ask_for_each(ctx, lease, |account_id| ReconcilePhoneLog { account_id }).await
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        let at_twilio = subaccounts::not_closed(&mut tx).await?.into_iter();
+        let at_voipms = match ctx.voipms {
+            Some(_) => voipms_numbers::holders(&mut tx).await?,
+            None => Vec::new(),
+        };
+        let of_twilio = at_twilio.map(|account_id| NewJob::of(&ReconcilePhoneLog { account_id }));
+        let at_voipms = at_voipms.into_iter();
+        let of_voipms = at_voipms.map(|account_id| NewJob::of(&ReconcileVoipmsLog { account_id }));
+        ask_for(ctx, tx, &of_twilio.chain(of_voipms).collect::<Vec<_>>()).await
     }
 }

@@ -5,7 +5,7 @@ use tollkeeper_jobs::{Job, NewJob};
 use crate::{
     context::Context,
     db::subaccounts,
-    queue::{self, Failure, Lease, Outcome},
+    queue::{self, Failure, Fenced, Lease, Outcome},
 };
 
 /// Ask for this job of every account whose subaccount is there and not closed.
@@ -15,14 +15,17 @@ pub async fn ask_for_each<J: Job>(
     job: impl Fn(String) -> J,
 ) -> Result<Outcome, Failure> {
     let mut tx = lease.begin(&ctx.pools.work).await?;
-    let open = subaccounts::not_closed(&mut tx).await?;
-    if open.is_empty() {
-        return Ok(Outcome::Skipped("there is no subaccount".into()));
+    let open = subaccounts::not_closed(&mut tx).await?.into_iter();
+    let jobs = open.map(|account_id| NewJob::of(&job(account_id)));
+    ask_for(ctx, tx, &jobs.collect::<Vec<_>>()).await
+}
+
+/// Ask for these jobs, if there are any.
+pub async fn ask_for(ctx: &Context, mut tx: Fenced, jobs: &[NewJob]) -> Result<Outcome, Failure> {
+    if jobs.is_empty() {
+        return Ok(Outcome::Skipped("nobody has telephony".into()));
     }
-    let jobs = open
-        .into_iter()
-        .map(|account_id| NewJob::of(&job(account_id)));
-    queue::enqueue_all(&mut tx, &jobs.collect::<Vec<_>>()).await?;
+    queue::enqueue_all(&mut tx, jobs).await?;
     tx.commit().await?;
     ctx.wake.ring();
     Ok(Outcome::Done)

@@ -22,7 +22,10 @@ use crate::{
         speech::Transcriber,
     },
     context::Context,
-    db::{accounts, findings, recordings, recordings::StoredRecording, speech_answers},
+    db::{
+        accounts, findings, recordings, recordings::StoredRecording, speech_answers,
+        webhooks::Provider,
+    },
     journal::{
         self, Unfinished,
         speech::{TranscribePart, answer},
@@ -184,6 +187,7 @@ async fn store(
     let told = Told {
         ctx,
         account_id,
+        provider: Provider::Twilio,
         told_at: now,
     };
     told.of_transcription(&mut tx, recording_ref).await?;

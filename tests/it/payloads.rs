@@ -5,11 +5,12 @@ use tollkeeper_jobs::{
     AnalyseTranscript, AnnounceNotification, AnnounceUpcomingInvoice, ApplyDispute, ApplyRefund,
     AttachCharges, CheckBilling, CloseDuePeriods, ClosePeriod, CompareInvoice, CompareUsage,
     CompareUsageRecords, DeleteRecording, DeliverNotification, FetchRecording, FinalizeInvoice,
-    HandleStripeEvent, HandleTwilioCallback, Job, NotifyCustomer, OpenPeriod, PlaceCall,
-    PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount, RaiseUsageInvoice,
-    ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
-    ReconcilePhoneLogs, RecordInvoice, ReleaseNumber, SendMessage, SuspendTelephony, SweepCharges,
-    SweepProviderResources, SweepRecordings, SyncSubscription, TranscribeRecording,
+    HandleStripeEvent, HandleTwilioCallback, HandleVoipmsCallback, Job, NotifyCustomer, OpenPeriod,
+    PlaceCall, PollInvoiceDrafts, PollStripeEvents, ProvisionNumber, ProvisionSubaccount,
+    RaiseUsageInvoice, ReactivateTelephony, ReconcileAccount, ReconcileInvoices, ReconcilePhoneLog,
+    ReconcilePhoneLogs, ReconcileVoipmsLog, RecordInvoice, ReleaseNumber, SendMessage,
+    SuspendTelephony, SweepCharges, SweepProviderResources, SweepRecordings, SyncSubscription,
+    TranscribeRecording,
 };
 
 /// The stored payload parses, and is what would be stored today.
@@ -33,6 +34,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<DeliverNotification>(&format!("{id}:0198c0de-7c3a-7000-8000-000000000002"));
     check::<HandleStripeEvent>(id);
     check::<HandleTwilioCallback>(id);
+    check::<HandleVoipmsCallback>(id);
     check::<NotifyCustomer>(id);
     check::<SyncSubscription>("sub_1SFixture0000000001");
     check::<ProvisionSubaccount>("user_42");
@@ -61,6 +63,7 @@ fn every_payload_that_was_ever_stored_parses() {
     check::<SendMessage>(id);
     check::<ReconcilePhoneLogs>("all");
     check::<ReconcilePhoneLog>("user_42");
+    check::<ReconcileVoipmsLog>("user_42");
     check::<CompareUsageRecords>("all");
     check::<CompareUsage>("user_42");
     check::<CheckBilling>("sample");

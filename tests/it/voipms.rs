@@ -1,5 +1,7 @@
 //! VoIP.ms' message callback: believed by its token and address, stored once, the token nowhere.
 
+mod messages;
+
 use serde_json::{Value, json};
 use tollkeeper::config::Config;
 

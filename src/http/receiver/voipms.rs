@@ -1,5 +1,5 @@
 //! VoIP.ms' message callback. It is not signed: a long secret token in the URL and the sender's
-//! address stand in, and nothing billable follows from it before it was confirmed by a pull.
+//! address stand in, and nothing billable follows from it: its job looks for the message at VoIP.ms.
 //!
 //! The token is taken out of everything that is stored or logged. The address is the connection's:
 //! behind a proxy the list must be left empty and be held there.
@@ -10,6 +10,7 @@ use poem::{Endpoint, Request, Response, Result, Route, get, http::StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use tollkeeper_jobs::{HandleVoipmsCallback, NewJob};
 use uuid::Uuid;
 
 use super::{Delivery, Receiver, count, count_stored, fingerprint, later, text};
@@ -61,11 +62,12 @@ impl Endpoint for Message {
             endpoint,
             headers: json!({ "method": request.method().as_str() }),
             body: fields.without_token(),
-            state: State::Held,
+            state: State::Stored,
         };
+        let webhook_id = webhook.id;
         let delivery = Delivery {
             webhook,
-            job: None,
+            job: Some(NewJob::of(&HandleVoipmsCallback { webhook_id })),
             customer_ref: None,
         };
         Ok(match self.0.store.put(delivery).await {

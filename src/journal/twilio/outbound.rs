@@ -1,6 +1,5 @@
 //! The effects that leave: a call, a message.
 
-use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -19,23 +18,13 @@ use crate::{
         twilio::{Made, NewCall, NewMessage, RECORDING, RECORDING_STATUS, TOLD_AGAIN, Urls},
     },
     context::Context,
-    db::{
-        accounts,
-        outbound::{self, Outbound},
-        telephony,
-    },
-    journal::{Effect, Found, Permission},
+    db::outbound::Outbound,
+    journal::{Effect, Found, Permission, outbound},
     queue::Failure,
 };
 
-/// The provider's clock and ours differ by less.
-const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(2);
-
 /// How long somebody may speak, in seconds: as long as Twilio records.
 const RECORDED_MAX: u16 = 3600;
-
-/// How soon who waits for another wish looks again.
-const ANOTHER_IS_FIRST: TimeDelta = TimeDelta::seconds(1);
 
 /// Place the call, or send the message, that a row asks for.
 pub struct Dispatch<'a> {
@@ -56,44 +45,17 @@ impl Effect for Dispatch<'_> {
     }
 
     fn request(&self) -> String {
-        let Outbound {
-            provider_ref,
-            from_number,
-            to_number,
-            body,
-            ..
-        } = self.wish;
-        let channel = self.wish.channel().as_str();
-        format!("{channel} {provider_ref} {from_number} {to_number} {body}")
+        outbound::request(self.wish)
     }
 
-    /// Not once it comes too late, nor for an account that was suspended meanwhile; and not beside an earlier one between
-    /// the same two numbers, which could not be told from this one in the provider's list.
     async fn permission(
         &self,
         ctx: &Context,
         tx: &mut PgConnection,
     ) -> Result<Permission, Failure> {
-        accounts::lock(tx, &self.wish.account_id).await?;
-        let now = ctx.clock.now();
-        if now >= self.wish.expires_at {
-            return Ok(Permission::NotWanted("it could not be sent in time"));
-        }
-        let telephony = telephony::load(tx, &self.wish.account_id).await?;
-        let standing = telephony.and_then(|telephony| Standing::parse(&telephony.status));
-        if !self.wish.is_fallback && standing != Some(Standing::Active) {
-            return Ok(Permission::NotWanted(
-                "its telephony was taken away meanwhile",
-            ));
-        }
-        if outbound::is_behind_another(tx, self.wish, now - ctx.quiet_time()).await? {
-            let until = now + ANOTHER_IS_FIRST;
-            return Ok(Permission::WaitUntil(
-                until,
-                "an earlier one is not decided",
-            ));
-        }
-        Ok(Permission::Granted)
+        let is_fallback = self.wish.is_fallback;
+        let may = |standing| is_fallback || standing == Some(Standing::Active);
+        outbound::permission(ctx, tx, self.wish, may).await
     }
 
     /// Neither bears a mark of ours. It is the one that was made since it was asked for, says the same, and is not known
@@ -109,22 +71,14 @@ impl Effect for Dispatch<'_> {
             Channel::Call => ctx.twilio.calls_between(provider_ref, from, to).await?,
             Channel::Message => ctx.twilio.messages_between(provider_ref, from, to).await?,
         };
-        let since = self.wish.asked_at - CLOCKS_DIFFER_BY;
+        let since = self.wish.asked_at - outbound::CLOCKS_DIFFER_BY;
         let mut fitting: Vec<Made> = made
             .into_iter()
             .filter(|made| self.fits(made, since))
             .collect();
-        let refs: Vec<&str> = fitting.iter().map(|made| made.sid.as_str()).collect();
-        let known = async {
-            let mut conn = ctx.pools.work.acquire().await?;
-            outbound::known_refs(&mut conn, &self.wish.account_id, &refs).await
-        };
-        let known = known.await.map_err(|error| ClientError::Unknown {
-            provider: PROVIDER,
-            status: None,
-            why: format!("which of them are others cannot be read: {error}"),
-        })?;
-        fitting.retain(|made| !known.contains(&made.sid));
+        let refs = fitting.iter().map(|made| made.sid.clone()).collect();
+        let unknown = outbound::unknown(ctx, self.wish, PROVIDER, refs).await?;
+        fitting.retain(|made| unknown.contains(&made.sid));
         // The oldest: wishes between two numbers are decided in their order.
         Ok(fitting.pop().map(found))
     }

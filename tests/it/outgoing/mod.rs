@@ -5,6 +5,7 @@ mod limits;
 mod once;
 mod rules;
 mod shapes;
+mod voipms;
 
 use std::time::Duration;
 

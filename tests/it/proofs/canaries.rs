@@ -96,6 +96,8 @@ fn program(
     )
     .with("TWILIO_AUTH_TOKEN", nest.of("the token of Twilio"))
     .with("VOIPMS_CALLBACK_TOKENS", nest.of("the token of VoIP.ms"))
+    .with("VOIPMS_USERNAME", nest.of("the account at VoIP.ms"))
+    .with("VOIPMS_API_PASSWORD", nest.of("the password of VoIP.ms"))
     .with("ENCRYPTION_KEY", nest.of("the sealing key"))
     .with("JWT_SECRET", nest.of("the secret of tokens"))
     .with("ADMIN_KEY", nest.of("the administrators' key"))
@@ -116,6 +118,8 @@ fn planted() -> Nest {
         ),
         ("the token of Twilio", "ca0000000000000000000000000007a1"),
         ("the token of VoIP.ms", "c4n4ry-of-the-callback-url-0001"),
+        ("the account at VoIP.ms", "account@c4n4ry.test"),
+        ("the password of VoIP.ms", "Pa55word-C4n4ry-of-VoIP.ms"),
         (
             "the sealing key",
             "ca1100000000000000000000000000000000000000000000000000000000ba5e",
@@ -145,6 +149,8 @@ async fn no_canary_is_found_where_it_does_not_belong() {
         stripe_secret_key: nest.of("the key of Stripe").to_owned(),
         twilio_account_sid: SID.to_owned(),
         twilio_auth_token: nest.of("the token of Twilio").to_owned(),
+        voipms_username: nest.of("the account at VoIP.ms").to_owned(),
+        voipms_password: nest.of("the password of VoIP.ms").to_owned(),
         ..Settings::default()
     })
     .await
@@ -285,6 +291,31 @@ async fn provision(senders: &mut Senders<'_>, web: &Process, number: usize) {
             .bind(&account)
             .fetch_one(senders.db);
         active.await.unwrap()
+    })
+    .await;
+    // And one at VoIP.ms, which is asked what was written to it.
+    let did = format!("+1628555{:04}", 1000 + number);
+    sqlx::query(
+        "insert into phone_numbers (id, account_id, provider, status, phone_number, number_ref, is_included, purchased_at)
+         values (gen_random_uuid(), $1, 'voipms', 'active', $2, 'there ' || $1, false, now() - interval '1 hour')",
+    )
+    .bind(&account)
+    .bind(&did)
+    .execute(senders.db)
+    .await
+    .unwrap();
+    senders.sandbox.own_did(&did, None);
+    senders.sandbox.take_text(&did, "+16285550199", "hello");
+    let token = senders.nest.of("the token of VoIP.ms");
+    let url = format!("http://{}/webhooks/voipms/sms/{token}", web.address);
+    let told = [("from", "+16285550199"), ("to", &did), ("message", "hello")];
+    let answer = senders.client.get(url).query(&told).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+    until("the message is known", async || {
+        let known =
+            "select exists (select from messages where account_id = $1 and provider = 'voipms')";
+        let known = sqlx::query_scalar(known).bind(&account);
+        known.fetch_one(senders.db).await.unwrap()
     })
     .await;
 }

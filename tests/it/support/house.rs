@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tollkeeper::{
     clock::Clock,
-    config::{Config, EndpointConfig, SpeechConfig},
+    config::{Config, EndpointConfig, SpeechConfig, VoipmsApiConfig},
     http::api::Options,
     queue,
     sandbox::{
@@ -69,6 +69,7 @@ impl House {
             config.twilio.auth_tokens = vec![MASTER_TOKEN.into()];
             config.jwt.secret = Some(JWT_SECRET.to_owned().into());
             config.speech = speech(&sandbox);
+            config.voipms.api = Some(voipms(&sandbox));
             for (setting, price) in [
                 ("STRIPE_REPX1_MONTHLY_PRICE_ID", PRICE),
                 ("STRIPE_PRICE_AI_SECRETARY", SECRETARY),
@@ -252,6 +253,16 @@ pub fn speech(sandbox: &Sandbox) -> SpeechConfig {
         transcription: Some(endpoint("/v1/audio/transcriptions")),
         analysis: Some(endpoint("/v1/chat/completions")),
         language: None,
+    }
+}
+
+/// The one account of VoIP.ms at the sandbox.
+pub fn voipms(sandbox: &Sandbox) -> VoipmsApiConfig {
+    VoipmsApiConfig {
+        username: "sandbox@example.com".into(),
+        password: "voipms_sandbox".into(),
+        url: sandbox.voipms_base(),
+        requests_per_second: 0,
     }
 }
 

@@ -22,6 +22,9 @@ use super::service::Service;
 /// The first secret of the tests' configuration.
 pub const STRIPE_SECRET: &str = "whsec_test_tollkeeper";
 
+/// What VoIP.ms' callbacks are believed by.
+pub const VOIPMS_TOKEN: &str = "9f1c_SECRET_PATH_TOKEN_OF_CALLBACKS";
+
 /// What the API is told beside the context.
 pub fn options() -> Options {
     Options {

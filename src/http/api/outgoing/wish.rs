@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tollkeeper_jobs::{
     telephony::{
         e164::E164,
-        outbound::{Channel, Refused, TEXT_MAX, refused},
+        outbound::{Channel, NOT_SENT, Refused, TEXT_MAX, refused},
     },
     usage::MicroUnits,
 };
@@ -153,6 +153,10 @@ fn denied(why: &Denied, now: chrono::DateTime<chrono::Utc>) -> Problem {
         Denied::NoNumber => Problem::forbidden("NO_PHONE_NUMBER", text),
         Denied::NotYours => Problem::forbidden("NUMBER_NOT_YOURS", text),
         Denied::Suspended => Problem::forbidden("TELEPHONY_SUSPENDED", text),
+        Denied::CallsNotOffered => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "CALLS_NOT_OFFERED", text)
+        }
+        Denied::TooLong => Problem::bad_request("MESSAGE_TOO_LONG", text),
         Denied::Country => Problem::forbidden("COUNTRY_NOT_ALLOWED", text),
         Denied::OptedOut => Problem::forbidden("RECIPIENT_OPTED_OUT", text),
         Denied::NotInPlan(code) => Problem {
@@ -179,7 +183,7 @@ fn failed(code: &str) -> Problem {
         Refused::Recipient => {
             unprocessable("RECIPIENT_REFUSED", "The provider cannot reach that number")
         }
-        Refused::NotYet | Refused::Other if code.bytes().all(|byte| byte.is_ascii_digit()) => {
+        Refused::NotYet | Refused::Other if code != NOT_SENT => {
             unprocessable("PROVIDER_REFUSED", "The provider refused it")
         }
         Refused::NotYet | Refused::Other => Problem {

@@ -1,4 +1,4 @@
-//! What Twilio tells in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
+//! What the providers tell in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
 //! have: a recorded call among it. And what Ann asks for: a call, and a message that Twilio refuses.
 
 use sqlx::PgPool;
@@ -13,7 +13,10 @@ use tollkeeper::{
 };
 use tollkeeper_jobs::{plans::Catalogue, telephony::outbound::Channel};
 
-use crate::support::phone::{CALLER, Phone, sid};
+use crate::support::{
+    phone::{CALLER, Phone, sid},
+    web::VOIPMS_TOKEN,
+};
 
 /// Of the sandbox's own account.
 const MASTER: (&str, &str) = (
@@ -21,6 +24,8 @@ const MASTER: (&str, &str) = (
     "00000000000000000000000000000002",
 );
 const PATH: &str = "/api/twilio/status";
+/// Ben's number, at VoIP.ms.
+const BENS: &str = "+14155550177";
 
 /// Ann is called and written to, somebody buys her another number, and no callback tells it. One recording was told of and
 /// seen, and then forgotten by everybody.
@@ -32,6 +37,9 @@ pub async fn untold(sandbox: &Sandbox, twilio: &Twilio, db: &PgPool) {
         .take_message(&phone.number, CALLER, "hello")
         .unwrap();
     let own = &phone.account_sid;
+    // Ben's number, which he has a moment later.
+    sandbox.own_did(BENS, None);
+    sandbox.take_text(BENS, CALLER, "hello").unwrap();
     let on_sale = twilio.numbers_on_sale(own, "US", None).await.unwrap();
     let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
     let bought = twilio.buy_number(own, &on_sale[0], "by hand", &elsewhere);
@@ -72,6 +80,7 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         },
         allowed_countries: vec!["US".into()],
         master_ref: MASTER.0.into(),
+        has_voipms: false,
     };
     let mut tx = db.begin().await.unwrap();
     for channel in [Channel::Call, Channel::Message] {
@@ -90,6 +99,14 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         assert!(!asked.unwrap().is_copy);
     }
     tx.commit().await.unwrap();
+}
+
+/// Somebody wrote to Ben. Whether it was acknowledged.
+pub async fn written(web: &str) -> bool {
+    let query = [("id", "10001"), ("from", CALLER), ("to", BENS)];
+    let url = format!("http://{web}/webhooks/voipms/sms/{VOIPMS_TOKEN}");
+    let answer = reqwest::Client::new().get(url).query(&query).send().await;
+    answer.is_ok_and(|answer| answer.status() == 200)
 }
 
 /// Two ended calls, each signed by whose it is. Whether both were acknowledged.

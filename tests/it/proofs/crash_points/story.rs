@@ -182,6 +182,8 @@ impl Story {
         let web = self.web.address.to_string();
         let told = async || calls::told(&self.works.sandbox, &web).await;
         self.until("two calls are told of", told).await?;
+        let written = async || calls::written(&web).await;
+        self.until("a message is told of", written).await?;
         self.resume("sweep_provider_resources").await;
         self.apps.announce(&self.works.db).await;
         self.rest(include_str!("upkeep_done.sql")).await?;
@@ -226,7 +228,7 @@ impl Story {
             .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
         self.rest(
-            "not exists (select 1 from phone_numbers where status <> 'released')
+            "not exists (select 1 from phone_numbers where provider = 'twilio' and status <> 'released')
              and exists (select 1 from twilio_subaccounts where status = 'suspended')",
         )
         .await

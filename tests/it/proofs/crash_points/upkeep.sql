@@ -7,6 +7,9 @@ insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, st
 values (gen_random_uuid(), 'stripe', 'evt_old', 'an old one', 'a test', '{}', '', 'ignored', now() - interval '100 days');
 -- Whom mail does not reach.
 insert into accounts (account_id, email) values ('ben', 'ben@example.com');
+-- His number is at VoIP.ms.
+insert into phone_numbers (id, account_id, provider, status, phone_number, number_ref, is_included, purchased_at)
+values (gen_random_uuid(), 'ben', 'voipms', 'active', '+14155550177', 'at VoIP.ms', false, now() - interval '1 hour');
 insert into notifications (notification_id, account_id, type, occasion, data, created_at)
 values (gen_random_uuid(), 'ann', 'usage.threshold', 'an old one', '{}', now() - interval '100 days');
 insert into queue.jobs

@@ -14,11 +14,13 @@ and (select count(distinct kind) from queue.finished_jobs
      where kind in ('poll_stripe_events', 'prune_history', 'sweep_expired_leases',
      'sweep_provider_resources', 'reactivate_telephony', 'check_billing',
      'reconcile_invoices', 'reconcile_account', 'reconcile_phone_logs',
-     'reconcile_phone_log', 'compare_usage_records', 'compare_usage', 'sweep_recordings')) = 13
+     'reconcile_phone_log', 'reconcile_voipms_log', 'handle_voipms_callback', 'compare_usage_records',
+     'compare_usage', 'sweep_recordings')) = 15
 and (select count(*) from calls where status = 'completed') = 2
 and exists (select 1 from messages)
 and (select count(removed_at) from recordings where analysis = 'completed') = 2
-and (select count(*) from phone_numbers where status = 'active') = 2
+and (select count(*) from messages where provider = 'voipms' and account_id = 'ben') = 1
+and (select count(*) from phone_numbers where status = 'active') = 3
 and (select count(*) from outbound where state in ('sent', 'failed')) = 2
 and exists (select 1 from findings where kind = 'callback_of_nobody')
 and exists (select 1 from findings where kind = 'billing_i10_broken')

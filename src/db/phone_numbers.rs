@@ -228,11 +228,12 @@ pub async fn activate(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
     Ok(done.rows_affected() == 1)
 }
 
-/// Every working number of a suspended account is suspended with it.
+/// Every working number of a suspended account at Twilio is suspended with it. VoIP.ms knows no such state: for a number
+/// there it is the account's standing that says no.
 pub async fn suspend_all(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<u64> {
     let done = sqlx::query(
         "update phone_numbers set status = 'suspended', updated_at = now()
-         where account_id = $1 and status in ('configuring', 'active')",
+         where account_id = $1 and provider = 'twilio' and status in ('configuring', 'active')",
     )
     .bind(account_id)
     .execute(conn)

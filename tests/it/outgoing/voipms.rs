@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tollkeeper::sandbox::{Fault, Provider, Rule, When};
+use tollkeeper::sandbox::{Fault, Provider, Rule, When, stripe::Status};
 
 use super::{Ann, CALL, SMS, THEM, assert_refused};
 use crate::support::api::Answer;
@@ -108,4 +108,30 @@ async fn a_lost_answer_of_voipms_sends_once() {
         assert_eq!(ann.used("sms").await, at as i64 + 1, "{fault:?}");
     }
     assert_eq!(ann.house.dead().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_is_suspended_writes_from_nowhere_and_finds_the_number_there_as_it_was() {
+    let ann = Ann::with_did().await;
+    let service = &ann.house.service;
+    let subscription: String = service
+        .value("select subscription_ref from subscriptions where account_id = 'ann'")
+        .await;
+    assert!(
+        ann.house
+            .sandbox
+            .set_status(&subscription, Status::Canceled)
+    );
+    ann.house.take_in_all().await;
+    assert_eq!(ann.house.standing("ann").await, "suspended");
+
+    let refused = ann.write_from_there("Hello").await;
+    assert_refused(&refused, 403, "TELEPHONY_SUSPENDED");
+    let states: Vec<String> =
+        sqlx::query_scalar("select provider || ' ' || status from phone_numbers order by provider")
+            .fetch_all(&service.db)
+            .await
+            .unwrap();
+    assert_eq!(states, ["twilio suspended", "voipms active"]);
+    assert_eq!(ann.sent(), Vec::<String>::new());
 }

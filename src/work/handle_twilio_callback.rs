@@ -34,10 +34,10 @@ impl Work for HandleTwilioCallback {
         let params: Vec<(String, String)> =
             form_urlencoded::parse(&webhook.body).into_owned().collect();
         let plan = decide(&webhook.kind, &params);
-        let (from, to, call_ref) = match &plan {
-            Plan::Call(said, _) => (&said.from, &said.to, None),
-            Plan::Message(said, _) => (&said.from, &said.to, None),
-            Plan::Recording(said) => (&None, &None, said.call_ref.as_deref()),
+        let (ours, call_ref) = match &plan {
+            Plan::Call(said, _) => (ours(said.is_inbound, &said.from, &said.to), None),
+            Plan::Message(said, _) => (ours(said.is_inbound, &said.from, &said.to), None),
+            Plan::Recording(said) => (Vec::new(), said.call_ref.as_deref()),
             Plan::Ignore => {
                 webhooks::mark(&mut tx, webhook.id, "ignored").await?;
                 tx.commit().await?;
@@ -46,12 +46,7 @@ impl Work for HandleTwilioCallback {
                 ));
             }
         };
-        let numbers: Vec<&str> = [to, from]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        let Some(account_id) = whose(ctx, &mut tx, &webhook, &numbers, call_ref).await? else {
+        let Some(account_id) = whose(ctx, &mut tx, &webhook, &ours, call_ref).await? else {
             let known_by = webhook.received_at + CALL_COMES_WITHIN;
             if call_ref.is_some() && ctx.clock.now() < known_by {
                 let again_at = ctx.clock.now() + CALL_LOOKED_FOR_EVERY;
@@ -85,6 +80,24 @@ impl Work for HandleTwilioCallback {
         ctx.wake.ring();
         Ok(Outcome::Done)
     }
+}
+
+/// Which of its numbers is ours: the one that was called, or the one that called. Whom one customer of ours calls may be
+/// another. What does not say which way it went may be either.
+fn ours<'a>(
+    is_inbound: Option<bool>,
+    from: &'a Option<String>,
+    to: &'a Option<String>,
+) -> Vec<&'a str> {
+    let either = match is_inbound {
+        Some(true) => vec![to],
+        Some(false) => vec![from],
+        None => vec![to, from],
+    };
+    either
+        .into_iter()
+        .filter_map(|one| one.as_deref())
+        .collect()
 }
 
 /// Whose it is: its subaccount's owner; under the master account whose number it is, or whom the signed URL names. Where

@@ -114,6 +114,11 @@ async fn who_has_no_number_uses_the_main_accounts_only_where_that_is_switched_on
         config.telephony.outbound.fallback_number = "+18455550100".parse().ok();
     })
     .await;
+    ann.house.sign_up("ben");
+    ann.house.take_in_all().await;
+    // Whom she writes to has a number here, too.
+    let bens = Phone::of(&ann.house.sandbox, "ben").number;
+    let body = json!({ "to": bens, "body": "hello" });
     let service = &ann.house.service;
     service
         .execute("update phone_numbers set status = 'released' where account_id = 'ann'")
@@ -132,6 +137,8 @@ async fn who_has_no_number_uses_the_main_accounts_only_where_that_is_switched_on
         ("AccountSid", "AC00000000000000000000000000000001"),
         ("MessageSid", answer.body["sid"].as_str().unwrap()),
         ("MessageStatus", "delivered"),
+        ("From", "+18455550100"),
+        ("To", &bens),
     ];
     let told = ann
         .web

@@ -24,6 +24,10 @@ use crate::{
     turns::SharedTurns,
 };
 
+/// Prepared statements that a connection keeps: more than the program has. With fewer, each run throws away what the
+/// next one needs, and its statements are parsed and planned anew.
+const STATEMENTS_KEPT: usize = 1024;
+
 /// One per process, shared by every role.
 #[derive(Clone)]
 pub struct Context {
@@ -120,6 +124,7 @@ pub struct Pools {
 impl Pools {
     /// All of one database; they connect when first used.
     pub fn lazy(options: &PgConnectOptions, config: &PoolConfig) -> Pools {
+        let options = options.clone().statement_cache_capacity(STATEMENTS_KEPT);
         let with = |kind: fn(PgConnectOptions, u32, Duration) -> PgPool, size| {
             kind(options.clone(), size, config.acquire_timeout)
         };

@@ -16,7 +16,7 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, futures::Notified, mpsc};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -113,17 +113,33 @@ impl Fetcher {
                 }
             }
             drop((free, alone));
+            self.until_ready(&mut kept, heard, &mut pause).await;
+        }
+    }
+
+    /// Sleep until the lane has something to take. Of the rings that wake it most are for a job of another lane.
+    async fn until_ready<'a>(
+        &'a self,
+        kept: &mut Kept,
+        heard: Notified<'a>,
+        pause: &mut Duration,
+    ) {
+        let mut heard = heard;
+        loop {
             kept.give_back();
             tokio::select! {
-                _ = heard => pause = POLL_MIN,
-                _ = tokio::time::sleep(pause) => pause = (pause * 2).min(self.poll_max),
-                _ = self.stop.cancelled() => {}
+                _ = heard => *pause = POLL_MIN,
+                _ = tokio::time::sleep(*pause) => *pause = (*pause * 2).min(self.poll_max),
+                _ = self.stop.cancelled() => return,
+            }
+            heard = self.wake.heard();
+            // One that cannot be asked is found out about by the claim.
+            if self.claimant.is_any_ready(kept).await.unwrap_or(true) {
+                return;
             }
         }
     }
-}
 
-impl Fetcher {
     async fn claim(
         &self,
         kept: &mut Kept,

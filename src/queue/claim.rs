@@ -122,6 +122,20 @@ impl Claimant {
         })
     }
 
+    /// Whether anything is due in the lane, be it paused or another's: a tenth of what a claim costs that finds nothing.
+    pub async fn is_any_ready(&self, kept: &mut Kept) -> sqlx::Result<bool> {
+        let mut conn = kept.take().await?;
+        let is_any = sqlx::query_scalar(
+            "select exists (select from queue.jobs where state = 'ready' and crashes = 0 and lane = $1)
+                 or exists (select from queue.jobs where state = 'ready' and crashes > 0 and lane = $1)",
+        )
+        .bind(self.lane.as_str())
+        .fetch_one(&mut *conn)
+        .await?;
+        kept.keep(conn);
+        Ok(is_any)
+    }
+
     /// Take one suspect, or, if there is none any more, one other job.
     pub async fn claim_suspect(&self, kept: &mut Kept) -> sqlx::Result<Vec<Claimed>> {
         let asked_at = Clock::instant();

@@ -41,10 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const DAYS_OF_A_MONTH: u32 = 30;
 /// Entries of the timetable that go through everything there is: here they come once a month. The invariants are asked
 /// at the end of each day anyhow.
-const MONTHLY: [&str; 5] = [
+const MONTHLY: [&str; 7] = [
     "check_billing",
     "check_billing_fully",
+    "compare_usage_records",
     "reconcile_invoices",
+    "reconcile_phone_logs",
     "recount_usage",
     "sweep_provider_resources",
 ];
@@ -130,7 +132,7 @@ impl Year {
     /// Let the time pass, and stop whenever something is due.
     async fn pass_until(&mut self, end: DateTime<Utc>) -> anyhow::Result<()> {
         loop {
-            let jobs = look::next_due(&mut self.conn, self.ctx.clock.offset()).await?;
+            let jobs = self.next_job_due().await?;
             let due = jobs.into_iter().chain(self.sandbox.next_due()).min();
             let now = self.ctx.clock.now();
             let Some(due) = due.filter(|due| *due < end) else {
@@ -152,7 +154,7 @@ impl Year {
         let begun = Clock::instant();
         loop {
             self.sandbox.all_delivered().await;
-            let next = look::next_due(&mut self.conn, self.ctx.clock.offset()).await?;
+            let next = self.next_job_due().await?;
             if next.is_none_or(|next| next > self.ctx.clock.now()) {
                 return Ok(());
             }
@@ -164,6 +166,11 @@ impl Year {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    async fn next_job_due(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let mut conn = self.ctx.pools.queue.acquire().await?;
+        Ok(look::next_due(&mut conn, self.ctx.clock.offset()).await?)
     }
 
     async fn sign_ups(&mut self, day: u32) -> anyhow::Result<()> {

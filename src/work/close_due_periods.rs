@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Closed in one transaction, which locks as many accounts.
-const BATCH_MAX: usize = 200;
+const BATCH_MAX: usize = 500;
 /// So many of them are closed at a time: one uses half of a small machine.
 const AT_ONCE: usize = 4;
 

@@ -46,7 +46,9 @@ pub async fn close(
     period_ids: &[Uuid],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Closed> {
-    db::plan_anew(tx).await?;
+    if period_ids.len() > 1 {
+        db::plan_anew(tx).await?;
+    }
     let named = periods::load(tx, period_ids).await?;
     let mut accounts: Vec<&str> = named.iter().map(|one| one.account_id.as_str()).collect();
     accounts.dedup();

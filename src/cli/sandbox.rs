@@ -127,6 +127,8 @@ pub async fn beside(
         password: defaults.voipms_password.into(),
         url: sandbox.voipms_base(),
         requests_per_second: 0,
+        pop: Some(1),
+        routing: "sys:noservice".into(),
     });
     let endpoint = |path: &str| {
         Some(EndpointConfig {

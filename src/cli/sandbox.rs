@@ -63,7 +63,7 @@ impl SandboxCommand {
             keys.2
         );
         println!(
-            "VOIPMS_API_BASE={}\nVOIPMS_USERNAME={}\nVOIPMS_API_PASSWORD={}",
+            "VOIPMS_API_BASE={}\nVOIPMS_USERNAME={}\nVOIPMS_API_PASSWORD={}\nVOIPMS_POP=1",
             sandbox.voipms_base(),
             keys.4,
             keys.5

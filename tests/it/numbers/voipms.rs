@@ -134,7 +134,7 @@ async fn a_lost_answer_orders_no_second_number_at_voipms() {
 async fn one_number_at_voipms_is_one_order_and_nobody_elses() {
     let desk = Desk::told().await;
     desk.subscribe("ben", PRICE).await;
-    let wanted = desk.dids(3).await;
+    let wanted = desk.dids(4).await;
 
     let orders = join_all((0..4).map(|_| desk.order_did("ann", &wanted[0]))).await;
     let bens = desk.order_did("ben", &wanted[0]).await;
@@ -161,6 +161,15 @@ async fn one_number_at_voipms_is_one_order_and_nobody_elses() {
     }
     assert_eq!(desk.give_back("ben", &wanted[0]).await.status, 404);
     assert_eq!(desk.house.at_voipms().0, [digits(&wanted[0])]);
+    // Two who want the same at the same time.
+    let (anns, bens) = tokio::join!(
+        desk.order_did("ann", &wanted[3]),
+        desk.order_did("ben", &wanted[3])
+    );
+    let mut both = [anns.status, bens.status];
+    both.sort_unstable();
+    assert_eq!(both, [200, 409], "{} {}", anns.body, bens.body);
+    assert_eq!(desk.house.at_voipms().0.len(), 2);
     // A key stands for an order at one provider.
     let order = async |provider: &str| {
         let body = json!({ "areaCode": "628", "provider": provider });
@@ -171,7 +180,7 @@ async fn one_number_at_voipms_is_one_order_and_nobody_elses() {
     assert_eq!(any.status, 200, "{}", any.body);
     assert_eq!(any.body["data"]["provider"], "voipms");
     assert_eq!(order("twilio").await.status, 422);
-    assert_eq!(desk.house.at_voipms().0.len(), 2);
+    assert_eq!(desk.house.at_voipms().0.len(), 3);
     assert_eq!(desk.house.dead().await, Vec::<String>::new());
     desk.close().await;
 }

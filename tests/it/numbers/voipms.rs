@@ -13,21 +13,35 @@ use tollkeeper::{
 
 use super::{Answer, Desk, PROVISION, RELEASE};
 use crate::support::{
-    api::token,
+    api::{JWT_SECRET, signed},
     house::{House, PRICE},
     web::VOIPMS_TOKEN,
 };
 
 const SEARCH: &str = "/api/phone/phone-numbers/search";
 
-fn with_token(config: &mut Config) {
-    config.voipms.callback_tokens = vec![VOIPMS_TOKEN.into()];
-}
+/// Longer than a request may be on its way, which is ten minutes, and than what waits for that takes to look again.
+const OVER: TimeDelta = TimeDelta::minutes(25);
+/// After the next try, and before the request is given up.
+const LATE: Fault = Fault::LateExecution {
+    delay: Duration::from_secs(300),
+};
 
 impl Desk {
     /// Whose messages at VoIP.ms are told to us.
     async fn told() -> Desk {
-        Desk::with(PRICE, with_token).await
+        Desk::with(PRICE, |config| {
+            config.voipms.callback_tokens = vec![VOIPMS_TOKEN.into()];
+            config.telephony.quiet_time = Duration::from_secs(600);
+        })
+        .await
+    }
+
+    /// What lets a user in at this hour.
+    fn token(&self, user: &str) -> String {
+        let expires_at = self.house.sandbox.now() + TimeDelta::hours(1);
+        let claims = json!({ "userId": user, "exp": expires_at.timestamp() });
+        signed(&claims, JWT_SECRET)
     }
 
     /// So many numbers on sale at VoIP.ms.
@@ -81,12 +95,7 @@ async fn a_lost_answer_orders_no_second_number_at_voipms() {
         ("/orderDID", Fault::CutAfterEffect),
         ("/orderDID", Fault::ErrorAfter { status: 500 }),
         ("/orderDID", Fault::CutBeforeEffect),
-        (
-            "/orderDID",
-            Fault::LateExecution {
-                delay: Duration::from_millis(120),
-            },
-        ),
+        ("/orderDID", LATE),
         (
             "/orderDID",
             Fault::TooManyRequests {
@@ -109,11 +118,12 @@ async fn a_lost_answer_orders_no_second_number_at_voipms() {
     for (number, (method, fault)) in wanted.iter().zip(&faults) {
         desk.house.strike_voipms(method, fault.clone());
         let body = json!({ "provider": "voipms", "phoneNumber": number });
-        let asked = api.post(PROVISION, &token("ann"), body.clone()).await;
+        let asked = api.post(PROVISION, &desk.token("ann"), body.clone()).await;
         assert_eq!(asked.status.as_u16(), 202, "{fault:?}: {}", asked.text);
         desk.house.settle().await;
+        desk.house.pass(OVER).await;
         desk.house.sandbox.clear_rules();
-        let again = api.post(PROVISION, &token("ann"), body).await;
+        let again = api.post(PROVISION, &desk.token("ann"), body).await;
         assert_eq!(again.status.as_u16(), 200, "{fault:?}: {}", again.text);
     }
 
@@ -161,7 +171,10 @@ async fn one_number_at_voipms_is_one_order_and_nobody_elses() {
     }
     assert_eq!(desk.give_back("ben", &wanted[0]).await.status, 404);
     assert_eq!(desk.house.at_voipms().0, [digits(&wanted[0])]);
-    // Two who want the same at the same time.
+    // Two who want the same at the same time: neither order could be told from the other there.
+    let by = Duration::from_millis(300);
+    desk.house
+        .strike_voipms("/orderDID", Fault::Latency { by });
     let (anns, bens) = tokio::join!(
         desk.order_did("ann", &wanted[3]),
         desk.order_did("ben", &wanted[3])
@@ -190,16 +203,22 @@ async fn a_number_given_back_to_voipms_is_gone_and_can_be_ordered_anew() {
     let desk = Desk::told().await;
     let number = desk.dids(1).await.remove(0);
     assert_eq!(desk.order_did("ann", &number).await.status, 200);
-    let late = Fault::LateExecution {
-        delay: Duration::from_millis(120),
-    };
+    let api = desk.house.api(Duration::ZERO);
 
-    for fault in [Fault::CutAfterEffect, late] {
-        desk.house.strike_voipms("/cancelDID", fault);
+    for fault in [Fault::CutAfterEffect, LATE] {
+        desk.house.strike_voipms("/cancelDID", fault.clone());
         let body = json!({ "phoneSid": digits(&number) });
-        let released = desk.post("ann", RELEASE, body.clone()).await;
-        assert!([200, 202].contains(&released.status), "{}", released.body);
+        let released = api.post(RELEASE, &desk.token("ann"), body.clone()).await;
+        assert_eq!(released.status.as_u16(), 202, "{}", released.text);
         desk.house.settle().await;
+        if fault == LATE {
+            // It may still be given back: whoever ordered it now would lose it.
+            let too_soon = desk.order_did("ann", &number).await;
+            assert_eq!(too_soon.status, 409, "{}", too_soon.body);
+            let code = &too_soon.body["error"]["code"];
+            assert_eq!(code, "NUMBER_ON_ITS_WAY_BACK");
+        }
+        desk.house.pass(OVER).await;
         desk.house.sandbox.clear_rules();
         let again = desk.post("ann", RELEASE, body).await;
         assert_eq!(again.status, 200, "{}", again.body);
@@ -209,7 +228,7 @@ async fn a_number_given_back_to_voipms_is_gone_and_can_be_ordered_anew() {
         // Its id there is the same as before: that of a number is its digits.
         let anew = desk.order_did("ann", &number).await;
         assert_eq!(anew.status, 200, "{}", anew.body);
-        desk.house.pass(TimeDelta::minutes(5)).await;
+        desk.house.pass(OVER).await;
         assert_eq!(desk.house.at_voipms().1, [digits(&number)]);
     }
     desk.house.sweep().await;

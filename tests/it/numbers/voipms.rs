@@ -92,7 +92,6 @@ async fn a_lost_answer_orders_no_second_number_at_voipms() {
     let desk = Desk::told().await;
     let api = desk.house.api(Duration::ZERO);
     let faults = [
-        ("/orderDID", Fault::CutAfterEffect),
         ("/orderDID", Fault::ErrorAfter { status: 500 }),
         ("/orderDID", Fault::CutBeforeEffect),
         ("/orderDID", LATE),
@@ -111,7 +110,6 @@ async fn a_lost_answer_orders_no_second_number_at_voipms() {
             },
         ),
         ("/setSMS", Fault::CutAfterEffect),
-        ("/getDIDsInfo", Fault::ErrorBefore { status: 503 }),
     ];
     let wanted = desk.dids(faults.len()).await;
 
@@ -173,8 +171,7 @@ async fn one_number_at_voipms_is_one_order_and_nobody_elses() {
     assert_eq!(desk.house.at_voipms().0, [digits(&wanted[0])]);
     // Two who want the same at the same time: neither order could be told from the other there.
     let by = Duration::from_millis(300);
-    desk.house
-        .strike_voipms("/orderDID", Fault::Latency { by });
+    desk.house.strike_voipms("/orderDID", Fault::Latency { by });
     let (anns, bens) = tokio::join!(
         desk.order_did("ann", &wanted[3]),
         desk.order_did("ben", &wanted[3])

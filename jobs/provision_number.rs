@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Job, Lane, RetryPolicy, provision_subaccount::SubaccountStatus, telephony::desired::Standing,
+    Job, Lane, RetryPolicy,
+    provision_subaccount::SubaccountStatus,
+    telephony::{desired::Standing, outbound::Carrier},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +116,8 @@ pub struct Facts {
     pub standing: Option<Standing>,
     /// Whether what the account subscribes to lets it keep its telephony.
     pub may_stay: bool,
+    /// Where the number is.
+    pub carrier: Carrier,
     pub subaccount: Option<SubaccountStatus>,
     pub which: Which,
     /// Of the included number that is not released; of one more whatever it is.
@@ -156,7 +160,8 @@ pub fn decide(facts: &Facts) -> Plan {
     if !facts.may_stay {
         return Plan::Nothing("its subscription does not include telephony any more");
     }
-    if facts.subaccount != Some(SubaccountStatus::Active) {
+    let is_at_home = facts.subaccount == Some(SubaccountStatus::Active);
+    if facts.carrier == Carrier::Twilio && !is_at_home {
         return Plan::Nothing("its subaccount is not active; that step asks for this one");
     }
     use NumberStatus::{Active, Buying, Configuring, Ordered, Released, Releasing, Suspended};
@@ -197,8 +202,14 @@ pub fn is_about_the_candidate(code: &str) -> bool {
     matches!(
         code,
         "21401" | "21407" | "21421" | "21422" | "21451" | "21452" | "21457" | "21458"
+    ) || matches!(
+        code,
+        DID_IN_USE | "invalid_did" | "no_did" | "unsifficient_stock"
     )
 }
+
+/// VoIP.ms' word for a number that is somebody's already.
+pub const DID_IN_USE: &str = "did_in_use";
 
 /// Why an order came to nothing when there was no number where it wanted one; else it is the provider's code.
 pub const NONE_ON_SALE: &str = "none_on_sale";
@@ -214,6 +225,7 @@ mod tests {
         Facts {
             standing: Some(Standing::Provisioning),
             may_stay: true,
+            carrier: Carrier::Twilio,
             subaccount: Some(SubaccountStatus::Active),
             which: Which::Included {
                 is_on_demand: false,
@@ -328,6 +340,17 @@ mod tests {
                     ..facts(number)
                 }));
             }
+            // At VoIP.ms nobody has a subaccount, and who may not have a number at Twilio has none there either.
+            let elsewhere = Facts {
+                carrier: Carrier::Voipms,
+                subaccount: None,
+                ..additional(number)
+            };
+            assert_eq!(decide(&elsewhere), decide(&additional(number)));
+            assert!(is_nothing(Facts {
+                standing: Some(Standing::Suspended),
+                ..elsewhere
+            }));
         }
     }
 

@@ -1,9 +1,9 @@
-//! Compare what Twilio holds for us with what we hold ourselves, both ways.
+//! Compare what Twilio and VoIP.ms hold for us with what we hold ourselves, both ways.
 //!
 //! Enqueued by the timetable, each night. Safe to run twice: it asks for jobs that are safe to run
 //! twice, a number has one row, and a finding is open once per subject. It adopts what carries an open order's tag, takes
 //! in a number that was bought elsewhere for a subaccount that works, closes an empty double of our own making, reports
-//! the rest, and never releases a number.
+//! the rest, and never releases a number. What is at VoIP.ms without our mark is nobody's, and is only reported.
 
 use std::time::Duration;
 
@@ -127,6 +127,26 @@ pub const UNKNOWN_NUMBER: &str = "unknown_number";
 pub const DOUBLED_NUMBER: &str = "doubled_number";
 pub const RELEASED_NUMBER_KEPT: &str = "released_number_kept";
 pub const NUMBER_MISSING: &str = "number_missing";
+
+/// The same of the numbers at VoIP.ms, where one account has them all: whose a number is, nothing there says but our mark.
+pub const UNKNOWN_DID: &str = "unknown_did";
+pub const DOUBLED_DID: &str = "doubled_did";
+pub const RELEASED_DID_KEPT: &str = "released_did_kept";
+pub const DID_MISSING: &str = "did_missing";
+
+/// The findings about numbers at VoIP.ms, which are closed by what VoIP.ms lists alone.
+pub const DID_FINDINGS: [&str; 4] = [UNKNOWN_DID, DOUBLED_DID, RELEASED_DID_KEPT, DID_MISSING];
+
+/// What to do about a number that VoIP.ms lists.
+pub fn decide_on_did(ours: &OurNumber) -> OnNumber {
+    match decide_on_number(ours, false) {
+        OnNumber::Report(UNKNOWN_NUMBER) => OnNumber::Report(UNKNOWN_DID),
+        OnNumber::Report(DOUBLED_NUMBER) => OnNumber::Report(DOUBLED_DID),
+        OnNumber::Report(RELEASED_NUMBER_KEPT) => OnNumber::Report(RELEASED_DID_KEPT),
+        other => other,
+    }
+}
+
 /// A subaccount's token does not open: copied from another row, damaged, or its key is gone. None of
 /// its callbacks is taken in until the right one is back.
 pub const TOKEN_UNREADABLE: &str = "token_unreadable";
@@ -215,6 +235,26 @@ mod tests {
             decide_on_number(&OurNumber::Known(NumberStatus::Released), true),
             OnNumber::Report(RELEASED_NUMBER_KEPT)
         );
+    }
+
+    #[test]
+    fn a_number_at_voipms_is_taken_in_by_our_mark_alone() {
+        for (ours, then) in [
+            (OurNumber::None, OnNumber::Report(UNKNOWN_DID)),
+            (OurNumber::Stray, OnNumber::Report(DOUBLED_DID)),
+            (
+                OurNumber::Known(NumberStatus::Released),
+                OnNumber::Report(RELEASED_DID_KEPT),
+            ),
+            (OurNumber::Ordered(NumberStatus::Buying), OnNumber::Adopt),
+            (OurNumber::Known(NumberStatus::Active), OnNumber::Fine),
+        ] {
+            assert_eq!(decide_on_did(&ours), then);
+            let OnNumber::Report(kind) = then else {
+                continue;
+            };
+            assert!(DID_FINDINGS.contains(&kind) && !FINDINGS.contains(&kind));
+        }
     }
 
     #[test]

@@ -111,6 +111,10 @@ pub struct VoipmsApiConfig {
     pub url: String,
     /// By all processes together; 0: as often as they like.
     pub requests_per_second: u32,
+    /// The point of presence of the numbers that are ordered. None: none are.
+    pub pop: Option<u32>,
+    /// What becomes of calls to the numbers that are ordered.
+    pub routing: String,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -30,6 +30,14 @@ impl Carrier {
         }
     }
 
+    /// By the name that clients know it by. None: it is none of ours.
+    pub fn named(name: &str) -> Option<Carrier> {
+        let name = name.to_ascii_lowercase();
+        [Carrier::Twilio, Carrier::Voipms]
+            .into_iter()
+            .find(|carrier| carrier.as_str() == name)
+    }
+
     /// As stored.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -63,7 +63,7 @@ impl SandboxCommand {
             keys.2
         );
         println!(
-            "VOIPMS_API_BASE={}\nVOIPMS_USERNAME={}\nVOIPMS_API_PASSWORD={}",
+            "VOIPMS_API_BASE={}\nVOIPMS_USERNAME={}\nVOIPMS_API_PASSWORD={}\nVOIPMS_POP=1",
             sandbox.voipms_base(),
             keys.4,
             keys.5
@@ -127,6 +127,8 @@ pub async fn beside(
         password: defaults.voipms_password.into(),
         url: sandbox.voipms_base(),
         requests_per_second: 0,
+        pop: Some(1),
+        routing: "sys:noservice".into(),
     });
     let endpoint = |path: &str| {
         Some(EndpointConfig {

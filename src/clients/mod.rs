@@ -9,6 +9,7 @@ mod call;
 pub mod jwks;
 pub mod mailer;
 pub mod notifier;
+pub mod on_sale;
 pub mod pace;
 pub mod speech;
 pub mod stripe;

@@ -3,6 +3,8 @@
 //! One address for all methods, which takes everything as a form: credentials never stand in a URL. It answers 200 to
 //! refusals too; what it says is in the word `status`.
 
+mod dids;
+
 use chrono::NaiveDate;
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,7 +19,12 @@ use super::{
 };
 use crate::{clock::Clock, config::VoipmsApiConfig};
 
+pub use dids::{Did, capabilities};
+
 pub const PROVIDER: &str = "voipms";
+/// What a callback's query is made of: VoIP.ms puts the message in the place of each word in braces.
+pub const CALLBACK_FIELDS: &str =
+    "id={ID}&ts={TIMESTAMP}&from={FROM}&to={TO}&message={MESSAGE}&media={MEDIA}";
 /// More than there ever are; without it there would be few.
 const ROWS_MAX: &str = "1000000";
 /// The offset that its lists are asked for with, which it takes for New York's time, summer and winter.
@@ -31,6 +38,8 @@ pub struct Voipms {
     url: String,
     username: String,
     password: SecretString,
+    pop: Option<u32>,
+    routing: String,
 }
 
 impl Voipms {
@@ -42,6 +51,8 @@ impl Voipms {
             url: config.url.clone(),
             username: config.username.clone(),
             password: config.password.clone(),
+            pop: config.pop,
+            routing: config.routing.clone(),
         }
     }
 
@@ -158,7 +169,7 @@ fn read(answer: &Answer) -> Result<Value, ClientError> {
                 after: None,
             })
         }
-        Some(word @ ("sms_failed" | "order_failed")) => {
+        Some(word @ ("sms_failed" | "order_failed" | "cancel_failed")) => {
             Err(call::open(PROVIDER, Some(status), word))
         }
         Some(word) => Err(refused(status, word)),
@@ -239,7 +250,7 @@ mod tests {
         ] {
             assert!(matches!(word(passing), ClientError::TryLater { .. }));
         }
-        for open in ["sms_failed", "order_failed"] {
+        for open in ["sms_failed", "order_failed", "cancel_failed"] {
             assert!(matches!(word(open), ClientError::Unknown { .. }));
         }
         assert!(is_empty(&word("no_sms")) && !is_empty(&word("no_did")));

@@ -2,6 +2,7 @@
 //! [`super::as_account`], under the account's lock wherever something is written.
 
 use sqlx::{FromRow, PgConnection};
+use tollkeeper_jobs::telephony::outbound::Carrier;
 use uuid::Uuid;
 
 use super::phone_numbers::TAG;
@@ -10,6 +11,8 @@ use super::phone_numbers::TAG;
 #[derive(Debug, Clone, FromRow)]
 pub struct NumberOrder {
     pub id: Uuid,
+    /// twilio or voipms.
+    pub provider: String,
     /// ordered, buying, configuring, active, suspended, releasing or released.
     pub status: String,
     /// E.164; none before a candidate is chosen.
@@ -21,11 +24,18 @@ pub struct NumberOrder {
     pub why: Option<String>,
 }
 
+impl NumberOrder {
+    /// Whose number it is, or will be.
+    pub fn carrier(&self) -> Carrier {
+        Carrier::of(&self.provider)
+    }
+}
+
 macro_rules! orders {
     ($which:literal) => {
         concat!(
-            "select id, status, phone_number, is_exact, is_included, area_code, why from phone_numbers
-             where account_id = $1 and provider = 'twilio' and ",
+            "select id, provider, status, phone_number, is_exact, is_included, area_code, why from phone_numbers
+             where account_id = $1 and ",
             $which
         )
     };
@@ -56,6 +66,22 @@ pub async fn of_number(
     .bind(account_id)
     .bind(phone_number)
     .fetch_optional(conn)
+    .await
+}
+
+/// Whether the account had a number of these digits that is on its way back.
+pub async fn is_going(
+    conn: &mut PgConnection,
+    account_id: &str,
+    phone_number: &str,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from phone_numbers
+                        where account_id = $1 and phone_number = $2 and status = 'releasing')",
+    )
+    .bind(account_id)
+    .bind(phone_number)
+    .fetch_one(conn)
     .await
 }
 
@@ -123,6 +149,7 @@ pub async fn count(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<i6
 pub struct NewOrder<'a> {
     pub id: Uuid,
     pub account_id: &'a str,
+    pub carrier: Carrier,
     pub key: Option<&'a str>,
     /// The one number that will do.
     pub phone_number: Option<&'a str>,
@@ -132,13 +159,14 @@ pub struct NewOrder<'a> {
     pub is_included: bool,
 }
 
-/// False: the account has that number or an order for it, or there is an order of that key or for its included number.
+/// False: the account has that number or an order for it, or there is an order of that key or for its included number; at
+/// VoIP.ms anybody has it or an order for it.
 pub async fn insert(conn: &mut PgConnection, order: &NewOrder<'_>) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "insert into phone_numbers (id, account_id, status, phone_number, is_exact, area_code, order_key, friendly_name,
-                                    is_included)
+                                    is_included, provider)
          values ($1, $2, case when $3::text is null then 'ordered' else 'buying' end, $3, $3::text is not null, $4, $5,
-                 coalesce($6, $7), $8)
+                 coalesce($6, $7), $8, $9)
          on conflict do nothing",
     )
     .bind(order.id)
@@ -149,6 +177,7 @@ pub async fn insert(conn: &mut PgConnection, order: &NewOrder<'_>) -> sqlx::Resu
     .bind(order.friendly_name)
     .bind(format!("{TAG}{}", order.id))
     .bind(order.is_included)
+    .bind(order.carrier.as_str())
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

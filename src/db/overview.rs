@@ -23,7 +23,7 @@ pub struct Telephony {
     /// Why it is suspended or failed.
     pub why: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// E.164; the account's first number, once it is bought.
+    /// E.164; the account's first number at Twilio, once it is bought.
     pub phone_number: Option<String>,
     /// Whether that number takes calls.
     pub has_active_number: bool,
@@ -42,7 +42,7 @@ pub async fn telephony(
          left join lateral (
              select phone_number, status
              from phone_numbers
-             where account_id = t.account_id and status in ('configuring', 'active', 'suspended')
+             where account_id = t.account_id and provider = 'twilio' and status in ('configuring', 'active', 'suspended')
              order by status = 'active' desc, is_primary desc, purchased_at, id
              limit 1
          ) n on true
@@ -87,7 +87,7 @@ pub struct PhoneNumber {
     pub provider: String,
     /// E.164.
     pub phone_number: String,
-    /// `PN…`
+    /// `PN…`; at VoIP.ms its ten digits.
     pub number_ref: String,
     pub friendly_name: Option<String>,
     /// As the provider spells them.

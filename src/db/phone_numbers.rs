@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
+use tollkeeper_jobs::telephony::outbound::Carrier;
 use uuid::Uuid;
 
 #[derive(Clone, FromRow)]
 pub struct PhoneNumber {
     pub id: Uuid,
     pub account_id: String,
+    /// twilio or voipms.
+    pub provider: String,
     pub status: String,
     pub phone_number: Option<String>,
     pub number_ref: Option<String>,
@@ -23,7 +26,7 @@ pub struct PhoneNumber {
 macro_rules! numbers {
     ($which:literal) => {
         concat!(
-            "select id, account_id, status, phone_number, number_ref, refused, is_included, is_exact, area_code
+            "select id, account_id, provider, status, phone_number, number_ref, refused, is_included, is_exact, area_code
              from phone_numbers ",
             $which
         )
@@ -31,6 +34,11 @@ macro_rules! numbers {
 }
 
 impl PhoneNumber {
+    /// Whose number it is, or will be.
+    pub fn carrier(&self) -> Carrier {
+        Carrier::of(&self.provider)
+    }
+
     /// The name it carries at the provider.
     pub fn tag(&self) -> String {
         format!("{TAG}{}", self.id)
@@ -63,7 +71,7 @@ pub async fn included(
 /// Every number of an account that is not released.
 pub async fn kept(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<PhoneNumber>> {
     sqlx::query_as(numbers!(
-        "where account_id = $1 and provider = 'twilio' and status <> 'released' order by id"
+        "where account_id = $1 and status <> 'released' order by id"
     ))
     .bind(account_id)
     .fetch_all(conn)
@@ -82,9 +90,10 @@ pub async fn owner(conn: &mut PgConnection, numbers: &[&str]) -> sqlx::Result<Op
     .await
 }
 
-/// Every Twilio number and order, released ones too.
-pub async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<PhoneNumber>> {
-    sqlx::query_as(numbers!("where provider = 'twilio'"))
+/// Every number and order at a provider, released ones too, the oldest first.
+pub async fn all(conn: &mut PgConnection, carrier: Carrier) -> sqlx::Result<Vec<PhoneNumber>> {
+    sqlx::query_as(numbers!("where provider = $1 order by id"))
+        .bind(carrier.as_str())
         .fetch_all(conn)
         .await
 }
@@ -110,8 +119,10 @@ pub async fn choose(conn: &mut PgConnection, id: Uuid, phone_number: &str) -> sq
     let done = sqlx::query(
         "update phone_numbers n set status = 'buying', phone_number = $2, updated_at = now()
          where id = $1 and status = 'ordered' and phone_number is null
-           and not exists (select from phone_numbers other where other.account_id = n.account_id
-                           and other.phone_number = $2 and other.status <> 'released')",
+           and not exists (select from phone_numbers other
+                           where other.phone_number = $2 and other.status <> 'released'
+                             and (other.account_id = n.account_id
+                                  or n.provider = 'voipms' and other.provider = 'voipms'))",
     )
     .bind(id)
     .bind(phone_number)
@@ -216,6 +227,23 @@ pub async fn bought(
     Ok(done.rows_affected() == 1)
 }
 
+/// What the number can do turned out to be something else. False: it did not.
+pub async fn is_able_to(
+    conn: &mut PgConnection,
+    id: Uuid,
+    capabilities: &Value,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update phone_numbers set capabilities = $2, updated_at = now()
+         where id = $1 and capabilities is distinct from $2",
+    )
+    .bind(id)
+    .bind(capabilities)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// It points at us and may be used.
 pub async fn activate(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
     let done = sqlx::query(
@@ -286,7 +314,7 @@ pub async fn released(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> 
 pub async fn unfinished(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar(
         "select id from phone_numbers
-         where account_id = $1 and provider = 'twilio' and not is_included
+         where account_id = $1 and not is_included
            and status in ('ordered', 'buying', 'configuring', 'suspended')
          order by id",
     )
@@ -303,7 +331,7 @@ pub async fn stuck(
 ) -> sqlx::Result<Vec<(Uuid, String)>> {
     sqlx::query_as(
         "select n.id, n.account_id from phone_numbers n join telephony t using (account_id)
-         where n.provider = 'twilio' and not n.is_included and n.updated_at < $1
+         where not n.is_included and n.updated_at < $1
            and n.status in ('ordered', 'buying', 'configuring', 'suspended') and t.status not in ('suspended', 'released')
          order by n.updated_at limit $2",
     )
@@ -321,9 +349,8 @@ pub async fn unreleased(
 ) -> sqlx::Result<Vec<(Uuid, String)>> {
     sqlx::query_as(
         "select n.id, n.account_id from phone_numbers n left join telephony t using (account_id)
-         where n.provider = 'twilio'
-           and (n.status = 'releasing' and n.updated_at < $1
-                or n.status <> 'released' and t.status = 'suspended' and t.release_at < $1)
+         where n.status = 'releasing' and n.updated_at < $1
+            or n.status <> 'released' and t.status = 'suspended' and t.release_at < $1
          order by n.updated_at limit $2",
     )
     .bind(since)

@@ -117,8 +117,7 @@ pub async fn release(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<
     let done = sqlx::query(
         "update telephony set status = 'released', release_at = null, updated_at = now()
          where account_id = $1 and status = 'suspended'
-           and not exists (select from phone_numbers where account_id = $1 and provider = 'twilio'
-                           and status not in ('releasing', 'released'))",
+           and not exists (select from phone_numbers where account_id = $1 and status not in ('releasing', 'released'))",
     )
     .bind(account_id)
     .execute(conn)

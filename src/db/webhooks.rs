@@ -223,6 +223,29 @@ pub async fn mark(conn: &mut PgConnection, id: Uuid, state: &str) -> sqlx::Resul
     Ok(done.rows_affected() == 1)
 }
 
+/// VoIP.ms' callbacks that were kept because nobody could look them up, the oldest first: they are to be handled now.
+pub async fn take_up_kept(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(
+        "update webhooks set state = 'stored'
+         where id in (select id from webhooks
+                      where provider = 'voipms' and state = 'held' and handled_at is null
+                      order by received_at limit $1)
+         returning id",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// It cannot be handled as things are, and is kept until it can be.
+pub async fn keep(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    let done = sqlx::query("update webhooks set state = 'held' where id = $1 and state <> 'held'")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// What became of a webhook so far.
 #[derive(Debug, Clone, FromRow)]
 pub struct Received {

@@ -20,6 +20,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     mask::mask,
     outside::{self, Answer, Discipline, Refusal, Row, State, Step},
+    telephony::desired::Standing,
 };
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ use crate::{
     clients::ClientError,
     context::Context,
     crash::{self, Moment},
-    db::{self, findings, provider_calls},
+    db::{self, accounts, findings, provider_calls, telephony},
     queue::{Failure, HoldError, Lease, LeaseLost, Outcome},
 };
 
@@ -89,6 +90,17 @@ fn nothing_more(ext_ref: String) -> Found {
     }
 }
 
+/// Under the account's lock: only while its telephony is ordered and not taken away again.
+async fn while_ordered(tx: &mut PgConnection, account_id: &str) -> Result<Permission, Failure> {
+    accounts::lock(tx, account_id).await?;
+    let telephony = telephony::load(tx, account_id).await?;
+    let standing = telephony.and_then(|telephony| Standing::parse(&telephony.status));
+    Ok(match standing {
+        Some(standing) if standing.is_ordered() => Permission::Granted,
+        _ => Permission::NotWanted("its telephony was taken away meanwhile"),
+    })
+}
+
 /// Why an effect is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfinished {
@@ -136,7 +148,7 @@ pub async fn once<E: Effect>(
         match prepare(ctx, lease, effect, absent_at).await? {
             Next::Have(found) => return Ok(found),
             Next::Look(call_id, began_at) => {
-                crash::point(Moment::Planned, E::KIND);
+                point::<E>(Moment::Planned);
                 let looked = effect.look(ctx).await.map_err(Failure::from)?;
                 if let Some(found) = looked {
                     return record_success(ctx, effect, call_id, found).await;
@@ -157,6 +169,11 @@ pub async fn once<E: Effect>(
         effect.subject()
     ))
     .into())
+}
+
+/// Two providers may have effects of one kind.
+fn point<E: Effect>(moment: Moment) {
+    crash::point(moment, format_args!("{} {}", E::PROVIDER, E::KIND));
 }
 
 enum Next {
@@ -246,7 +263,7 @@ async fn send<E: Effect>(
     call_id: Uuid,
     row: &Row,
 ) -> Result<Option<Found>, Unfinished> {
-    crash::point(Moment::WrittenAhead, E::KIND);
+    point::<E>(Moment::WrittenAhead);
     if !lease.is_held() {
         return Err(Failure::LeaseLost(LeaseLost(lease.job_id)).into());
     }
@@ -255,7 +272,7 @@ async fn send<E: Effect>(
         Ok(found) => return record_success(ctx, effect, call_id, found).await.map(Some),
         Err(error) => error,
     };
-    crash::point(Moment::Answered, E::KIND);
+    point::<E>(Moment::Answered);
     let answer = answer_of(&error);
     let after = outside::after(row, &answer);
     let text = mask(&error.to_string());
@@ -269,7 +286,7 @@ async fn send<E: Effect>(
         lease.token,
     )
     .await?;
-    crash::point(Moment::Failed, E::KIND);
+    point::<E>(Moment::Failed);
     metrics::counter!("tollkeeper_provider_failures_total", "kind" => E::KIND).increment(1);
     if !is_ours && lease.is_held() {
         // Another run brought the success meanwhile: the next look at the row finds it.
@@ -320,12 +337,12 @@ async fn record_success<E: Effect>(
     call_id: Uuid,
     found: Found,
 ) -> Result<Found, Unfinished> {
-    crash::point(Moment::Answered, E::KIND);
+    point::<E>(Moment::Answered);
     let mut tx = db::begin(&ctx.pools.work).await?;
     let recorded = provider_calls::succeed(&mut tx, call_id, &found.ext_ref, &found.answer).await?;
     if recorded {
         tx.commit().await?;
-        crash::point(Moment::Recorded, E::KIND);
+        point::<E>(Moment::Recorded);
         return Ok(found);
     }
     let subject = effect.subject();

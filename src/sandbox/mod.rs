@@ -99,7 +99,11 @@ impl Sandbox {
                 stripe,
                 twilio,
                 Speech::new(&settings.speech_api_key),
-                Voipms::new(&settings.voipms_username, &settings.voipms_password),
+                Voipms::new(
+                    &settings.voipms_username,
+                    &settings.voipms_password,
+                    settings.stock.of_another(),
+                ),
                 Faults::new(settings.seed ^ 2),
             )),
             receivers_clock: settings

@@ -70,6 +70,10 @@ impl Sandbox {
                 "numbers": world.twilio.numbers(),
                 "numbers_ever_bought": world.twilio.purchases().len(),
             },
+            "voipms": {
+                "numbers": world.voipms.dids(),
+                "numbers_ever_bought": world.voipms.bought().len(),
+            },
             "calls": world.audit.count(),
             "late_executions": world.late_count(),
             "faults": world.faults.rules(),

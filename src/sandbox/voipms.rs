@@ -1,13 +1,17 @@
 //! A VoIP.ms: the numbers of one account, and what was written to them. Every answer is 200, and its word says what it is;
 //! its lists are in the time of New York.
 
+mod dids;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::America::New_York;
 use serde_json::{Value, json};
 
+pub use self::dids::{Did, DidPurchase};
 use super::{
     Sandbox,
     operate::client,
+    twilio::Stock,
     wire::{Reply, Request},
 };
 
@@ -23,25 +27,28 @@ pub struct Text {
     pub at: DateTime<Utc>,
 }
 
-struct Did {
-    did: String,
-    /// With `{FROM}` and its kind in it.
-    callback: Option<String>,
-}
-
 pub(super) struct Voipms {
     username: String,
     password: String,
+    stock: Stock,
+    /// The numbers owned now.
     dids: Vec<Did>,
+    /// Every number ever paid for.
+    bought: Vec<DidPurchase>,
+    /// What other customers have.
+    sold: Vec<String>,
     texts: Vec<Text>,
 }
 
 impl Voipms {
-    pub fn new(username: &str, password: &str) -> Voipms {
+    pub fn new(username: &str, password: &str, stock: Stock) -> Voipms {
         Voipms {
             username: username.to_owned(),
             password: password.to_owned(),
+            stock,
             dids: Vec::new(),
+            bought: Vec::new(),
+            sold: Vec::new(),
             texts: Vec::new(),
         }
     }
@@ -54,6 +61,12 @@ impl Voipms {
             _ if !is_ours => Err("invalid_credentials"),
             "getSMS" | "getMMS" => self.list(request),
             "sendSMS" => self.send(request, now),
+            "getDIDsInfo" => self.list_dids(request),
+            "searchDIDsUSA" => self.search(request, "US"),
+            "searchDIDsCAN" => self.search(request, "CA"),
+            "orderDID" => self.order(request, now),
+            "cancelDID" => self.cancel(request),
+            "setSMS" => self.set_sms(request),
             "" => Err("missing_method"),
             _ => Err("invalid_method"),
         };
@@ -61,15 +74,6 @@ impl Voipms {
             body["status"] = "success".into();
             Reply::done(200, body)
         })
-    }
-
-    /// Set a number up, with the URL that is told of messages; None: nobody is.
-    pub fn own(&mut self, did: &str, callback: Option<&str>) {
-        self.dids.retain(|owned| owned.did != did);
-        self.dids.push(Did {
-            did: did.to_owned(),
-            callback: callback.map(str::to_owned),
-        });
     }
 
     /// Somebody wrote to a number. None: it is not owned.
@@ -88,8 +92,9 @@ impl Voipms {
     fn send(&mut self, request: &Request, now: DateTime<Utc>) -> Result<Value, &'static str> {
         let param = |name: &str| request.params.get(name).unwrap_or_default();
         let (did, dst, text) = (param("did"), param("dst"), param("message"));
-        if !self.dids.iter().any(|owned| owned.did == did) {
-            return Err("invalid_did");
+        let owned = self.dids.iter().find(|owned| owned.did == did);
+        if !owned.ok_or("invalid_did")?.is_on {
+            return Err("sms_failed");
         }
         if dst.len() != 10 || !dst.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("invalid_dst");
@@ -174,13 +179,6 @@ impl Voipms {
 
 /// What the sandbox's owner can do with it.
 impl Sandbox {
-    /// A number (E.164) is owned there, and this URL is told of what is written to it: as VoIP.ms takes it, with `{FROM}`,
-    /// `{TO}`, `{MESSAGE}`, `{ID}` and `{TIMESTAMP}` in it. None: nobody is told.
-    pub fn own_did(&self, number: &str, callback: Option<&str>) {
-        let mut world = self.shared.world();
-        world.voipms.own(national(number), callback);
-    }
-
     /// Somebody wrote to a number there: it is in the list of messages. None: nobody owns that number.
     pub fn take_text(&self, to: &str, from: &str, text: &str) -> Option<Text> {
         let now = self.now();

@@ -27,8 +27,11 @@ impl Work for HandleVoipmsCallback {
             return end(tx, webhook.id, "ignored", "it names no numbers").await;
         };
         let Some(voipms) = &ctx.voipms else {
-            let why = "VoIP.ms is not configured; it is kept";
-            return end(tx, webhook.id, "held", why).await;
+            // `reconcile_phone_logs` has it taken up once it is.
+            webhooks::keep(&mut tx, webhook.id).await?;
+            tx.commit().await?;
+            let why = "VoIP.ms is not configured; it is kept until it is";
+            return Ok(Outcome::Skipped(why.into()));
         };
         let Some(number) = voipms_numbers::named(&mut tx, &hint.to).await? else {
             return of_nobody(tx, &webhook).await;

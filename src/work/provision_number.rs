@@ -1,5 +1,6 @@
 //! Buy an account a phone number, once, and point it at us: the one its plan includes, or one more.
 
+mod dids;
 mod purchase;
 
 use chrono::TimeDelta;
@@ -8,7 +9,8 @@ use tollkeeper_jobs::{
     ProvisionNumber,
     provision_number::{self, Facts, NumberStatus, Plan, Which},
     provision_subaccount::SubaccountStatus,
-    telephony::desired::Standing,
+    sweep_provider_resources::NUMBER_MISSING,
+    telephony::{desired::Standing, outbound::Carrier},
 };
 use uuid::Uuid;
 
@@ -24,13 +26,16 @@ use crate::{
 /// Order, choose, buy, point, finish, and a candidate or two that was taken meanwhile. More is left
 /// to the next run, so that one run stays short.
 const STEPS_MAX: usize = 12;
-/// A finding: Twilio refused an order for one more number, and not because of the number.
+/// A finding: an order for one more number was refused, and not because of the number.
 const ORDER_REFUSED: &str = "number_order_refused";
 
 impl Work for ProvisionNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         for _ in 0..STEPS_MAX {
             let order = load(ctx, lease, self).await?;
+            if order.facts.carrier == Carrier::Voipms && dids::seller(ctx).is_none() {
+                return Ok(dids::not_set(ctx));
+            }
             let done = match provision_number::decide(&order.facts) {
                 Plan::Nothing(why) => return Ok(Outcome::Skipped(why.into())),
                 Plan::WaitForRelease => {
@@ -90,9 +95,11 @@ async fn load(ctx: &Context, lease: &Lease, wanted: &ProvisionNumber) -> Result<
             is_on_demand: telephony.is_some_and(|telephony| telephony.number_on_demand),
         },
     };
+    let carrier = number.as_ref().map(|number| number.carrier());
     let facts = Facts {
         standing: account.standing,
         may_stay: account.wanted.may_stay(ctx.clock.now()),
+        carrier: carrier.unwrap_or(Carrier::Twilio),
         subaccount: subaccount
             .as_ref()
             .and_then(|subaccount| SubaccountStatus::parse(&subaccount.status)),
@@ -128,6 +135,30 @@ impl Order {
     /// See that the number sends everything to us; then it may be used.
     async fn configure(&self, ctx: &Context, lease: &Lease) -> Result<(), Unfinished> {
         let number = self.number()?;
+        match self.facts.carrier {
+            Carrier::Twilio => self.point(ctx, lease, number).await?,
+            Carrier::Voipms => self.switch_on(ctx, lease, number).await?,
+        }
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        let account = account::lock(ctx, &mut tx, &self.account_id).await?;
+        if account
+            .standing
+            .is_some_and(|standing| standing.is_ordered())
+        {
+            phone_numbers::activate(&mut tx, number.id).await?;
+            phone_numbers::elect(&mut tx, &self.account_id).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// See that a number at Twilio points at us.
+    async fn point(
+        &self,
+        ctx: &Context,
+        lease: &Lease,
+        number: &phone_numbers::PhoneNumber,
+    ) -> Result<(), Unfinished> {
         let number_ref = number.number_ref.as_deref().unwrap_or_default();
         let there = ctx
             .twilio
@@ -148,18 +179,8 @@ impl Order {
                 };
                 journal::once(ctx, lease, &effect).await?;
             }
-            None => return Err(self.gone(ctx, lease, number_ref).await?.into()),
+            None => return Err(self.gone(ctx, lease, NUMBER_MISSING, number).await?.into()),
         }
-        let mut tx = lease.begin(&ctx.pools.work).await?;
-        let account = account::lock(ctx, &mut tx, &self.account_id).await?;
-        if account
-            .standing
-            .is_some_and(|standing| standing.is_ordered())
-        {
-            phone_numbers::activate(&mut tx, number.id).await?;
-            phone_numbers::elect(&mut tx, &self.account_id).await?;
-        }
-        tx.commit().await?;
         Ok(())
     }
 
@@ -194,7 +215,7 @@ impl Order {
                 let is_over = self.facts.number == Some(NumberStatus::Ordered);
                 (is_over.then_some("candidates_refused"), json!({}))
             }
-            _ => return unfinished.into_verdict("twilio"),
+            _ => return unfinished.into_verdict(self.facts.carrier.as_str()),
         };
         let number = self.number()?;
         let subject = number.id.to_string();
@@ -206,7 +227,7 @@ impl Order {
         let account_id = &self.account_id;
         findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
         tx.commit().await?;
-        unfinished.into_verdict("twilio")
+        unfinished.into_verdict(self.facts.carrier.as_str())
     }
 
     async fn finish(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -225,25 +246,24 @@ impl Order {
         Ok(Outcome::Done)
     }
 
-    /// Twilio knows the number no longer. A person decides: the customer gave that number to others.
+    /// Its provider knows the number no longer. A person decides: the customer gave that number to others.
     async fn gone(
         &self,
         ctx: &Context,
         lease: &Lease,
-        number_ref: &str,
+        finding: &str,
+        number: &phone_numbers::PhoneNumber,
     ) -> Result<Failure, Failure> {
+        let number_ref = number.number_ref.as_deref().unwrap_or_default();
         let mut tx = lease.begin(&ctx.pools.work).await?;
-        let detail = json!({});
-        findings::open(
-            &mut tx,
-            "number_missing",
-            number_ref,
-            &self.account_id,
-            &detail,
-        )
-        .await?;
+        let detail = json!({ "order": number.id });
+        findings::open(&mut tx, finding, number_ref, &self.account_id, &detail).await?;
         tx.commit().await?;
-        let why = format!("twilio knows the number {number_ref} no longer; a finding is open");
+        let carrier = self.facts.carrier.as_str();
+        let why = format!(
+            "{carrier} knows the number of order {} no longer; a finding is open",
+            number.id
+        );
         Ok(Failure::Stop(why))
     }
 

@@ -1,9 +1,12 @@
 //! Give a number back to the provider: a suspended account's, or one that its user wants no longer.
 
+use chrono::TimeDelta;
+use serde_json::Value;
 use tollkeeper_jobs::{
     ReleaseNumber, outside,
     provision_number::NumberStatus,
     release_number::{self, Facts, Plan},
+    telephony::outbound::Carrier,
 };
 use uuid::Uuid;
 
@@ -14,9 +17,13 @@ use crate::{
     journal::{
         self, Effect,
         twilio::{BuyNumber, GiveNumberBack},
+        voipms::{CancelDid, OrderDid},
     },
     queue::{Failure, Lease, Outcome},
 };
+
+/// What is to be done at VoIP.ms while it is not set is looked at again so soon.
+const SET_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 impl Work for ReleaseNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -36,14 +43,17 @@ impl Work for ReleaseNumber {
             let why = format!("the account has no number {}", self.number_id);
             return Err(Failure::Stop(why));
         };
+        if number.carrier() == Carrier::Voipms && ctx.voipms.is_none() {
+            let at = ctx.clock.now() + SET_WITHIN;
+            let why = "VOIPMS_USERNAME is not set: nothing is given back at VoIP.ms";
+            return Ok(Outcome::Later(at, why.into()));
+        }
         let subaccount = subaccounts::load(&mut tx, &self.account_id).await?;
-        let calls = provider_calls::of_account(
-            &mut tx,
-            BuyNumber::PROVIDER,
-            BuyNumber::KIND,
-            &self.account_id,
-        )
-        .await?;
+        let (provider, kind) = match number.carrier() {
+            Carrier::Twilio => (BuyNumber::PROVIDER, BuyNumber::KIND),
+            Carrier::Voipms => (OrderDid::PROVIDER, OrderDid::KIND),
+        };
+        let calls = provider_calls::of_account(&mut tx, provider, kind, &self.account_id).await?;
         let prefix = format!("{}:", number.id);
         let facts = Facts {
             standing: account.standing,
@@ -88,8 +98,8 @@ async fn is_under_way(ctx: &Context, number_id: Uuid) -> Result<bool, Failure> {
     Ok(number.is_some_and(|number| number.status == NumberStatus::Releasing.as_str()))
 }
 
-/// Nobody knows whether the candidate was bought. Every request for it is settled, so what Twilio
-/// says now is final.
+/// Nobody knows whether the candidate was bought. Every request for it is settled, so what its provider says now is
+/// final.
 async fn look_up(
     ctx: &Context,
     lease: &Lease,
@@ -97,10 +107,7 @@ async fn look_up(
     number: &phone_numbers::PhoneNumber,
     turn: Option<i32>,
 ) -> Result<Outcome, Failure> {
-    let there = match &number.phone_number {
-        Some(phone_number) => ctx.twilio.number_of(subaccount_ref, phone_number).await?,
-        None => None,
-    };
+    let there = there(ctx, subaccount_ref, number).await?;
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let account = account::lock(ctx, &mut tx, &number.account_id).await?;
     // Who returned meanwhile may be buying this very candidate: what was seen is out of date.
@@ -110,13 +117,12 @@ async fn look_up(
     }
     let status = NumberStatus::Suspended.as_str();
     let outcome = match there {
-        Some(there) => {
-            let capabilities = &there.capabilities;
+        Some((number_ref, capabilities)) => {
             phone_numbers::bought(
                 &mut tx,
                 number.id,
-                &there.sid,
-                capabilities,
+                &number_ref,
+                &capabilities,
                 status,
                 ctx.clock.now(),
             )
@@ -133,20 +139,59 @@ async fn look_up(
     Ok(outcome)
 }
 
+/// The candidate, as the provider's id of it and what it can do. None: it was not bought.
+async fn there(
+    ctx: &Context,
+    subaccount_ref: &str,
+    number: &phone_numbers::PhoneNumber,
+) -> Result<Option<(String, Value)>, Failure> {
+    let Some(phone_number) = &number.phone_number else {
+        return Ok(None);
+    };
+    Ok(match number.carrier() {
+        Carrier::Twilio => {
+            let there = ctx.twilio.number_of(subaccount_ref, phone_number).await?;
+            there.map(|there| (there.sid, there.capabilities))
+        }
+        Carrier::Voipms => {
+            let there = match &ctx.voipms {
+                Some(voipms) => voipms.did(phone_number).await?,
+                None => None,
+            };
+            let ours = there.filter(|there| there.note == number.tag());
+            ours.map(|there| (there.number_ref().to_owned(), there.capabilities()))
+        }
+    })
+}
+
 async fn give_back(
     ctx: &Context,
     lease: &Lease,
     subaccount_ref: &str,
     number: &phone_numbers::PhoneNumber,
 ) -> Result<Outcome, Failure> {
-    let effect = GiveNumberBack {
-        account_id: &number.account_id,
-        subaccount_ref,
-        number_id: number.id,
-        number_ref: number.number_ref.as_deref().unwrap_or_default(),
+    let (account_id, number_id) = (number.account_id.as_str(), number.id);
+    let given_back = match number.carrier() {
+        Carrier::Twilio => {
+            let effect = GiveNumberBack {
+                account_id,
+                subaccount_ref,
+                number_id,
+                number_ref: number.number_ref.as_deref().unwrap_or_default(),
+            };
+            journal::once(ctx, lease, &effect).await
+        }
+        Carrier::Voipms => {
+            let effect = CancelDid {
+                account_id,
+                number_id,
+                phone_number: number.phone_number.as_deref().unwrap_or_default(),
+            };
+            journal::once(ctx, lease, &effect).await
+        }
     };
-    if let Err(unfinished) = journal::once(ctx, lease, &effect).await {
-        return unfinished.into_verdict("twilio");
+    if let Err(unfinished) = given_back {
+        return unfinished.into_verdict(number.carrier().as_str());
     }
     let mut tx = lease.begin(&ctx.pools.work).await?;
     phone_numbers::released(&mut tx, number.id, ctx.clock.now()).await?;

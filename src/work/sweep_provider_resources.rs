@@ -1,5 +1,6 @@
-//! Compare what Twilio holds for us with what we hold ourselves, both ways.
+//! Compare what Twilio and VoIP.ms hold for us with what we hold ourselves, both ways.
 
+mod dids;
 mod numbers;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -14,7 +15,7 @@ use tollkeeper_jobs::{
         FINDINGS, NUMBER_MISSING, OnSubaccount, OurSubaccount, SUBACCOUNT_MISSING,
         TOKEN_UNREADABLE, decide_on_subaccount,
     },
-    telephony::desired::Standing,
+    telephony::{desired::Standing, outbound::Carrier},
 };
 
 use super::{Work, standstill};
@@ -41,26 +42,40 @@ impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         // First: it needs no provider, and must not wait for a listing that never gets through.
         standstill::ask_again(ctx, lease).await?;
-        let mut sweep = Sweep::begin(ctx).await?;
-        for account in patiently(|| ctx.twilio.accounts()).await? {
-            let numbers = match account.status.as_str() {
-                "closed" => Vec::new(),
-                _ => patiently(|| ctx.twilio.numbers(&account.sid)).await?,
-            };
-            let mut home = None;
-            if account.sid != ctx.twilio.account_sid() {
-                let has_numbers = !numbers.is_empty();
-                home = sweep.subaccount(ctx, lease, &account, has_numbers).await?;
-            }
-            for number in &numbers {
-                sweep.number(ctx, lease, number, home.as_deref()).await?;
-            }
+        // One that is out is no reason not to look at the other.
+        let at_twilio = at_twilio(ctx, lease).await;
+        let at_voipms = dids::sweep(ctx, lease).await;
+        let ((findings, jobs), (more_findings, more_jobs)) = (at_twilio?, at_voipms?);
+        let (findings, jobs) = (findings + more_findings, jobs + more_jobs);
+        if findings + jobs == 0 {
+            return Ok(Outcome::Skipped("the providers hold what we hold".into()));
         }
-        sweep.look_for_what_is_missing();
-        sweep.forget_what_moved(ctx).await?;
-        sweep.look_at_tokens(ctx).await?;
-        sweep.finish(ctx, lease).await
+        tracing::warn!(findings, jobs, "the providers and we do not hold the same");
+        Ok(Outcome::Done)
     }
+}
+
+/// How many findings hold, and how many orders are asked for again.
+async fn at_twilio(ctx: &Context, lease: &Lease) -> Result<(usize, usize), Failure> {
+    let mut sweep = Sweep::begin(ctx).await?;
+    for account in patiently(|| ctx.twilio.accounts()).await? {
+        let numbers = match account.status.as_str() {
+            "closed" => Vec::new(),
+            _ => patiently(|| ctx.twilio.numbers(&account.sid)).await?,
+        };
+        let mut home = None;
+        if account.sid != ctx.twilio.account_sid() {
+            let has_numbers = !numbers.is_empty();
+            home = sweep.subaccount(ctx, lease, &account, has_numbers).await?;
+        }
+        for number in &numbers {
+            sweep.number(ctx, lease, number, home.as_deref()).await?;
+        }
+    }
+    sweep.look_for_what_is_missing();
+    sweep.forget_what_moved(ctx).await?;
+    sweep.look_at_tokens(ctx).await?;
+    sweep.finish(ctx, lease).await
 }
 
 /// Ask for a listing again where it fails: one bad answer must not waste the thousand before it.
@@ -101,7 +116,7 @@ impl Sweep {
         Ok(Sweep {
             began_at: provider_calls::now(&mut conn).await?,
             subaccounts: subaccounts::all(&mut conn).await?,
-            numbers: phone_numbers::all(&mut conn).await?,
+            numbers: phone_numbers::all(&mut conn, Carrier::Twilio).await?,
             seen_accounts: BTreeSet::new(),
             seen_numbers: BTreeSet::new(),
             findings: Vec::new(),
@@ -254,7 +269,7 @@ impl Sweep {
     async fn forget_what_moved(&mut self, ctx: &Context) -> Result<(), Failure> {
         let mut conn = ctx.pools.work.acquire().await?;
         let subaccounts = subaccounts::all(&mut conn).await?;
-        let numbers = phone_numbers::all(&mut conn).await?;
+        let numbers = phone_numbers::all(&mut conn, Carrier::Twilio).await?;
         let before: HashSet<_> = standings(&self.subaccounts, &self.numbers).collect();
         let moved: HashSet<&str> = standings(&subaccounts, &numbers)
             .filter(|standing| !before.contains(standing))
@@ -298,7 +313,7 @@ impl Sweep {
     }
 
     /// Open what was found, close what holds no longer.
-    async fn finish(self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
+    async fn finish(self, ctx: &Context, lease: &Lease) -> Result<(usize, usize), Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         for finding in &self.findings {
             findings::open(
@@ -321,15 +336,7 @@ impl Sweep {
         queue::enqueue_all(&mut tx, &self.jobs).await?;
         tx.commit().await?;
         ctx.wake.ring();
-        if self.findings.is_empty() && self.jobs.is_empty() {
-            return Ok(Outcome::Skipped("twilio holds what we hold".into()));
-        }
-        tracing::warn!(
-            findings = self.findings.len(),
-            jobs = self.jobs.len(),
-            "twilio and we do not hold the same"
-        );
-        Ok(Outcome::Done)
+        Ok((self.findings.len(), self.jobs.len()))
     }
 }
 

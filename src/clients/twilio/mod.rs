@@ -16,7 +16,6 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tollkeeper_jobs::mask::mask;
 
-pub use on_sale::{NumberKind, OnSale, Wanted};
 pub use outbound::{Made, NewCall, NewMessage};
 pub use recordings::Media;
 pub use shapes::{Account, IncomingNumber, RECORDING, RECORDING_STATUS, TOLD_AGAIN, Urls};

@@ -1,63 +1,15 @@
-//! Numbers on sale. Looking at them reserves nothing.
+//! Numbers on sale at Twilio.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{API, Twilio};
-use crate::clients::ClientError;
+use crate::clients::{
+    ClientError,
+    on_sale::{NumberKind, OnSale, Wanted},
+};
 
 /// The page of Twilio's own search.
 const PAGE: u16 = 50;
-
-/// A kind of number, as Twilio divides them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum NumberKind {
-    #[default]
-    Local,
-    TollFree,
-    Mobile,
-}
-
-impl NumberKind {
-    fn page(self) -> &'static str {
-        match self {
-            NumberKind::Local => "Local.json",
-            NumberKind::TollFree => "TollFree.json",
-            NumberKind::Mobile => "Mobile.json",
-        }
-    }
-}
-
-/// What is looked for.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted<'a> {
-    /// ISO 3166.
-    pub country: &'a str,
-    pub kind: NumberKind,
-    pub area_code: Option<&'a str>,
-    /// Digits and letters somewhere in the number, `*` for any one of them.
-    pub contains: Option<&'a str>,
-    /// So many at most.
-    pub count: u16,
-}
-
-/// A number that can be bought at this moment.
-#[derive(Clone, Deserialize)]
-pub struct OnSale {
-    /// E.164.
-    pub phone_number: String,
-    /// As people of the country write it.
-    #[serde(default)]
-    pub friendly_name: Option<String>,
-    #[serde(default)]
-    pub locality: Option<String>,
-    #[serde(default)]
-    pub region: Option<String>,
-    #[serde(default)]
-    pub postal_code: Option<String>,
-    #[serde(default)]
-    pub capabilities: Value,
-}
 
 impl Twilio {
     /// Numbers on sale that take calls and text messages. Twilio knows no such page (404) where a country has none of the
@@ -85,7 +37,7 @@ impl Twilio {
             account,
             "AvailablePhoneNumbers",
             wanted.country,
-            wanted.kind.page(),
+            page(wanted.kind),
         ];
         let page: Page = self.get(&path, &query).await?;
         Ok(page.available_phone_numbers)
@@ -109,5 +61,13 @@ impl Twilio {
             .into_iter()
             .map(|number| number.phone_number)
             .collect())
+    }
+}
+
+fn page(kind: NumberKind) -> &'static str {
+    match kind {
+        NumberKind::Local => "Local.json",
+        NumberKind::TollFree => "TollFree.json",
+        NumberKind::Mobile => "Mobile.json",
     }
 }

@@ -31,12 +31,16 @@ fn api(reader: &mut Reader<'_>) -> Option<VoipmsApiConfig> {
     let url = reader.base_url("VOIPMS_API_BASE", "https://voip.ms/api/v1/rest.php");
     let wanted = "a whole number";
     let requests_per_second = reader.value("VOIPMS_REQUESTS_PER_SECOND", 2, wanted, |_| true);
+    let pop = reader.value("VOIPMS_POP", 0, wanted, |_| true);
+    let routing = reader.text("VOIPMS_ROUTING", "sys:noservice");
     match (username, password) {
         (Some(username), Some(password)) => Some(VoipmsApiConfig {
             username,
             password: password.into(),
             url,
             requests_per_second,
+            pop: (pop > 0).then_some(pop),
+            routing,
         }),
         (None, None) => None,
         (Some(_), None) => {

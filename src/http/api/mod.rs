@@ -56,7 +56,7 @@ use super::{
     health::{self, Providers},
 };
 use crate::{
-    clients::{stripe::Stripe, twilio::Twilio},
+    clients::{stripe::Stripe, twilio::Twilio, voipms::Voipms},
     clock::Clock,
     config::TelephonyConfig,
     context::Context,
@@ -95,6 +95,7 @@ struct Shared {
     catalogue: Arc<Catalogue>,
     stripe: Stripe,
     twilio: Twilio,
+    voipms: Option<Voipms>,
     /// ISO 3166, where numbers are bought.
     country: String,
     numbers_per_account_max: u32,
@@ -136,7 +137,7 @@ enum Tag {
     Usage,
     /// What a user owes, and will owe.
     Billing,
-    /// Subaccounts and numbers at Twilio.
+    /// Subaccounts and numbers.
     Telephony,
 }
 
@@ -152,6 +153,7 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         catalogue: ctx.catalogue.clone(),
         stripe: ctx.stripe.clone().at_once(),
         twilio: ctx.twilio.clone(),
+        voipms: ctx.voipms.clone(),
         country: ctx.config.telephony.country.clone(),
         numbers_per_account_max: ctx.config.telephony.numbers_per_account_max,
         keyring: ctx.keyring.clone(),

@@ -21,7 +21,7 @@ pub struct Number {
     user_id: String,
     /// E.164.
     phone_number: String,
-    /// `PN…`
+    /// `PN…`; at VoIP.ms the number's ten digits.
     phone_sid: String,
     friendly_name: Option<String>,
     capabilities: Capabilities,
@@ -41,9 +41,9 @@ pub struct HeldNumber {
     phone_number: String,
     friendly_name: Option<String>,
     capabilities: UpperCapabilities,
-    /// Always `twilio`.
+    /// twilio or voipms.
     provider: String,
-    /// `PN…`
+    /// `PN…`; at VoIP.ms the number's ten digits.
     provider_sid: String,
     status: String,
     /// The user.
@@ -68,7 +68,7 @@ impl HeldNumber {
             phone_number: row.phone_number,
             friendly_name: row.friendly_name,
             capabilities: UpperCapabilities::of(row.capabilities.as_ref()),
-            provider: "twilio".to_owned(),
+            provider: row.provider,
             provider_sid: row.number_ref,
             status: row.status,
             assigned_to: row.account_id,

@@ -35,14 +35,22 @@ impl Stock {
         }
     }
 
+    /// As large, of other numbers: another seller's.
+    pub(in crate::sandbox) fn of_another(&self) -> Stock {
+        Stock {
+            seed: self.seed.wrapping_add(1),
+            ..self.clone()
+        }
+    }
+
     /// Three digits, the first of them 2 to 9.
-    pub(super) fn is_area_code(code: &str) -> bool {
+    pub(in crate::sandbox) fn is_area_code(code: &str) -> bool {
         code.len() == 3
             && code.bytes().all(|byte| byte.is_ascii_digit())
             && code.as_bytes()[0] >= b'2'
     }
 
-    pub(super) fn size(&self, area_code: &str) -> u64 {
+    pub(in crate::sandbox) fn size(&self, area_code: &str) -> u64 {
         if self
             .sold_out_area_codes
             .iter()
@@ -54,7 +62,7 @@ impl Stock {
     }
 
     /// The nth number of an area, in E.164.
-    pub(super) fn number(&self, area_code: &str, nth: u64) -> String {
+    pub(in crate::sandbox) fn number(&self, area_code: &str, nth: u64) -> String {
         let place = (nth * STRIDE + self.offset(area_code)) % NUMBERS_PER_AREA;
         format!(
             "+1{area_code}{:03}{:04}",
@@ -64,7 +72,7 @@ impl Stock {
     }
 
     /// Whether a number is one of the stock, sold or not.
-    pub(super) fn holds(&self, number: &str) -> bool {
+    pub(in crate::sandbox) fn holds(&self, number: &str) -> bool {
         let Some(digits) = number
             .strip_prefix("+1")
             .filter(|digits| digits.len() == 10)

@@ -1,16 +1,19 @@
 //! The candidate, and its purchase.
 
 use serde_json::{Value, json};
-use tollkeeper_jobs::provision_number::{
-    self, CANDIDATES_MAX, NONE_ON_SALE, NumberStatus, Which, is_about_the_candidate,
+use tollkeeper_jobs::{
+    provision_number::{
+        self, CANDIDATES_MAX, NONE_ON_SALE, NumberStatus, Which, is_about_the_candidate,
+    },
+    telephony::outbound::Carrier,
 };
 
-use super::Order;
+use super::{Order, dids};
 use crate::{
     config::TelephonyConfig,
     context::Context,
     db::{findings, phone_numbers},
-    journal::{self, Unfinished, twilio::BuyNumber},
+    journal::{self, Found, Unfinished, twilio::BuyNumber, voipms::OrderDid},
     queue::{Failure, Lease},
     work::account,
 };
@@ -24,18 +27,23 @@ impl Order {
     ) -> Result<(), Unfinished> {
         let number = self.number()?;
         if number.refused.len() >= CANDIDATES_MAX {
+            let carrier = self.facts.carrier.as_str();
             let why = format!(
-                "twilio refused {CANDIDATES_MAX} candidates of order {}",
+                "{carrier} refused {CANDIDATES_MAX} candidates of order {}",
                 number.id
             );
             return Err(Failure::Stop(why).into());
         }
         let config = &ctx.config.telephony;
         for area_code in self.area_codes(config) {
-            let offered = ctx
-                .twilio
-                .numbers_on_sale(&self.subaccount_ref, &config.country, area_code)
-                .await;
+            let country = &config.country;
+            let offered = match self.facts.carrier {
+                Carrier::Twilio => {
+                    let asker = &self.subaccount_ref;
+                    ctx.twilio.numbers_on_sale(asker, country, area_code).await
+                }
+                Carrier::Voipms => dids::offered(ctx, country, area_code).await,
+            };
             let offered = match offered {
                 Ok(offered) => offered,
                 // A bad or sold-out area code: the next one.
@@ -75,16 +83,7 @@ impl Order {
     pub(super) async fn buy(&self, ctx: &Context, lease: &Lease) -> Result<(), Unfinished> {
         let number = self.number()?;
         let phone_number = number.phone_number.as_deref().unwrap_or_default();
-        let effect = BuyNumber {
-            account_id: &self.account_id,
-            subaccount_ref: &self.subaccount_ref,
-            number_id: number.id,
-            candidate: number.refused.len(),
-            phone_number,
-            friendly_name: &number.tag(),
-            urls: &self.urls(ctx),
-        };
-        let bought = match journal::once(ctx, lease, &effect).await {
+        let bought = match self.bought(ctx, lease, number).await {
             Ok(bought) => Some(bought),
             Err(Unfinished::Refused(refusal)) if is_about_the_candidate(&refusal.code) => {
                 if number.is_exact {
@@ -124,8 +123,8 @@ impl Order {
                     .await?;
                     tx.commit().await?;
                     let why = format!(
-                        "{} was bought and its order is closed; a finding is open",
-                        bought.ext_ref
+                        "a number was bought and its order {} is closed; a finding is open",
+                        number.id
                     );
                     return Err(Failure::Stop(why).into());
                 }
@@ -136,6 +135,44 @@ impl Order {
         }
         tx.commit().await?;
         Ok(())
+    }
+}
+
+impl Order {
+    /// One purchase, at whoever sells the number.
+    async fn bought(
+        &self,
+        ctx: &Context,
+        lease: &Lease,
+        number: &phone_numbers::PhoneNumber,
+    ) -> Result<Found, Unfinished> {
+        let phone_number = number.phone_number.as_deref().unwrap_or_default();
+        let (account_id, number_id) = (self.account_id.as_str(), number.id);
+        let (candidate, mark) = (number.refused.len(), number.tag());
+        match self.facts.carrier {
+            Carrier::Twilio => {
+                let effect = BuyNumber {
+                    account_id,
+                    subaccount_ref: &self.subaccount_ref,
+                    number_id,
+                    candidate,
+                    phone_number,
+                    friendly_name: &mark,
+                    urls: &self.urls(ctx),
+                };
+                journal::once(ctx, lease, &effect).await
+            }
+            Carrier::Voipms => {
+                let effect = OrderDid {
+                    account_id,
+                    number_id,
+                    candidate,
+                    phone_number,
+                    mark: &mark,
+                };
+                journal::once(ctx, lease, &effect).await
+            }
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Sweep {
 }
 
 /// The job that goes on with the order of a number.
-fn order_of(row: &PhoneNumber) -> NewJob {
+pub(super) fn order_of(row: &PhoneNumber) -> NewJob {
     NewJob::of(&match row.is_included {
         true => ProvisionNumber::included(&row.account_id),
         false => ProvisionNumber::additional(&row.account_id, row.id),

@@ -44,14 +44,20 @@ async fn one_more_number_costs_its_fee_once_a_period_and_nothing_after_its_relea
     let second = desk.on_sale("628", 1).await.remove(0);
     let bought = desk.buy("ann", &second).await;
     assert_eq!(bought.status, 200, "{}", bought.body);
+    // Whoever sells it.
+    let third = desk.dids(1).await.remove(0);
+    let third = desk.order_did("ann", &third).await;
+    assert_eq!(third.status, 200, "{}", third.body);
 
     desk.next_period().await;
-    assert_eq!(desk.fees().await, [(2, 500)]);
-    let body = json!({ "phoneSid": bought.body["sid"] });
-    assert_eq!(desk.post("ann", RELEASE, body).await.status, 200);
+    assert_eq!(desk.fees().await, [(3, 500)]);
+    for sid in [&bought.body["sid"], &third.body["data"]["provider_sid"]] {
+        let body = json!({ "phoneSid": sid });
+        assert_eq!(desk.post("ann", RELEASE, body).await.status, 200);
+    }
     desk.next_period().await;
     desk.next_period().await;
 
-    assert_eq!(desk.fees().await, [(2, 500), (2, 500), (1, 500)]);
+    assert_eq!(desk.fees().await, [(3, 500), (3, 500), (1, 500)]);
     desk.close().await;
 }

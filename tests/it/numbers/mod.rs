@@ -5,6 +5,7 @@ mod elsewhere;
 mod orders;
 mod release;
 mod search;
+mod voipms;
 
 use chrono::TimeDelta;
 use reqwest::{Method, header::HeaderMap};
@@ -146,6 +147,16 @@ impl Desk {
 
     async fn close(self) {
         assert_eq!(self.house.doubles_of_numbers(), Vec::<String>::new());
+        let ours: i64 = self
+            .house
+            .service
+            .value("select count(*) from phone_numbers where provider = 'voipms' and number_ref is not null")
+            .await;
+        let bought = self.house.sandbox.dids_ever_bought().len() as i64;
+        assert!(
+            bought <= ours,
+            "{bought} were paid for at VoIP.ms, for {ours} orders"
+        );
         self.house.worker.stop().await;
     }
 }

@@ -263,6 +263,8 @@ pub fn voipms(sandbox: &Sandbox) -> VoipmsApiConfig {
         password: "voipms_sandbox".into(),
         url: sandbox.voipms_base(),
         requests_per_second: 0,
+        pop: Some(1),
+        routing: "sys:noservice".into(),
     }
 }
 

@@ -65,6 +65,8 @@ impl Program {
         .with("VOIPMS_API_BASE", &sandbox.voipms_base())
         .with("VOIPMS_USERNAME", "sandbox@example.com")
         .with("VOIPMS_API_PASSWORD", "voipms_sandbox")
+        .with("VOIPMS_POP", "1")
+        .with("VOIPMS_REQUESTS_PER_SECOND", "0")
         .with("VOIPMS_CALLBACK_TOKENS", super::web::VOIPMS_TOKEN)
         .with("NUMBER_AREA_CODES", "415")
         .with("PUBLIC_BASE_URL", "https://hooks.test")

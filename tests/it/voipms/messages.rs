@@ -4,15 +4,18 @@ use chrono::TimeDelta;
 use form_urlencoded::parse;
 use serde_json::{Value, json};
 use tollkeeper::{
+    clients::{pace::Pace, voipms::Voipms},
     config::Config,
     sandbox::{Fault, Provider, Rule, When},
+    worker::Register,
 };
 use tollkeeper_jobs::ReconcilePhoneLogs;
 
 use super::with_token;
 use crate::support::{
-    house::House,
+    house::{House, voipms},
     phone::CALLER,
+    service::Service,
     web::{Web, golden},
 };
 
@@ -190,7 +193,7 @@ async fn whoever_writes_stop_is_heeded_until_they_write_start() {
 }
 
 #[tokio::test]
-async fn without_an_account_there_its_callbacks_are_kept() {
+async fn without_an_account_there_its_callbacks_are_kept_until_there_is_one() {
     let (house, _web) = house_with(|config| config.voipms.api = None).await;
     let text = house.sandbox.take_text(DID, CALLER, "hello").unwrap();
     assert!(house.sandbox.tell_of_text(&text).await);
@@ -198,6 +201,29 @@ async fn without_an_account_there_its_callbacks_are_kept() {
     reconcile(&house).await;
 
     assert_eq!(states(&house).await, ["held"]);
+    assert_eq!(house.dead().await, Vec::<String>::new());
+
+    // It is set, and the service restarted. What nobody we know was told of stays kept.
+    let strange = "insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, handled_at)
+                   values (gen_random_uuid(), 'voipms', 'strange', 'incoming_message', 'test', '{}', '', 'held', now())";
+    house.service.execute(strange).await;
+    house.worker.stop().await;
+    let mut service = Service {
+        ctx: house.service.ctx.clone(),
+        db: house.service.db.clone(),
+    };
+    service.ctx.voipms = Some(Voipms::new(&voipms(&house.sandbox), Pace::Free));
+    let worker = service.work(Register::all());
+    let house = House {
+        service,
+        worker,
+        sandbox: house.sandbox,
+    };
+    reconcile(&house).await;
+
+    assert_eq!(states(&house).await, ["handled", "held"]);
+    let expected = format!("voipms_10001 inbound {CALLER} received hello");
+    assert_eq!(shown(&house).await, (vec![expected], 1));
     assert_eq!(house.dead().await, Vec::<String>::new());
 }
 

@@ -4,9 +4,11 @@ select n.id::text as subject, n.account_id,
        format('it is %s and has %s; bought were %s', n.status, coalesce(n.number_ref, 'none'),
               string_agg(bought.ext_ref, ', ' order by bought.ext_ref)) as what
 from phone_numbers n
-join provider_calls bought on bought.account_id = n.account_id and bought.provider = 'twilio' and bought.kind = 'buy_number'
+join provider_calls bought on bought.account_id = n.account_id and bought.provider = n.provider
+ and bought.kind in ('buy_number', 'order_did')
  and bought.state = 'done' and split_part(bought.subject, ':', 1) = n.id::text
-left join provider_calls given_back on given_back.provider = 'twilio' and given_back.kind = 'release_number'
+left join provider_calls given_back on given_back.provider = n.provider
+ and given_back.kind in ('release_number', 'cancel_did')
  and given_back.subject = n.id::text and given_back.state = 'done'
 where n.updated_at >= (select since from scope)
 group by n.id

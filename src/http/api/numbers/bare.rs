@@ -9,6 +9,7 @@ use poem_openapi::{
     payload::Json,
 };
 use serde_json::json;
+use tollkeeper_jobs::telephony::outbound::Carrier;
 
 use super::{
     account, area_code, no_subaccount, not_found, number,
@@ -18,7 +19,7 @@ use super::{
     unpaid,
 };
 use crate::{
-    clients::twilio::OnSale,
+    clients::on_sale::OnSale,
     db::overview::{self, PhoneNumber},
     http::{
         api::{
@@ -92,13 +93,13 @@ enum ReleasePhoneAnswer {
     ),
 }
 
-/// The primary number, as Twilio describes it at this moment.
+/// The primary number, as its provider describes it at this moment.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 struct PhoneDetails {
     /// E.164.
     phone_number: String,
-    /// `PN…`
+    /// `PN…`; at VoIP.ms the number's ten digits.
     sid: String,
     friendly_name: Option<String>,
     voice_url: Option<String>,
@@ -160,6 +161,7 @@ impl PhoneService {
             place,
             key: idempotency_key.0,
             friendly_name: None,
+            carrier: Carrier::Twilio,
             kind: Kind::Included,
         };
         self.look_before_the_order(&caller, &account, &wish).await?;
@@ -234,10 +236,16 @@ impl PhoneService {
         let numbers = overview::active_numbers(&mut tx, account.as_str()).await?;
         let subaccount = overview::subaccount(&mut tx, account.as_str()).await?;
         drop(tx);
-        let (Some(row), Some(subaccount)) = (numbers.into_iter().next(), subaccount) else {
-            return Err(Problem::not_found("No phone number provisioned").into());
-        };
-        Ok(Json(self.described(row, &subaccount.subaccount_ref).await?))
+        let row = numbers.into_iter().next();
+        Ok(Json(match (row, subaccount) {
+            (Some(row), _) if row.provider == Carrier::Voipms.as_str() => {
+                self.described_by_voipms(row).await?
+            }
+            (Some(row), Some(subaccount)) => {
+                self.described(row, &subaccount.subaccount_ref).await?
+            }
+            _ => return Err(Problem::not_found("No phone number provisioned").into()),
+        }))
     }
 
     /// Numbers that can be bought at this moment
@@ -328,6 +336,27 @@ impl PhoneService {
             capabilities: Capabilities::of(Some(&there.capabilities)),
             date_created: there.date_created.map(timestamp),
             date_updated: there.date_updated.map(timestamp),
+        })
+    }
+}
+
+impl PhoneService {
+    /// Without the URL that is told of its messages, which holds a secret.
+    async fn described_by_voipms(&self, row: PhoneNumber) -> Result<PhoneDetails, Problem> {
+        let shared = &self.0;
+        let asked = shared.asked(shared.at_voipms()?.did(&row.phone_number));
+        let there = asked.await?.map_err(|error| search::refused(&error))?;
+        let there = there.ok_or_else(not_found)?;
+        Ok(PhoneDetails {
+            capabilities: Capabilities::of(Some(&there.capabilities())),
+            phone_number: there.phone_number,
+            sid: row.number_ref,
+            friendly_name: row.friendly_name,
+            voice_url: None,
+            sms_url: None,
+            status_callback: None,
+            date_created: row.purchased_at.map(timestamp),
+            date_updated: None,
         })
     }
 }

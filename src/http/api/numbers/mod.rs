@@ -14,10 +14,14 @@ use std::time::Duration;
 
 use poem::http::StatusCode;
 use sqlx::PgConnection;
-use tollkeeper_jobs::telephony::e164::{E164, is_area_code};
+use tollkeeper_jobs::telephony::{
+    e164::{E164, is_area_code},
+    outbound::Carrier,
+};
 
 use super::Shared;
 use crate::{
+    clients::voipms::Voipms,
     db::overview,
     http::{
         auth::{AccountId, Caller, Scope},
@@ -36,6 +40,13 @@ fn account(caller: &Caller, scope: Scope, named: Option<&str>) -> Result<Account
 fn number(text: &str) -> Result<E164, Problem> {
     E164::as_written(text)
         .map_err(|why| Problem::bad_request("INVALID_PHONE_NUMBER", why.to_string()))
+}
+
+/// Who sells the number; Twilio, where nothing is said.
+fn carrier(named: Option<&str>) -> Result<Carrier, Problem> {
+    let named = named.filter(|name| !name.is_empty());
+    let carrier = named.map_or(Some(Carrier::Twilio), Carrier::named);
+    carrier.ok_or_else(|| Problem::bad_request("INVALID_PROVIDER", "provider is twilio or voipms"))
 }
 
 /// What names one of the user's numbers: its id, its SID or its digits. 404 for what names none.
@@ -77,6 +88,19 @@ fn no_subaccount() -> Problem {
     )
 }
 
+/// What a person has to set before anything is done at VoIP.ms.
+fn voipms_not_set(setting: &str) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "VOIPMS_NOT_CONFIGURED",
+        format!("VoIP.ms is not configured: set {setting}"),
+    )
+}
+
+fn suspended() -> Problem {
+    Problem::forbidden("TELEPHONY_SUSPENDED", "The user's telephony is not active")
+}
+
 /// 409, and when to come back.
 fn not_yet(code: &'static str, message: &str) -> Problem {
     Problem {
@@ -86,15 +110,43 @@ fn not_yet(code: &'static str, message: &str) -> Problem {
 }
 
 impl Shared {
+    /// Whether the account's telephony is ordered, and not taken away.
+    async fn is_ordered(&self, conn: &mut PgConnection, account: &AccountId) -> sqlx::Result<bool> {
+        let telephony = overview::telephony(conn, account.as_str()).await?;
+        let is_taken_away = |status: &str| ["suspended", "released"].contains(&status);
+        Ok(telephony.is_some_and(|telephony| !is_taken_away(&telephony.status)))
+    }
+
+    /// 403 for who may have no number there now.
+    async fn may_have_numbers(
+        &self,
+        conn: &mut PgConnection,
+        account: &AccountId,
+        carrier: Carrier,
+    ) -> Result<(), Problem> {
+        match carrier {
+            Carrier::Twilio => {
+                let subaccount = self.working_subaccount(conn, account).await?;
+                subaccount.map(|_| ()).ok_or_else(no_subaccount)
+            }
+            Carrier::Voipms if self.is_ordered(conn, account).await? => Ok(()),
+            Carrier::Voipms => Err(suspended()),
+        }
+    }
+
+    /// VoIP.ms, to be asked what it has.
+    fn at_voipms(&self) -> Result<&Voipms, Problem> {
+        let not_set = || voipms_not_set("VOIPMS_USERNAME and VOIPMS_API_PASSWORD");
+        self.voipms.as_ref().ok_or_else(not_set)
+    }
+
     /// The subaccount that works for this account; none where it is suspended.
     async fn working_subaccount(
         &self,
         conn: &mut PgConnection,
         account: &AccountId,
     ) -> sqlx::Result<Option<String>> {
-        let telephony = overview::telephony(conn, account.as_str()).await?;
-        let is_taken_away = |status: &str| ["suspended", "released"].contains(&status);
-        let is_ordered = telephony.is_some_and(|telephony| !is_taken_away(&telephony.status));
+        let is_ordered = self.is_ordered(conn, account).await?;
         let subaccount = overview::subaccount(conn, account.as_str()).await?;
         Ok(subaccount
             .filter(|subaccount| is_ordered && subaccount.status == "active")

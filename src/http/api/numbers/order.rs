@@ -8,11 +8,11 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     NewJob, ProvisionNumber,
     provision_number::{NONE_ON_SALE, is_about_the_candidate},
-    telephony::{countries, e164::E164},
+    telephony::{countries, e164::E164, outbound::Carrier},
 };
 use uuid::Uuid;
 
-use super::{no_subaccount, not_yet, unpaid};
+use super::{no_subaccount, not_yet, unpaid, voipms_not_set};
 use crate::{
     db::{
         accounts,
@@ -31,6 +31,8 @@ use crate::{
 /// What an app wants bought.
 pub struct Wish {
     pub place: Place,
+    /// Who sells it.
+    pub carrier: Carrier,
     pub key: Option<String>,
     /// What the user calls it; at most 64 characters.
     pub friendly_name: Option<String>,
@@ -81,12 +83,13 @@ impl Wish {
 
     /// Whether an order that came with the same key was for the same.
     fn is_for(&self, order: &NumberOrder) -> bool {
-        match &self.place {
+        let is_there = match &self.place {
             Place::Exactly(number) => {
                 order.is_exact && order.phone_number.as_deref() == Some(number.as_str())
             }
             _ => !order.is_exact && order.area_code.as_deref() == self.area_code(),
-        }
+        };
+        is_there && order.carrier() == self.carrier
     }
 
     /// Whether this number is what was wanted.
@@ -134,6 +137,9 @@ impl Shared {
         wish: &Wish,
     ) -> Result<Ordered, Problem> {
         wish.check(&self.country)?;
+        if wish.carrier == Carrier::Voipms && !self.at_voipms()?.sells() {
+            return Err(voipms_not_set("VOIPMS_POP"));
+        }
         let mut tx = self.begin(account).await?;
         let order_id = self.write_down(&mut tx, caller, account, wish).await?;
         tx.commit().await?;
@@ -197,8 +203,7 @@ impl Shared {
             if !is_known {
                 return Err(no_subaccount());
             }
-            let subaccount = self.working_subaccount(tx, account).await?;
-            subaccount.ok_or_else(no_subaccount)?;
+            self.may_have_numbers(tx, account, wish.carrier).await?;
         }
         let eligibility = self.eligibility(tx, account).await?;
         eligibility.map_err(|_| unpaid("provisioning"))?;
@@ -216,6 +221,7 @@ impl Shared {
         let order = NewOrder {
             id,
             account_id: account.as_str(),
+            carrier: wish.carrier,
             key: key.as_deref(),
             phone_number: wish.phone_number(),
             area_code: wish.area_code(),
@@ -231,14 +237,11 @@ impl Shared {
                 .await?;
         }
         if !number_orders::insert(tx, &order).await? {
-            // A worker that orders the included number was first; else what is in the way is going.
-            let twin = earlier(tx, caller, account, wish).await?;
-            return twin.ok_or_else(|| {
-                not_yet(
-                    "NUMBER_ON_ITS_WAY_BACK",
-                    "The number is still on its way back; try again in a moment",
-                )
-            });
+            // A worker that orders the included number was first.
+            if let Some(twin) = earlier(tx, caller, account, wish).await? {
+                return Ok(twin);
+            }
+            return Err(self.in_the_way(tx, account, wish).await?);
         }
         if wish.kind == Kind::Additional {
             let job = ProvisionNumber::additional(account.as_str(), id);
@@ -246,6 +249,35 @@ impl Shared {
         }
         Ok(id)
     }
+}
+
+impl Shared {
+    /// Why no order can be made beside what there is: the user's own is still going, or, at VoIP.ms, somebody else's is
+    /// there.
+    async fn in_the_way(
+        &self,
+        tx: &mut PgConnection,
+        account: &AccountId,
+        wish: &Wish,
+    ) -> sqlx::Result<Problem> {
+        let number = wish.phone_number().unwrap_or_default();
+        let is_going = number_orders::is_going(tx, account.as_str(), number).await?;
+        if wish.carrier == Carrier::Voipms && !is_going {
+            return Ok(not_available());
+        }
+        Ok(not_yet(
+            "NUMBER_ON_ITS_WAY_BACK",
+            "The number is still on its way back; try again in a moment",
+        ))
+    }
+}
+
+fn not_available() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "NUMBER_NOT_AVAILABLE",
+        "The phone number is not available any more; search again and take another one",
+    )
 }
 
 /// The order that this request repeats. 422: its key stands for another one.
@@ -285,11 +317,7 @@ async fn earlier(
 fn came_to_nothing(order: &NumberOrder) -> Problem {
     match order.why.as_deref() {
         Some(NONE_ON_SALE) => Problem::not_found("No phone numbers available in that area code"),
-        Some(code) if is_about_the_candidate(code) => Problem::new(
-            StatusCode::CONFLICT,
-            "NUMBER_NOT_AVAILABLE",
-            "The phone number is not available any more; search again and take another one",
-        ),
+        Some(code) if is_about_the_candidate(code) => not_available(),
         Some(code) => Problem {
             details: Some(format!("the provider refused it: {code}").into()),
             ..Problem::new(

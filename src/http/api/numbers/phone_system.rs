@@ -5,12 +5,12 @@ use std::sync::Arc;
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Header, payload::Json};
 
 use super::{
-    account, area_code, number,
+    account, area_code, carrier, number,
     order::{Kind, Ordered, Place, Wish},
     search::Search,
 };
 use crate::{
-    clients::twilio::OnSale,
+    clients::on_sale::OnSale,
     http::{
         api::{
             Shared, Tag,
@@ -39,6 +39,8 @@ struct NumberSearch {
     number_type: Option<String>,
     /// Digits and letters somewhere in the number, `*` for any one of them.
     pattern: Option<String>,
+    /// twilio or voipms; twilio when left out. Numbers at voipms are for messages, and looked for by area code or pattern.
+    provider: Option<String>,
 }
 
 #[derive(Debug, Object)]
@@ -65,6 +67,8 @@ struct NumberOrder {
     area_code: Option<String>,
     /// What the user calls it.
     friendly_name: Option<String>,
+    /// Who sells it: twilio or voipms; twilio when left out.
+    provider: Option<String>,
 }
 
 #[derive(Debug, Object)]
@@ -81,7 +85,7 @@ struct NumberUnderWay {
 
 #[derive(ApiResponse)]
 enum NumberAnswer {
-    /// The number takes calls.
+    /// The number is in use.
     #[oai(status = 200)]
     Active(Json<Envelope<HeldNumber>>),
     /// It is ordered and will be done; it takes longer than this request may.
@@ -110,6 +114,7 @@ impl PhoneSystem {
         let user_id = search.user_id.as_ref().map(|id| id.0.as_str());
         let account = account(&caller, Scope::TelephonyRead, user_id)?;
         let search = Search {
+            provider: search.provider,
             kind: search.number_type,
             area_code: search.area_code,
             pattern: search.pattern,
@@ -126,7 +131,7 @@ impl PhoneSystem {
     ///
     /// It is bought once for each `Idempotency-Key`; without one, a number that the user has or has ordered is not
     /// bought again. Waits some seconds for it; when that takes longer, answers 202 with where to ask. When the number
-    /// was sold meanwhile, 409, and no other is bought.
+    /// was sold meanwhile, 409, and no other is bought. Where VoIP.ms is not configured, 422 names the setting.
     #[oai(
         path = "/provision",
         method = "post",
@@ -152,6 +157,7 @@ impl PhoneSystem {
         };
         let wish = Wish {
             place,
+            carrier: carrier(order.provider.as_deref())?,
             key: idempotency_key.0,
             friendly_name: order.friendly_name.filter(|name| !name.is_empty()),
             kind: Kind::Additional,

@@ -2,7 +2,7 @@
 
 use tollkeeper_jobs::ReleaseNumber;
 
-use super::{Shared, no_subaccount, not_found};
+use super::{Shared, not_found};
 use crate::{
     db::{
         accounts,
@@ -49,8 +49,8 @@ impl Shared {
             Which::TheOnly => the_only(number_orders::kept(&mut tx, account.as_str()).await?)?,
         };
         if !["releasing", "released"].contains(&number.status.as_str()) {
-            let subaccount = self.working_subaccount(&mut tx, account).await?;
-            subaccount.ok_or_else(no_subaccount)?;
+            let carrier = number.carrier();
+            self.may_have_numbers(&mut tx, account, carrier).await?;
             phone_numbers::release(&mut tx, number.id, self.clock.now()).await?;
             phone_numbers::elect(&mut tx, account.as_str()).await?;
             if number.is_included {

@@ -1,16 +1,18 @@
-//! Numbers on sale, as Twilio tells it at this moment. No connection to the database is held meanwhile.
+//! Numbers on sale, as their provider tells it at this moment. No connection to the database is held meanwhile.
 
 use std::time::Duration;
 
 use poem::http::StatusCode;
 use tokio::time::timeout;
-use tollkeeper_jobs::{mask::mask, provision_number::is_about_the_candidate};
+use tollkeeper_jobs::{
+    mask::mask, provision_number::is_about_the_candidate, telephony::outbound::Carrier,
+};
 
 use super::{Shared, unpaid};
 use crate::{
     clients::{
         ClientError,
-        twilio::{NumberKind, OnSale, Wanted},
+        on_sale::{NumberKind, OnSale, Wanted},
     },
     http::{auth::AccountId, problem::Problem},
 };
@@ -22,6 +24,8 @@ const PATTERN_LENGTH_MAX: usize = 16;
 /// What is looked for; as the request has it.
 #[derive(Debug, Default)]
 pub struct Search {
+    /// Who sells them; Twilio when left out.
+    pub provider: Option<String>,
     /// The country in which numbers are bought, when left out.
     pub country: Option<String>,
     /// local, tollfree or mobile; local when left out.
@@ -39,6 +43,7 @@ impl Shared {
         account: &AccountId,
         search: Search,
     ) -> Result<Vec<OnSale>, Problem> {
+        let carrier = super::carrier(search.provider.as_deref())?;
         let kind = kind(search.kind.as_deref())?;
         let area_code = super::area_code(search.area_code)?;
         let pattern = pattern(search.pattern)?;
@@ -63,7 +68,16 @@ impl Shared {
             contains: pattern.as_deref(),
             count: search.count,
         };
-        let asked = self.asked(self.twilio.on_sale(&asker, &wanted)).await?;
+        let asked = match carrier {
+            Carrier::Twilio => self.asked(self.twilio.on_sale(&asker, &wanted)).await?,
+            Carrier::Voipms if area_code.is_none() && pattern.is_none() => {
+                return Err(Problem::bad_request(
+                    "AREA_CODE_REQUIRED",
+                    "At VoIP.ms an areaCode or a pattern is needed",
+                ));
+            }
+            Carrier::Voipms => self.asked(self.at_voipms()?.on_sale(&wanted)).await?,
+        };
         let mut found = match asked {
             Ok(found) => found,
             // There is no such area, or nothing of that kind in the country.
@@ -74,7 +88,7 @@ impl Shared {
         Ok(found)
     }
 
-    /// What Twilio answers while somebody waits: its definite word, or 503 when it has none.
+    /// What a provider answers while somebody waits: its definite word, or 503 when it has none.
     pub async fn asked<T>(
         &self,
         asked: impl Future<Output = Result<T, ClientError>>,
@@ -85,7 +99,7 @@ impl Shared {
             Ok(Err(error)) => mask(&error.to_string()),
             Err(_) => "no answer in time".to_owned(),
         };
-        tracing::warn!(%error, "twilio told an app nothing");
+        tracing::warn!(%error, "a provider told an app nothing");
         Err(Problem {
             retry_after: Some(PATIENCE),
             ..Problem::new(
@@ -101,10 +115,10 @@ fn is_refused_area(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused { code, .. } if is_about_the_candidate(code))
 }
 
-/// A no of Twilio's that is not about what was looked for.
+/// A no of the provider's that is not about what was looked for.
 pub fn refused(error: &ClientError) -> Problem {
     let error = mask(&error.to_string());
-    tracing::error!(%error, "twilio refused what an app asked");
+    tracing::error!(%error, "a provider refused what an app asked");
     Problem {
         details: Some(error.into()),
         ..Problem::new(

@@ -8,6 +8,7 @@ use poem_openapi::{
     param::{Header, Path, Query},
     payload::Json,
 };
+use tollkeeper_jobs::telephony::outbound::Carrier;
 
 use super::{
     account, no_subaccount, not_found, number,
@@ -16,7 +17,7 @@ use super::{
     search::Search,
 };
 use crate::{
-    clients::twilio::OnSale,
+    clients::on_sale::OnSale,
     db::{accounts, number_orders, overview},
     http::{
         api::{
@@ -206,6 +207,7 @@ impl SubaccountNumbers {
             place: Place::Exactly(number(&wanted)?),
             key: idempotency_key.0,
             friendly_name: None,
+            carrier: Carrier::Twilio,
             kind: Kind::Additional,
         };
         Ok(match self.0.order_number(&caller, &account, &wish).await? {

@@ -1,17 +1,25 @@
 //! What the providers tell in the story: a call to Ann's number, and one to a number that nobody has. And what only its lists
-//! have: a recorded call among it. And what Ann asks for: a call, and a message that Twilio refuses.
+//! have: a recorded call among it. And what Ann asks for: a number at VoIP.ms, a call, a message from there, and one that
+//! Twilio refuses.
 
 use sqlx::PgPool;
 use tollkeeper::{
     clients::twilio::{Twilio, Urls},
     clock::Clock,
     config::OutboundConfig,
+    db::number_orders::{self, NewOrder},
     outbound::{self, Policy, Wish},
+    queue,
     sandbox::{Fault, Provider, Rule, Sandbox, When},
     signature::twilio,
     usage::Rules,
 };
-use tollkeeper_jobs::{plans::Catalogue, telephony::outbound::Channel};
+use tollkeeper_jobs::{
+    ProvisionNumber,
+    plans::Catalogue,
+    telephony::outbound::{Carrier, Channel},
+};
+use uuid::Uuid;
 
 use crate::support::{
     phone::{CALLER, Phone, sid},
@@ -58,7 +66,27 @@ pub async fn untold(sandbox: &Sandbox, twilio: &Twilio, db: &PgPool) {
     .unwrap();
 }
 
-/// Ann asks for a call, and for a message to somebody who wants none.
+/// Ann orders one more number, at VoIP.ms.
+pub async fn order_did(db: &PgPool) {
+    let id = Uuid::now_v7();
+    let order = NewOrder {
+        id,
+        account_id: "ann",
+        carrier: Carrier::Voipms,
+        key: Some("one more"),
+        phone_number: None,
+        area_code: Some("628"),
+        friendly_name: None,
+        is_included: false,
+    };
+    let mut tx = db.begin().await.unwrap();
+    assert!(number_orders::insert(&mut tx, &order).await.unwrap());
+    let job = ProvisionNumber::additional("ann", id);
+    queue::enqueue(&mut tx, &job).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Ann asks for a call, for a message from VoIP.ms, and for one from Twilio to somebody who wants none.
 pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
     let unwanted = Fault::Refuse {
         status: 400,
@@ -80,14 +108,21 @@ pub async fn asked(sandbox: &Sandbox, db: &PgPool) {
         },
         allowed_countries: vec!["US".into()],
         master_ref: MASTER.0.into(),
-        has_voipms: false,
+        has_voipms: true,
     };
+    let there =
+        "select phone_number from phone_numbers where account_id = 'ann' and provider = 'voipms'";
+    let there: String = sqlx::query_scalar(there).fetch_one(db).await.unwrap();
     let mut tx = db.begin().await.unwrap();
-    for channel in [Channel::Call, Channel::Message] {
+    for (channel, from) in [
+        (Channel::Call, None),
+        (Channel::Message, None),
+        (Channel::Message, Some(there.parse().unwrap())),
+    ] {
         let wish = Wish {
             account_id: "ann".into(),
             channel,
-            from: None,
+            from,
             to: CALLER.parse().unwrap(),
             body: "hello".into(),
             is_recorded: false,

@@ -16,7 +16,7 @@ select line from (
     where state = 'done' and kind in ('create_subaccount', 'set_subaccount_status')
     union all
     select 7, format('%s %s are done', count(*), kind) from provider_calls
-    where state = 'done' and kind in ('buy_number', 'release_number') group by kind
+    where state = 'done' and kind in ('buy_number', 'release_number', 'order_did', 'cancel_did') group by kind
     union all
     select 8, format('the job %s is %s: %s', kind, state, note) from queue.jobs
     -- Who asked for a release that was not wanted any more: the real clock may have ticked meanwhile.

@@ -35,7 +35,7 @@ pub const CHAPTERS: [Chapter; 5] = [
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chapter {
-    /// Ann signs up and gets a subaccount and a number.
+    /// Ann signs up and gets a subaccount and a number, and another one at VoIP.ms.
     SignUp,
     /// The timetable is due, an event was lost, Twilio holds a double, a worker has died. What she paid is refunded in
     /// part, disputed and won back, and her next invoice is coming. She is called, and recorded. Two apps are told
@@ -45,7 +45,7 @@ pub enum Chapter {
     Cancellation,
     /// She comes back, and so does her number, which points elsewhere now. The worker is restarted.
     Return,
-    /// She leaves for good: the number goes back.
+    /// She leaves for good: the numbers go back.
     Leave,
 }
 
@@ -149,7 +149,12 @@ impl Story {
         self.subscription_ref = self.works.sign_up_for_usage("ann").subscription_id;
         self.send_strange_events().await?;
         self.rest("exists (select 1 from telephony where status = 'active')")
-            .await
+            .await?;
+        calls::order_did(&self.works.db).await;
+        self.rest(
+            "exists (select 1 from phone_numbers where provider = 'voipms' and status = 'active')",
+        )
+        .await
     }
 
     async fn upkeep(&mut self) -> Result<(), Untold> {
@@ -228,7 +233,7 @@ impl Story {
             .sandbox
             .set_status(&self.subscription_ref, Status::Canceled);
         self.rest(
-            "not exists (select 1 from phone_numbers where provider = 'twilio' and status <> 'released')
+            "not exists (select 1 from phone_numbers where account_id = 'ann' and status <> 'released')
              and exists (select 1 from twilio_subaccounts where status = 'suspended')",
         )
         .await
@@ -355,6 +360,12 @@ impl Story {
             sandbox.recordings().len()
         ));
         lines.push(format!("twilio: {} calls", sandbox.phone_calls().len()));
+        lines.push(format!(
+            "voipms: {} numbers of {} ever bought, {} texts",
+            sandbox.dids().len(),
+            sandbox.dids_ever_bought().len(),
+            sandbox.texts().len()
+        ));
         lines.append(&mut self.apps.state());
         lines.push(format!("stripe: {} events", sandbox.events().len()));
         lines

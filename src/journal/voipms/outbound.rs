@@ -1,4 +1,4 @@
-//! The effect at VoIP.ms: a message that leaves.
+//! A message that leaves.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -11,14 +11,12 @@ use tollkeeper_jobs::{
     },
 };
 
-use super::{Effect, Found, Permission, outbound};
+use super::client;
 use crate::{
-    clients::{
-        ClientError,
-        voipms::{PROVIDER, Voipms},
-    },
+    clients::{ClientError, voipms::PROVIDER},
     context::Context,
     db::outbound::Outbound,
+    journal::{Effect, Found, Permission, outbound},
     queue::Failure,
 };
 
@@ -87,14 +85,6 @@ impl Effect for Dispatch<'_> {
         let id = client(ctx)?.send_message(from, to, &wish.body).await?;
         Ok(found(message_ref(&id)))
     }
-}
-
-fn client(ctx: &Context) -> Result<&Voipms, ClientError> {
-    let not_set = || ClientError::Unreachable {
-        provider: PROVIDER,
-        why: "VOIPMS_USERNAME is not set".into(),
-    };
-    ctx.voipms.as_ref().ok_or_else(not_set)
 }
 
 fn found(message_ref: String) -> Found {

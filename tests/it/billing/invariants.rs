@@ -204,6 +204,14 @@ async fn every_invariant_can_be_broken_and_then_it_alone_is_told() {
             invariant.id
         );
     }
+    // What needs no asking.
+    let mut conn = billing.house.service.db.acquire().await.unwrap();
+    let anothers = "update charges set account_id = 'ben' where meter = 'sms'";
+    let refused = run(&mut conn, anothers).await.unwrap_err();
+    let held_by = refused
+        .as_database_error()
+        .and_then(|error| error.constraint());
+    assert_eq!(held_by, Some("charges_period_id_account_id_fkey"));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod billing;
 pub mod calls;
+pub mod conversations;
 pub mod databases;
 pub mod findings;
 mod kept;

@@ -174,6 +174,9 @@ pub fn units(
 /// What is written down where nothing was sent, beside the providers' own codes.
 pub const NOT_SENT: &str = "not_sent";
 
+/// The same where nobody knows whether it was sent, and nobody looks any more; the finding about it, too.
+pub const OUTCOME_UNKNOWN: &str = "outbound_unknown";
+
 /// What a definite no of the provider comes from (`providers.md` B2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {

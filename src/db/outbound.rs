@@ -215,6 +215,61 @@ pub async fn is_behind_another(
     .await
 }
 
+/// A wish that is not decided, and that no job carries out.
+#[derive(Debug, Clone, FromRow)]
+pub struct LeftBehind {
+    #[sqlx(flatten)]
+    pub wish: Outbound,
+    /// Its job is dead, and may be run again.
+    pub has_job: bool,
+}
+
+/// Wishes that are not decided and have no live job: it is stored with them, so it has ended without them. The oldest
+/// first.
+pub async fn left_behind(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<LeftBehind>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS},
+                exists (select from queue.jobs job
+                        where job.kind in ('place_call', 'send_message') and job.key = o.id::text) as has_job
+         from outbound o
+         where o.state = 'asked'
+           and not exists (select from queue.jobs job
+                           where job.kind in ('place_call', 'send_message') and job.key = o.id::text
+                             and job.state <> 'dead')
+         order by o.asked_at limit $1"
+    )))
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether a wish is still to be carried out.
+pub async fn is_asked(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from outbound where id = $1 and state = 'asked')")
+        .bind(id)
+        .fetch_one(conn)
+        .await
+}
+
+/// Nobody knows whether it was sent. What is set aside for it stays.
+pub async fn unknown(
+    conn: &mut PgConnection,
+    id: Uuid,
+    error_code: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update outbound set error_code = $2, updated_at = $3
+         where id = $1 and state = 'asked' and error_code is distinct from $2",
+    )
+    .bind(id)
+    .bind(error_code)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The provider has it. False: that was known.
 pub async fn sent(
     conn: &mut PgConnection,
@@ -223,7 +278,8 @@ pub async fn sent(
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update outbound set state = 'sent', ext_ref = $2, updated_at = $3 where id = $1 and state = 'asked'",
+        "update outbound set state = 'sent', ext_ref = $2, error_code = null, updated_at = $3
+         where id = $1 and state = 'asked'",
     )
     .bind(id)
     .bind(ext_ref)

@@ -362,7 +362,8 @@ fn denied(verdict: &Verdict) -> Denied {
     }
 }
 
-fn job(row: &Outbound) -> NewJob {
+/// The job that carries it out.
+pub fn job(row: &Outbound) -> NewJob {
     let (outbound_id, account_id) = (row.id, row.account_id.clone());
     match row.channel() {
         Channel::Call => NewJob::of(&PlaceCall {

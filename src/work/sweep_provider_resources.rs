@@ -17,7 +17,7 @@ use tollkeeper_jobs::{
     telephony::desired::Standing,
 };
 
-use super::{Work, standstill};
+use super::{Work, left_behind, standstill};
 use crate::{
     clients::{ClientError, twilio},
     context::Context,
@@ -39,8 +39,9 @@ const TOKENS_AT_ONCE: i64 = 500;
 
 impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        // First: it needs no provider, and must not wait for a listing that never gets through.
+        // First: they need no provider, and must not wait for a listing that never gets through.
         standstill::ask_again(ctx, lease).await?;
+        left_behind::settle(ctx, lease).await?;
         let mut sweep = Sweep::begin(ctx).await?;
         for account in patiently(|| ctx.twilio.accounts()).await? {
             let numbers = match account.status.as_str() {

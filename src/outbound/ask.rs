@@ -21,7 +21,7 @@ use super::{Policy, SOURCE, Wish};
 use crate::{
     db::{
         accounts, messages,
-        outbound::{self, Outbound},
+        outbound::{self, Outbound, Today},
         overview, subaccounts, telephony,
     },
     queue,
@@ -266,8 +266,12 @@ async fn set_aside(
         (Gate::Hold(_), Some(verdict)) if verdict.rate_micros.is_none() => verdict.remaining,
         _ => None,
     };
-    let day = now.date_naive();
-    let spent = outbound::spent(tx, &wish.account_id, day).await?;
+    let today = Today {
+        now,
+        minute_micros: rules::cost(prices, Carrier::Twilio, Channel::Call, 1),
+    };
+    let day = today.day();
+    let spent = outbound::spent(tx, &wish.account_id, today).await?;
     let room = Room {
         minutes_max: policy.settings.call_minutes_max,
         money_left: policy.settings.spend_per_day_micros.map(|cap| cap - spent),

@@ -194,6 +194,49 @@ pub async fn known_refs(
         .await
 }
 
+/// What an account's wishes became in the main account at the provider, whose lists are everybody's.
+#[derive(Debug, Clone, FromRow)]
+pub struct Fallbacks {
+    pub provider_ref: String,
+    /// When the first of them was asked for.
+    pub since: DateTime<Utc>,
+    pub refs: Vec<String>,
+}
+
+/// Those of an account that left from the main account's number after one moment and are not settled, or after the other.
+pub async fn fallbacks(
+    conn: &mut PgConnection,
+    account_id: &str,
+    open_since: DateTime<Utc>,
+    any_since: DateTime<Utc>,
+) -> sqlx::Result<Vec<Fallbacks>> {
+    sqlx::query_as(
+        "select provider_ref, min(asked_at) as since, array_agg(ext_ref) as refs from outbound
+         where account_id = $1 and is_fallback and ext_ref is not null
+           and ((state = 'sent' and asked_at > $2) or asked_at > $3)
+         group by provider_ref order by provider_ref",
+    )
+    .bind(account_id)
+    .bind(open_since)
+    .bind(any_since)
+    .fetch_all(conn)
+    .await
+}
+
+/// The accounts that have any since then.
+pub async fn fallback_users(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select distinct account_id from outbound
+         where is_fallback and ext_ref is not null and asked_at > $1 order by account_id",
+    )
+    .bind(since)
+    .fetch_all(conn)
+    .await
+}
+
 /// Whether something that was asked for earlier, from the same number to the same one, is not decided yet. What was not
 /// wanted any more before that moment is nobody's concern: its job is dead.
 pub async fn is_behind_another(

@@ -1,11 +1,14 @@
 //! Have the providers' lists of every account read; see the promise in `jobs/reconcile_phone_logs.rs`.
 
-use tollkeeper_jobs::{NewJob, ReconcilePhoneLog, ReconcilePhoneLogs, ReconcileVoipmsLog};
+use tollkeeper_jobs::{
+    NewJob, ReconcilePhoneLog, ReconcilePhoneLogs, ReconcileVoipmsLog,
+    reconcile_phone_log::FALLBACK_OPEN_FOR,
+};
 
 use super::{Work, subaccounts::ask_for};
 use crate::{
     context::Context,
-    db::{subaccounts, voipms_numbers},
+    db::{outbound, subaccounts, voipms_numbers},
     queue::{Failure, Lease, Outcome},
 };
 
@@ -17,7 +20,11 @@ impl Work for ReconcilePhoneLogs {
             Some(_) => voipms_numbers::holders(&mut tx).await?,
             None => Vec::new(),
         };
-        let of_twilio = at_twilio.map(|account_id| NewJob::of(&ReconcilePhoneLog { account_id }));
+        let since = ctx.clock.now() - FALLBACK_OPEN_FOR;
+        let fallback_users = outbound::fallback_users(&mut tx, since).await?;
+        let of_twilio = at_twilio
+            .chain(fallback_users)
+            .map(|account_id| NewJob::of(&ReconcilePhoneLog { account_id }));
         let at_voipms = at_voipms.into_iter();
         let of_voipms = at_voipms.map(|account_id| NewJob::of(&ReconcileVoipmsLog { account_id }));
         ask_for(ctx, tx, &of_twilio.chain(of_voipms).collect::<Vec<_>>()).await

@@ -16,6 +16,7 @@ pub mod notification_endpoints;
 pub mod notifications;
 pub mod number_orders;
 pub mod outbound;
+pub mod outbound_spend;
 pub mod overview;
 pub mod partitions;
 pub mod phone_log;

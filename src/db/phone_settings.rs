@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 
-use super::outbound::{Today, spent_by};
+use super::outbound_spend::{Today, spent_by};
 
 /// What decides about a number that is called or written to.
 #[derive(Debug, Clone, FromRow)]

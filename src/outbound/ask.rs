@@ -21,7 +21,8 @@ use super::{Policy, SOURCE, Wish};
 use crate::{
     db::{
         accounts, messages,
-        outbound::{self, Outbound, Today},
+        outbound::{self, Outbound},
+        outbound_spend::{self, Today},
         overview, subaccounts, telephony,
     },
     queue,
@@ -136,7 +137,7 @@ pub async fn ask(
         expires_at: now + wish.channel.lasts(),
     };
     outbound::insert(tx, &row).await?;
-    outbound::spend(tx, &row.account_id, row.day(), row.cost_micros).await?;
+    outbound_spend::spend(tx, &row.account_id, row.day(), row.cost_micros).await?;
     queue::enqueue_all(tx, &[job(&row)]).await?;
     Ok(Ok(Asked {
         row,
@@ -271,7 +272,7 @@ async fn set_aside(
         minute_micros: rules::cost(prices, Carrier::Twilio, Channel::Call, 1),
     };
     let day = today.day();
-    let spent = outbound::spent(tx, &wish.account_id, today).await?;
+    let spent = outbound_spend::spent(tx, &wish.account_id, today).await?;
     let room = Room {
         minutes_max: policy.settings.call_minutes_max,
         money_left: policy.settings.spend_per_day_micros.map(|cap| cap - spent),

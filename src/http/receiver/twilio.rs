@@ -28,7 +28,7 @@ use super::{Delivery, NotStored, Receiver, Stored, answers, count, count_stored,
 use crate::{
     db::{
         messages,
-        outbound::Today,
+        outbound_spend::Today,
         phone_settings, subaccounts,
         webhooks::{NewWebhook, Provider, State},
     },

@@ -2,11 +2,14 @@
 
 mod answers;
 mod compare;
+mod inert;
 mod lists;
 mod metering;
 mod put_through;
 mod reconcile;
+mod recorded;
 mod settings;
+mod urls;
 mod usage;
 
 use serde_json::Value;

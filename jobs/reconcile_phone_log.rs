@@ -1,5 +1,6 @@
 //! Add what the callbacks of one account's subaccount never told: read Twilio's lists of calls, messages and recordings,
-//! learn from them as from callbacks, and meter under the same ids.
+//! learn from them as from callbacks, and meter under the same ids. Of the main account's lists only what the account
+//! itself asked for: everything else there is somebody else's.
 //!
 //! Asked for by `reconcile_phone_logs`. Safe to run twice: what is known already stays as it is. A call that the list
 //! says was of another length than its callback said is a person's matter.
@@ -43,6 +44,11 @@ const LISTED_WITHIN: TimeDelta = TimeDelta::days(1);
 pub fn since(read_until: DateTime<Utc>) -> NaiveDate {
     (read_until - LISTED_WITHIN).date_naive()
 }
+
+/// What left from the main account's number is looked for there until it has ended, for a week at most, and for two days
+/// in any case: what it costs is listed late.
+pub const FALLBACK_OPEN_FOR: TimeDelta = TimeDelta::days(7);
+pub const FALLBACK_PRICED_WITHIN: TimeDelta = TimeDelta::days(2);
 
 /// The lengths of a call in seconds by us and by them, where they differ.
 pub fn difference(ours: &Call, theirs: &Report) -> Option<(u32, u32)> {

@@ -25,6 +25,8 @@ pub struct Call<'a> {
     /// Of the numbers to forward to, those that this service answers itself. Two such could forward to each other for
     /// ever, and every turn is billed: none is dialled.
     pub ours: &'a [String],
+    /// So many minutes of another leg there is money for. None: as many as it takes.
+    pub minutes_left: Option<u32>,
 }
 
 /// What the line does next.
@@ -36,6 +38,8 @@ pub enum Next<'a> {
     Dial {
         number: &'a E164,
         rings_for: u16,
+        /// It is cut off then. None: when the provider does.
+        seconds_max: Option<u32>,
     },
     /// Say this, and record for so many seconds at most.
     Record {
@@ -57,6 +61,8 @@ const VOICEMAIL: &str =
 /// As the replaced services had it, for a greeted call and for a voicemail.
 const CALL_SECONDS_MAX: u16 = 3600;
 const VOICEMAIL_SECONDS_MAX: u16 = 120;
+/// No call that is put through lasts longer at Twilio.
+const LEG_SECONDS_MAX: u32 = 4 * 60 * 60;
 
 /// A call comes in.
 pub fn answer<'a>(settings: &'a Settings, call: &Call<'_>, house: &House<'a>) -> Next<'a> {
@@ -137,10 +143,14 @@ fn target<'a>(forwarding: &'a Forwarding, call: &Call<'_>, house: &House<'_>) ->
     };
     let is_ours = call.ours.iter().any(|ours| ours == number.as_str());
     let comes_back = is_ours || is(call.from) || is(call.to);
-    let is_allowed = !comes_back && is_allowed_country(number, house.countries);
+    // The other leg is paid for like any call that an app asks for.
+    let is_paid_for = call.minutes_left != Some(0);
+    let is_allowed = !comes_back && is_paid_for && is_allowed_country(number, house.countries);
+    let seconds_left = call.minutes_left.map(|minutes| minutes.saturating_mul(60));
     is_allowed.then(|| Next::Dial {
         number,
         rings_for: forwarding.rings_for(),
+        seconds_max: seconds_left.filter(|seconds| *seconds < LEG_SECONDS_MAX),
     })
 }
 

@@ -137,6 +137,11 @@ pub fn cost(prices: &ListPrices, carrier: Carrier, channel: Channel, units: u32)
     each.0.saturating_mul(units.into())
 }
 
+/// How many units there is money for.
+pub fn affordable(money_left: i64, each: i64) -> u32 {
+    u32::try_from(money_left.max(0) / each.max(1)).unwrap_or(u32::MAX)
+}
+
 /// What it may take: the minutes a call may last, or the segments a message has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
@@ -163,10 +168,10 @@ pub fn units(
     room: Room,
     prices: &ListPrices,
 ) -> Result<u32, NoRoom> {
-    let each = cost(prices, carrier, channel, 1).max(1);
-    let paid_for = room.money_left.map_or(u32::MAX, |left| {
-        u32::try_from(left.max(0) / each).unwrap_or(u32::MAX)
-    });
+    let each = cost(prices, carrier, channel, 1);
+    let paid_for = room
+        .money_left
+        .map_or(u32::MAX, |left| affordable(left, each));
     let planned = room.plan_left.unwrap_or(u32::MAX);
     let (wanted, least) = match channel {
         Channel::Call => (room.minutes_max, 1),
@@ -181,6 +186,9 @@ pub fn units(
 
 /// What is written down where nothing was sent, beside the providers' own codes.
 pub const NOT_SENT: &str = "not_sent";
+
+/// The same where nobody knows whether it was sent, and nobody looks any more; the finding about it, too.
+pub const OUTCOME_UNKNOWN: &str = "outbound_unknown";
 
 /// What a definite no of the provider comes from (`providers.md` B2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

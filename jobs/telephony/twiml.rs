@@ -16,6 +16,8 @@ pub enum Verb<'a> {
     Dial {
         number: &'a str,
         rings_for: u16,
+        /// None: as long as Twilio lets it last.
+        seconds_max: Option<u32>,
         action: &'a str,
         status_callback: &'a str,
     },
@@ -58,6 +60,7 @@ fn write(xml: &mut String, verb: &Verb<'_>) {
         Verb::Dial {
             number,
             rings_for,
+            seconds_max,
             action,
             status_callback,
         } => {
@@ -65,6 +68,10 @@ fn write(xml: &mut String, verb: &Verb<'_>) {
             escape(xml, action);
             xml.push_str("\" method=\"POST\" timeout=\"");
             xml.push_str(&rings_for.to_string());
+            if let Some(seconds) = seconds_max {
+                xml.push_str("\" timeLimit=\"");
+                xml.push_str(&seconds.to_string());
+            }
             xml.push_str("\"><Number statusCallback=\"");
             escape(xml, status_callback);
             xml.push_str("\" statusCallbackMethod=\"POST\">");
@@ -131,6 +138,7 @@ mod tests {
             &[Verb::Dial {
                 number: "+14155550177",
                 rings_for: 30,
+                seconds_max: None,
                 action: "https://a.test/x?a=1&b=2",
                 status_callback: "https://a.test/y",
             }],

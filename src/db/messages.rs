@@ -41,7 +41,7 @@ impl From<StoredMessage> for Message {
     }
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "account_id, message_ref, direction, from_number, to_number, body, segments, media, status,
      error_code, began_at, updated_at, cost_micros";
 

@@ -1,4 +1,4 @@
-//! Calls and messages that apps asked for, and what a day's come to.
+//! Calls and messages that apps asked for.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
@@ -194,6 +194,49 @@ pub async fn known_refs(
         .await
 }
 
+/// What an account's wishes became in the main account at the provider, whose lists are everybody's.
+#[derive(Debug, Clone, FromRow)]
+pub struct Fallbacks {
+    pub provider_ref: String,
+    /// When the first of them was asked for.
+    pub since: DateTime<Utc>,
+    pub refs: Vec<String>,
+}
+
+/// Those of an account that left from the main account's number after one moment and are not settled, or after the other.
+pub async fn fallbacks(
+    conn: &mut PgConnection,
+    account_id: &str,
+    open_since: DateTime<Utc>,
+    any_since: DateTime<Utc>,
+) -> sqlx::Result<Vec<Fallbacks>> {
+    sqlx::query_as(
+        "select provider_ref, min(asked_at) as since, array_agg(ext_ref) as refs from outbound
+         where account_id = $1 and is_fallback and ext_ref is not null
+           and ((state = 'sent' and asked_at > $2) or asked_at > $3)
+         group by provider_ref order by provider_ref",
+    )
+    .bind(account_id)
+    .bind(open_since)
+    .bind(any_since)
+    .fetch_all(conn)
+    .await
+}
+
+/// The accounts that have any since then.
+pub async fn fallback_users(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select distinct account_id from outbound
+         where is_fallback and ext_ref is not null and asked_at > $1 order by account_id",
+    )
+    .bind(since)
+    .fetch_all(conn)
+    .await
+}
+
 /// Whether something that was asked for earlier, from the same number to the same one, is not decided yet. What was not
 /// wanted any more before that moment is nobody's concern: its job is dead.
 pub async fn is_behind_another(
@@ -215,6 +258,61 @@ pub async fn is_behind_another(
     .await
 }
 
+/// A wish that is not decided, and that no job carries out.
+#[derive(Debug, Clone, FromRow)]
+pub struct LeftBehind {
+    #[sqlx(flatten)]
+    pub wish: Outbound,
+    /// Its job is dead, and may be run again.
+    pub has_job: bool,
+}
+
+/// Wishes that are not decided and have no live job: it is stored with them, so it has ended without them. The oldest
+/// first.
+pub async fn left_behind(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<LeftBehind>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select {COLUMNS},
+                exists (select from queue.jobs job
+                        where job.kind in ('place_call', 'send_message') and job.key = o.id::text) as has_job
+         from outbound o
+         where o.state = 'asked'
+           and not exists (select from queue.jobs job
+                           where job.kind in ('place_call', 'send_message') and job.key = o.id::text
+                             and job.state <> 'dead')
+         order by o.asked_at limit $1"
+    )))
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether a wish is still to be carried out.
+pub async fn is_asked(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from outbound where id = $1 and state = 'asked')")
+        .bind(id)
+        .fetch_one(conn)
+        .await
+}
+
+/// Nobody knows whether it was sent. What is set aside for it stays.
+pub async fn unknown(
+    conn: &mut PgConnection,
+    id: Uuid,
+    error_code: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update outbound set error_code = $2, updated_at = $3
+         where id = $1 and state = 'asked' and error_code is distinct from $2",
+    )
+    .bind(id)
+    .bind(error_code)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The provider has it. False: that was known.
 pub async fn sent(
     conn: &mut PgConnection,
@@ -223,7 +321,8 @@ pub async fn sent(
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update outbound set state = 'sent', ext_ref = $2, updated_at = $3 where id = $1 and state = 'asked'",
+        "update outbound set state = 'sent', ext_ref = $2, error_code = null, updated_at = $3
+         where id = $1 and state = 'asked'",
     )
     .bind(id)
     .bind(ext_ref)
@@ -268,34 +367,4 @@ pub async fn settled(
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// What an account's wishes of a day come to.
-pub async fn spent(conn: &mut PgConnection, account_id: &str, day: NaiveDate) -> sqlx::Result<i64> {
-    let found: Option<i64> =
-        sqlx::query_scalar("select micros from outbound_spend where account_id = $1 and day = $2")
-            .bind(account_id)
-            .bind(day)
-            .fetch_optional(conn)
-            .await?;
-    Ok(found.unwrap_or_default())
-}
-
-/// So much more, or less.
-pub async fn spend(
-    conn: &mut PgConnection,
-    account_id: &str,
-    day: NaiveDate,
-    micros: i64,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into outbound_spend as s (account_id, day, micros) values ($1, $2, $3)
-         on conflict (account_id, day) do update set micros = s.micros + excluded.micros",
-    )
-    .bind(account_id)
-    .bind(day)
-    .bind(micros)
-    .execute(conn)
-    .await?;
-    Ok(())
 }

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 
+use super::outbound_spend::{Today, spent_by};
+
 /// What decides about a number that is called or written to.
 #[derive(Debug, Clone, FromRow)]
 pub struct OfNumber {
@@ -14,28 +16,44 @@ pub struct OfNumber {
     pub of_number: Option<Value>,
     /// Of the numbers they forward to, those that this service answers.
     pub ours: Vec<String>,
+    /// What the account has spent of today. None: nobody asks, or no call is put through anyway.
+    pub spent_micros: Option<i64>,
 }
 
-/// The settings of a number and of its account: of `owner`, else of whoever has the number.
+/// The settings of a number and of its account: of `owner`, else of whoever has the number. And what is spent of today,
+/// where there is a cap.
 pub async fn of_number(
     conn: &mut PgConnection,
     owner: Option<&str>,
     phone_number: &str,
+    today: Option<Today>,
 ) -> sqlx::Result<OfNumber> {
-    sqlx::query_as(
+    let spent = spent_by(
+        "whose.account_id",
+        "$3::date",
+        "$4::timestamptz",
+        "$5::bigint",
+    );
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select whose.account_id, a.config as of_account, n.config as of_number,
                 array(select ours.phone_number from phone_numbers ours
                       where ours.phone_number in (n.config -> 'forwarding' ->> 'number',
                                                   a.config -> 'forwarding' ->> 'number')
-                        and ours.status not in ('ordered', 'buying', 'released')) as ours
+                        and ours.status not in ('ordered', 'buying', 'released')) as ours,
+                case when $3 is not null and (n.config -> 'forwarding' -> 'enabled' = 'true'
+                                              or a.config -> 'forwarding' -> 'enabled' = 'true')
+                     then {spent} end as spent_micros
          from (select coalesce($1, (select account_id from phone_numbers
                                     where phone_number = $2
                                       and status not in ('ordered', 'buying', 'released'))) as account_id) whose
          left join phone_system_config a on a.account_id = whose.account_id and a.phone_number = ''
-         left join phone_system_config n on n.account_id = whose.account_id and n.phone_number = $2",
-    )
+         left join phone_system_config n on n.account_id = whose.account_id and n.phone_number = $2"
+    )))
     .bind(owner)
     .bind(phone_number)
+    .bind(today.map(|today| today.day()))
+    .bind(today.map(|today| today.now))
+    .bind(today.map(|today| today.minute_micros))
     .fetch_one(conn)
     .await
 }

@@ -7,7 +7,7 @@ use poem::{
     Body, Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response, Result,
     error::ReadBodyError,
     http::{StatusCode, header},
-    middleware::{CatchPanic, RequestId, ReuseId},
+    middleware::{CatchPanic, RequestId, ReuseId, SetHeader},
 };
 use tokio::time::timeout;
 
@@ -40,6 +40,8 @@ where
                 Problem::internal().into_response(Family::Enveloped, broken.now())
             }),
         )
+        // What people wrote stays what its type says: no browser guesses another one.
+        .with(SetHeader::new().overriding("x-content-type-options", "nosniff"))
         .around(access_log::logged)
         .with(RequestId::new().reuse_id(ReuseId::Use))
         .around(access_log::with_plain_id)

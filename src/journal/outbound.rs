@@ -35,7 +35,7 @@ pub(super) fn request(wish: &Outbound) -> String {
     format!("{channel} {provider_ref} {from_number} {to_number} {body}")
 }
 
-/// Not once it comes too late, nor for an account that was suspended meanwhile; and not beside an earlier one between the
+/// Not what is decided, nor once it comes too late, nor for an account that was suspended meanwhile; and not beside an earlier one between the
 /// same two numbers, which could not be told from this one in the provider's list.
 pub(super) async fn permission(
     ctx: &Context,
@@ -44,6 +44,10 @@ pub(super) async fn permission(
     may: impl Fn(Option<Standing>) -> bool,
 ) -> Result<Permission, Failure> {
     accounts::lock(tx, &wish.account_id).await?;
+    // It may have been settled since this run read it: then its money is somebody else's.
+    if !outbound::is_asked(tx, wish.id).await? {
+        return Ok(Permission::NotWanted("it is decided already"));
+    }
     let now = ctx.clock.now();
     if now >= wish.expires_at {
         return Ok(Permission::NotWanted("it could not be sent in time"));

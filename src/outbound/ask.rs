@@ -22,6 +22,7 @@ use crate::{
     db::{
         accounts, messages,
         outbound::{self, Outbound},
+        outbound_spend::{self, Today},
         overview, subaccounts, telephony,
     },
     queue,
@@ -136,7 +137,7 @@ pub async fn ask(
         expires_at: now + wish.channel.lasts(),
     };
     outbound::insert(tx, &row).await?;
-    outbound::spend(tx, &row.account_id, row.day(), row.cost_micros).await?;
+    outbound_spend::spend(tx, &row.account_id, row.day(), row.cost_micros).await?;
     queue::enqueue_all(tx, &[job(&row)]).await?;
     Ok(Ok(Asked {
         row,
@@ -266,8 +267,12 @@ async fn set_aside(
         (Gate::Hold(_), Some(verdict)) if verdict.rate_micros.is_none() => verdict.remaining,
         _ => None,
     };
-    let day = now.date_naive();
-    let spent = outbound::spent(tx, &wish.account_id, day).await?;
+    let today = Today {
+        now,
+        minute_micros: rules::cost(prices, Carrier::Twilio, Channel::Call, 1),
+    };
+    let day = today.day();
+    let spent = outbound_spend::spent(tx, &wish.account_id, today).await?;
     let room = Room {
         minutes_max: policy.settings.call_minutes_max,
         money_left: policy.settings.spend_per_day_micros.map(|cap| cap - spent),
@@ -362,7 +367,8 @@ fn denied(verdict: &Verdict) -> Denied {
     }
 }
 
-fn job(row: &Outbound) -> NewJob {
+/// The job that carries it out.
+pub fn job(row: &Outbound) -> NewJob {
     let (outbound_id, account_id) = (row.id, row.account_id.clone());
     match row.channel() {
         Channel::Call => NewJob::of(&PlaceCall {

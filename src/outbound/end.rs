@@ -5,7 +5,10 @@ use tollkeeper_jobs::telephony::outbound::cost;
 
 use super::{Policy, SOURCE};
 use crate::{
-    db::outbound::{self, Outbound},
+    db::{
+        outbound::{self, Outbound},
+        outbound_spend,
+    },
     usage::{self, Rules},
 };
 
@@ -48,7 +51,7 @@ async fn give_back(
     cost_micros: i64,
 ) -> sqlx::Result<()> {
     let less = cost_micros - wish.cost_micros;
-    outbound::spend(tx, &wish.account_id, wish.day(), less).await?;
+    outbound_spend::spend(tx, &wish.account_id, wish.day(), less).await?;
     if let Some(hold_id) = wish.hold_id {
         // Expired is as good as released.
         let _ = usage::release(tx, rules, &wish.account_id, hold_id, SOURCE).await?;

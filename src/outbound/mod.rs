@@ -6,7 +6,7 @@ mod end;
 
 use tollkeeper_jobs::telephony::{costs::ListPrices, e164::E164, outbound::Channel};
 
-pub use ask::{Asked, Denied, ask};
+pub use ask::{Asked, Denied, ask, job};
 pub use end::{failed, settle};
 
 use crate::{

@@ -22,6 +22,7 @@ mod handle_stripe_event;
 mod handle_twilio_callback;
 mod handle_voipms_callback;
 mod invoicing;
+mod left_behind;
 mod notify_customer;
 mod open_period;
 mod outbound;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use tollkeeper_jobs::telephony::{
     calls, messages,
-    outbound::{Carrier, Channel, NOT_SENT, Refused, refused},
+    outbound::{Carrier, Channel, NOT_SENT, OUTCOME_UNKNOWN, Refused, refused},
 };
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use super::phone_log::Told;
 use crate::{
     context::Context,
     db::{
-        self, accounts,
+        self, accounts, findings,
         outbound::{self as wishes, Outbound},
         webhooks::Provider,
     },
@@ -78,6 +79,7 @@ async fn sent(
     accounts::lock(&mut tx, &wish.account_id).await?;
     let now = ctx.clock.now();
     wishes::sent(&mut tx, wish.id, &found.ext_ref, now).await?;
+    decided(&mut tx, wish).await?;
     let told = Told {
         ctx,
         account_id: &wish.account_id,
@@ -134,6 +136,13 @@ fn message(wish: &Outbound, found: &Found) -> messages::Report {
     }
 }
 
+/// Nobody has to look at it any more.
+async fn decided(tx: &mut PgConnection, wish: &Outbound) -> sqlx::Result<()> {
+    let subject = wish.id.to_string();
+    findings::close(tx, OUTCOME_UNKNOWN, &subject, "it is decided").await?;
+    Ok(())
+}
+
 /// It was never sent. What was set aside for it comes back.
 async fn failed(
     ctx: &Context,
@@ -145,6 +154,7 @@ async fn failed(
     let mut tx = lease.begin(&ctx.pools.work).await?;
     accounts::lock(&mut tx, &wish.account_id).await?;
     outbound::failed(&mut tx, &Rules::of(ctx), wish, error_code).await?;
+    decided(&mut tx, wish).await?;
     if is_opted_out {
         let now: DateTime<Utc> = ctx.clock.now();
         let (account_id, ours, theirs) = (&wish.account_id, &wish.from_number, &wish.to_number);

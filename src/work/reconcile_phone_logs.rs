@@ -2,12 +2,13 @@
 
 use tollkeeper_jobs::{
     HandleVoipmsCallback, NewJob, ReconcilePhoneLog, ReconcilePhoneLogs, ReconcileVoipmsLog,
+    reconcile_phone_log::FALLBACK_OPEN_FOR,
 };
 
 use super::{Work, subaccounts::ask_for};
 use crate::{
     context::Context,
-    db::{subaccounts, voipms_numbers, webhooks},
+    db::{outbound, subaccounts, voipms_numbers, webhooks},
     queue::{Failure, Lease, Outcome},
 };
 
@@ -27,7 +28,11 @@ impl Work for ReconcilePhoneLogs {
         };
         let kept = kept.into_iter();
         let kept = kept.map(|webhook_id| NewJob::of(&HandleVoipmsCallback { webhook_id }));
-        let of_twilio = at_twilio.map(|account_id| NewJob::of(&ReconcilePhoneLog { account_id }));
+        let since = ctx.clock.now() - FALLBACK_OPEN_FOR;
+        let fallback_users = outbound::fallback_users(&mut tx, since).await?;
+        let of_twilio = at_twilio
+            .chain(fallback_users)
+            .map(|account_id| NewJob::of(&ReconcilePhoneLog { account_id }));
         let at_voipms = at_voipms.into_iter();
         let of_voipms = at_voipms.map(|account_id| NewJob::of(&ReconcileVoipmsLog { account_id }));
         let all: Vec<NewJob> = of_twilio.chain(of_voipms).chain(kept).collect();

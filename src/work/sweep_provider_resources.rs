@@ -18,7 +18,7 @@ use tollkeeper_jobs::{
     telephony::{desired::Standing, outbound::Carrier},
 };
 
-use super::{Work, standstill};
+use super::{Work, left_behind, standstill};
 use crate::{
     clients::{ClientError, twilio},
     context::Context,
@@ -40,8 +40,9 @@ const TOKENS_AT_ONCE: i64 = 500;
 
 impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        // First: it needs no provider, and must not wait for a listing that never gets through.
+        // First: they need no provider, and must not wait for a listing that never gets through.
         standstill::ask_again(ctx, lease).await?;
+        left_behind::settle(ctx, lease).await?;
         // One that is out is no reason not to look at the other.
         let at_twilio = at_twilio(ctx, lease).await;
         let at_voipms = dids::sweep(ctx, lease).await;

@@ -13,6 +13,7 @@ fn check(stored: &str, expected: Next<'_>) {
         from: Some(CALLER),
         to: Some(OURS),
         ours: &[],
+        minutes_left: None,
     };
     check_call(stored, &call, expected);
 }
@@ -76,6 +77,7 @@ fn a_call_is_put_through_but_never_back() {
     let dial = Next::Dial {
         number: &number,
         rings_for: 20,
+        seconds_max: None,
     };
     check(&forwarded(COLLEAGUE), dial);
     for back in [CALLER, OURS, "+4930123456"] {
@@ -88,6 +90,7 @@ fn a_call_is_put_through_but_never_back() {
             from: Some(from),
             to: Some(OURS),
             ours,
+            minutes_left: None,
         };
         check_call(&forwarded(COLLEAGUE), &call, Next::Say(NOT_COMPLETED));
     }
@@ -99,6 +102,35 @@ fn a_call_is_put_through_but_never_back() {
         &forwarded(COLLEAGUE).replace("true", "false"),
         recorded("Hello!", 3600),
     );
+}
+
+#[test]
+fn a_call_is_put_through_for_as_long_as_there_is_money_and_not_without() {
+    let plain = r#"{"forwarding": {"enabled": true, "number": "+14155550177"}}"#;
+    let with = r#"{"forwarding": {"enabled": true, "number": "+14155550177"}, "voicemail": {"enabled": true}}"#;
+    let number: E164 = COLLEAGUE.parse().unwrap();
+    let dial = |seconds_max| Next::Dial {
+        number: &number,
+        rings_for: 30,
+        seconds_max,
+    };
+    for (minutes_left, stored, expected) in [
+        (None, plain, dial(None)),
+        (Some(u32::MAX), plain, dial(None)),
+        (Some(240), plain, dial(None)),
+        (Some(239), plain, dial(Some(239 * 60))),
+        (Some(1), plain, dial(Some(60))),
+        (Some(0), plain, Next::Say(NOT_COMPLETED)),
+        (Some(0), with, recorded(VOICEMAIL, 120)),
+    ] {
+        let call = Call {
+            from: Some(CALLER),
+            to: Some(OURS),
+            ours: &[],
+            minutes_left,
+        };
+        check_call(stored, &call, expected);
+    }
 }
 
 #[test]
@@ -164,6 +196,7 @@ fn settings_that_are_spelled_out_mean_the_same() {
         from: Some(CALLER),
         to: Some(OURS),
         ours: &[],
+        minutes_left: None,
     };
     for stored in [
         "{}",

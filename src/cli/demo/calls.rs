@@ -16,7 +16,8 @@ use crate::{
     db::{
         self,
         billing::usage,
-        recordings::{self, Counted, StoredRecording},
+        phone_log::Page,
+        recordings::{self, StoredRecording},
     },
     outbound::{self, Policy, Wish},
     queue,
@@ -168,12 +169,13 @@ async fn recording(
     conn: &mut PgConnection,
     account_id: &str,
 ) -> sqlx::Result<Option<StoredRecording>> {
-    let only = Counted {
-        transcript: None,
+    let only = Page {
+        number: None,
+        behind: None,
         limit: 1,
-        offset: 0,
     };
-    Ok(recordings::list(conn, account_id, only).await?.pop())
+    let found = recordings::list(conn, account_id, None, &only, 0).await?;
+    Ok(found.into_iter().next())
 }
 
 /// What was used of a meter lately, in whole units.

@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::telephony::recordings::{Recording, Status};
 use uuid::Uuid;
 
-pub use shown::{Counted, count, forget, list, of_call, one};
+pub use shown::{count, forget, list, of_call, one};
 pub use steps::{
     Step, analysed, analysis_failed, begin_transcription, failed, fetched, removed, transcribed,
     undone,

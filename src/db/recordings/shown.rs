@@ -5,31 +5,29 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{COLUMNS, StoredRecording};
+use crate::db::phone_log::Page;
 
-/// Which of them, and how many there are in all.
-#[derive(Debug, Clone, Copy)]
-pub struct Counted<'a> {
-    /// pending, processing, completed or failed; any when absent.
-    pub transcript: Option<&'a str>,
-    pub limit: i64,
-    pub offset: i64,
-}
-
-/// Those that were not deleted, the newest first.
+/// Those that were not deleted, the newest first; only those whose transcript is pending, processing, completed or
+/// failed, if one of these is given. The first ones of the page may be left out.
 pub async fn list(
     conn: &mut PgConnection,
     account_id: &str,
-    asked: Counted<'_>,
+    transcript: Option<&str>,
+    page: &Page<'_>,
+    offset: i64,
 ) -> sqlx::Result<Vec<StoredRecording>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from recordings
          where account_id = $1 and transcript <> 'deleted' and ($2::text is null or transcript = $2)
-         order by began_at desc, recording_ref desc limit $3 offset $4"
+           and ($3::timestamptz is null or (began_at, recording_ref) < ($3, $4))
+         order by began_at desc, recording_ref desc limit $5 offset $6"
     )))
     .bind(account_id)
-    .bind(asked.transcript)
-    .bind(asked.limit)
-    .bind(asked.offset)
+    .bind(transcript)
+    .bind(page.behind.map(|(began_at, _)| began_at))
+    .bind(page.behind.map(|(_, id)| id))
+    .bind(page.limit)
+    .bind(offset)
     .fetch_all(conn)
     .await
 }

@@ -8,11 +8,11 @@ use super::{
     Shared, Tag,
     envelope::{Envelope, EnvelopedProblem, Refused},
     number_view::HeldNumber,
-    phone_log::{self, Asked, PAGE_MAX, TextMessage},
+    phone_log::{self, Asked, TextMessage},
 };
 use crate::{
     db::{
-        messages::{self, StoredMessage},
+        conversations::{self, Said},
         overview,
     },
     http::{auth::Caller, problem::timestamp},
@@ -22,6 +22,26 @@ pub struct Phone(pub(super) Arc<Shared>);
 
 /// So much of the last message is shown beside its conversation.
 const PREVIEW_MAX: usize = 100;
+/// So many of its messages are shown with a conversation.
+const MESSAGES_SHOWN: i64 = 20;
+
+#[derive(Debug, Object)]
+struct Conversations {
+    /// Always true.
+    success: bool,
+    /// The one with the newest message first.
+    data: Vec<Conversation>,
+    meta: ConversationPage,
+    message: String,
+    timestamp: String,
+}
+
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+struct ConversationPage {
+    /// Sent back as `cursor`, it asks for the next ones. Absent: there are no more.
+    next_cursor: Option<String>,
+}
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
@@ -33,7 +53,7 @@ struct Conversation {
     last_message_at: String,
     /// The first hundred characters of it; absent where its text is not known.
     last_message_preview: Option<String>,
-    /// The newest first.
+    /// The last twenty, the newest first.
     messages: Vec<TextMessage>,
 }
 
@@ -61,7 +81,8 @@ impl Phone {
 
     /// What a user wrote and was written, by whom they wrote with
     ///
-    /// Of the last thousand messages. The conversation with the newest message comes first.
+    /// The conversation with the newest message comes first, each with its last messages; `GET /api/twilio/sms` has all
+    /// of them.
     #[oai(
         path = "/sms/conversations",
         method = "get",
@@ -76,101 +97,51 @@ impl Phone {
         /// Only those of this number, of either side. In any usual form.
         #[oai(name = "phoneNumber")]
         phone_number: Query<Option<String>>,
-    ) -> Answer<Vec<Conversation>> {
+        /// How many conversations: 50 when left out, 1000 at most.
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the answer before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<Conversations>, Refused<EnvelopedProblem>> {
         let account = phone_log::account(&caller, user_id.as_deref())?;
-        let asked = Asked::read(phone_number.as_deref(), Some(PAGE_MAX), None)?;
+        let page = Asked::read(phone_number.as_deref(), *limit, cursor.as_deref())?;
         let mut tx = self.0.begin(&account).await?;
-        let rows = messages::list(&mut tx, account.as_str(), &asked.rows()).await?;
+        let rows =
+            conversations::list(&mut tx, account.as_str(), &page.rows(), MESSAGES_SHOWN).await?;
         drop(tx);
-        let now = self.0.clock.now();
-        Ok(Envelope::new(
-            conversations(rows),
-            "Conversations retrieved",
-            now,
-        ))
-    }
-}
-
-/// Newest message first, as the rows come.
-fn conversations(rows: Vec<StoredMessage>) -> Vec<Conversation> {
-    let mut found: Vec<Conversation> = Vec::new();
-    for row in rows {
-        let is_inbound = row.direction.as_deref() == Some("inbound");
-        let (Some(from), Some(to)) = (row.from_number.clone(), row.to_number.clone()) else {
-            continue;
-        };
-        let (ours, theirs) = if is_inbound { (to, from) } else { (from, to) };
-        let at = found
-            .iter()
-            .position(|one| one.phone_number == ours && one.participant_number == theirs);
-        let at = at.unwrap_or_else(|| {
-            found.push(Conversation {
-                phone_number: ours,
-                participant_number: theirs,
-                last_message_at: timestamp(row.began_at),
-                last_message_preview: row
-                    .body
-                    .as_ref()
-                    .map(|body| body.chars().take(PREVIEW_MAX).collect()),
-                messages: Vec::new(),
-            });
-            found.len() - 1
+        let mut found = by_numbers(rows);
+        let next_cursor = page.next(&mut found, |said| {
+            let last = &said[0].message;
+            (last.began_at, &last.message_ref)
         });
-        found[at].messages.push(phone_log::message(row));
+        Ok(Json(Conversations {
+            success: true,
+            data: found.into_iter().map(conversation).collect(),
+            meta: ConversationPage { next_cursor },
+            message: "Conversations retrieved".to_owned(),
+            timestamp: timestamp(self.0.clock.now()),
+        }))
     }
-    found
 }
 
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
+/// The messages of each conversation, of which there is one at least. Those of one stand together, as the rows come.
+fn by_numbers(rows: Vec<Said>) -> Vec<Vec<Said>> {
+    rows.chunk_by(|a, b| a.our_number == b.our_number && a.their_number == b.their_number)
+        .map(<[Said]>::to_vec)
+        .collect()
+}
 
-    use super::*;
-
-    fn row(nth: i64, direction: &str, from: &str, to: &str, body: Option<&str>) -> StoredMessage {
-        let at: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000 - nth, 0).unwrap();
-        StoredMessage {
-            account_id: "ann".into(),
-            message_ref: format!("SM{nth}"),
-            direction: Some(direction.into()),
-            from_number: Some(from.into()),
-            to_number: Some(to.into()),
-            body: body.map(str::to_owned),
-            segments: None,
-            media: 0,
-            status: "received".into(),
-            error_code: None,
-            began_at: at,
-            updated_at: at,
-            cost_micros: None,
-        }
-    }
-
-    #[test]
-    fn both_ways_are_one_conversation_and_each_pair_of_numbers_is_its_own() {
-        let long = "é".repeat(150);
-        let told = conversations(vec![
-            row(0, "inbound", "+2", "+1", Some(&long)),
-            row(1, "outbound", "+1", "+3", None),
-            row(2, "outbound", "+1", "+2", Some("hello")),
-            row(3, "inbound", "+2", "+9", Some("to another number of ours")),
-        ]);
-        let pairs: Vec<(&str, &str, usize)> = told
-            .iter()
-            .map(|one| {
-                let numbers = (&*one.phone_number, &*one.participant_number);
-                (numbers.0, numbers.1, one.messages.len())
-            })
-            .collect();
-        assert_eq!(pairs, [("+1", "+2", 2), ("+1", "+3", 1), ("+9", "+2", 1)]);
-        let previews: Vec<_> = told
-            .iter()
-            .map(|one| {
-                one.last_message_preview
-                    .as_ref()
-                    .map(|text| text.chars().count())
-            })
-            .collect();
-        assert_eq!(previews, [Some(100), None, Some(25)]);
+/// Of messages between the same two numbers, the newest first.
+fn conversation(said: Vec<Said>) -> Conversation {
+    let last = &said[0];
+    let preview = |body: &String| body.chars().take(PREVIEW_MAX).collect();
+    Conversation {
+        phone_number: last.our_number.clone(),
+        participant_number: last.their_number.clone(),
+        last_message_at: timestamp(last.message.began_at),
+        last_message_preview: last.message.body.as_ref().map(preview),
+        messages: said
+            .into_iter()
+            .map(|said| phone_log::message(said.message))
+            .collect(),
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 pub struct PhoneLog(pub(super) Arc<Shared>);
 
 const PAGE_DEFAULT: u32 = 50;
-pub const PAGE_MAX: u32 = 1000;
+const PAGE_MAX: u32 = 1000;
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
@@ -194,7 +194,8 @@ impl Asked {
     fn place(cursor: &str) -> Result<(DateTime<Utc>, String), Problem> {
         let read = cursor.split_once('.').and_then(|(micros, id)| {
             let micros: i64 = micros.parse().ok()?;
-            let is_ours = micros >= 0 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let of_an_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            let is_ours = micros >= 0 && id.bytes().all(of_an_id);
             let at = DateTime::from_timestamp_micros(micros).filter(|_| is_ours)?;
             Some((at, id.to_owned()))
         });

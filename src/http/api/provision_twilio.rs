@@ -14,8 +14,9 @@ use super::{
 };
 use crate::http::{auth::AccountId, problem::Problem};
 
+pub(super) use super::usage::input::check_idempotency_key;
+
 const EMAIL_LENGTH_MAX: usize = 320;
-const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 
 /// Asks for a Twilio subaccount and a phone number.
 #[derive(Debug, Object)]
@@ -145,18 +146,6 @@ impl Shared {
         };
         let answer = Envelope::new(data, "Twilio provisioning is under way", now);
         Ok(ProvisionAnswer::UnderWay(answer, ask_at, 5))
-    }
-}
-
-pub(super) fn check_idempotency_key(key: Option<&str>) -> Result<(), Problem> {
-    match key {
-        Some(key) if key.is_empty() || key.len() > IDEMPOTENCY_KEY_LENGTH_MAX => {
-            Err(Problem::bad_request(
-                "INVALID_IDEMPOTENCY_KEY",
-                "The Idempotency-Key header has 1 to 255 characters",
-            ))
-        }
-        _ => Ok(()),
     }
 }
 

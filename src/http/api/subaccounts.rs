@@ -8,7 +8,8 @@ use super::{
     links,
     number_view::Numbers,
     provision::Standing,
-    provision_twilio::{check_idempotency_key, invalid_tier},
+    provision_twilio::invalid_tier,
+    usage::input::check_idempotency_key,
 };
 use crate::{
     db::{

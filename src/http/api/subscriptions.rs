@@ -14,10 +14,9 @@ use super::{
     Shared, Tag,
     envelope::{Envelope, EnvelopedProblem, FlatProblem, Refused},
     links,
-    provision_twilio::{
-        ProvisionAnswer, ProvisionTwilio, check_idempotency_key, invalid_tier, missing_parameters,
-    },
+    provision_twilio::{ProvisionAnswer, ProvisionTwilio, invalid_tier, missing_parameters},
     subscription_view::{self, SubscriptionView},
+    usage::input::check_idempotency_key,
 };
 use crate::{
     db::{overview, telephony_orders::NumberWish},

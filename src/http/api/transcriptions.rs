@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::{
     Shared, Tag,
     envelope::{Envelope, EnvelopedProblem, Refused},
-    phone_log,
+    phone_log::{self, Asked},
     transcript_view::{CallAnalysis, Opened},
 };
 use crate::{
-    db::recordings::{self, Counted, StoredRecording},
+    db::recordings::{self, StoredRecording},
     http::{
         auth::{Caller, Scope},
         problem::{Problem, timestamp},
@@ -59,11 +59,15 @@ struct TranscriptionPage {
 }
 
 #[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
 struct Pagination {
     limit: u32,
     offset: u32,
     /// How many there are in all.
     total: i64,
+    /// Sent back as `cursor`, it asks for the next ones, whatever came meanwhile. Absent: there are no more.
+    #[oai(rename = "nextCursor")]
+    next_cursor: Option<String>,
 }
 
 #[derive(Debug, Object)]
@@ -121,32 +125,35 @@ impl Transcriptions {
         limit: Query<Option<u32>>,
         /// How many to leave out, from the newest on.
         offset: Query<Option<u32>>,
+        /// `nextCursor` of the answer before, in place of an offset.
+        cursor: Query<Option<String>>,
         /// Only those.
         status: Query<Option<Status>>,
     ) -> Answer<TranscriptionPage> {
         let account = phone_log::account(&caller, user_id.as_deref())?;
         let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let offset = offset.unwrap_or(0);
-        let asked = Counted {
-            transcript: status.map(Status::as_str),
-            limit: limit.into(),
-            offset: offset.into(),
-        };
+        let page = Asked::read(None, Some(limit), cursor.as_deref())?;
+        let transcript = status.map(Status::as_str);
         let mut tx = self.0.begin(&account).await?;
-        let rows = recordings::list(&mut tx, account.as_str(), asked).await?;
-        let total = recordings::count(&mut tx, account.as_str(), asked.transcript).await?;
+        let account = account.as_str();
+        let mut rows =
+            recordings::list(&mut tx, account, transcript, &page.rows(), offset.into()).await?;
+        let total = recordings::count(&mut tx, account, transcript).await?;
         drop(tx);
+        let next_cursor = page.next(&mut rows, |row| (row.began_at, &row.recording_ref));
         let shown = rows.into_iter().map(|row| shown(&self.0.keyring, row));
-        let page = TranscriptionPage {
+        let shown = TranscriptionPage {
             transcriptions: shown.collect::<Result<_, _>>()?,
             pagination: Pagination {
                 limit,
                 offset,
                 total,
+                next_cursor,
             },
         };
         let now = self.0.clock.now();
-        Ok(Envelope::new(page, "Transcriptions retrieved", now))
+        Ok(Envelope::new(shown, "Transcriptions retrieved", now))
     }
 
     /// A transcription

@@ -57,7 +57,11 @@ fn on_the_line(next: &Next<'_>, line: &Line, config: &Config) -> Response {
             },
             Verb::Hangup,
         ]),
-        Next::Dial { number, rings_for } => {
+        Next::Dial {
+            number,
+            rings_for,
+            seconds_max,
+        } => {
             // The other leg names no number of ours: its URL says whose it is.
             let account_id = line.account_id.as_deref().unwrap_or_default();
             let status = Urls::of_account(base, account_id).status;
@@ -66,6 +70,7 @@ fn on_the_line(next: &Next<'_>, line: &Line, config: &Config) -> Response {
                 Verb::Dial {
                     number: number.as_str(),
                     rings_for: *rings_for,
+                    seconds_max: *seconds_max,
                     action: &format!("{base}{DIAL_DONE}"),
                     status_callback: &format!("{status}{TOLD_AGAIN}"),
                 },

@@ -16,7 +16,10 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tollkeeper_jobs::{
     HandleTwilioCallback, NewJob, handle_twilio_callback,
-    telephony::callback::{self, Address, Answer, Callback},
+    telephony::{
+        callback::{self, Address, Answer, Callback},
+        outbound::affordable,
+    },
 };
 use uuid::Uuid;
 
@@ -24,7 +27,9 @@ use self::{incoming::Incoming, line::Line};
 use super::{Delivery, NotStored, Receiver, Stored, answers, count, count_stored, later, text};
 use crate::{
     db::{
-        messages, phone_settings, subaccounts,
+        messages,
+        outbound_spend::Today,
+        phone_settings, subaccounts,
         webhooks::{NewWebhook, Provider, State},
     },
     sealed::Place,
@@ -182,9 +187,13 @@ impl Receiver {
     /// Whose number is called or written to, and what they want of it; all in one query.
     async fn line(&self, incoming: &Incoming, owner: Option<&str>) -> Result<Line, Fault> {
         let to = incoming.param("To").unwrap_or_default();
+        let cap = self.ctx.config.telephony.outbound.spend_per_day_micros;
+        let minute_micros = self.ctx.catalogue.list_prices.outbound_minute.0;
+        let now = self.ctx.clock.now();
         let found = async {
             let mut conn = self.ctx.pools.ingest.acquire().await?;
-            phone_settings::of_number(&mut conn, owner, &line::as_stored(to)).await
+            let today = cap.map(|_| Today { now, minute_micros });
+            phone_settings::of_number(&mut conn, owner, &line::as_stored(to), today).await
         };
         let found = found.await.map_err(|error| {
             tracing::warn!(%error, "what a number is to do cannot be read");
@@ -193,7 +202,12 @@ impl Receiver {
         // Under the master account it is the number that says whose it is.
         match (&found.account_id, &incoming.user_id) {
             (Some(owner), Some(named)) if owner != named => Err(Fault::OtherUser),
-            _ => Ok(Line::of(found, incoming)),
+            _ => {
+                let left = cap
+                    .zip(found.spent_micros)
+                    .map(|(cap, spent)| affordable(cap - spent, minute_micros));
+                Ok(Line::of(found, incoming, left))
+            }
         }
     }
 

@@ -139,3 +139,59 @@ async fn who_wrote_with_whom_is_told_by_conversation() {
         json!([])
     );
 }
+
+/// Messages beyond any page, and one conversation far behind all of them.
+#[tokio::test]
+async fn a_conversation_is_listed_however_much_was_written_since_and_page_by_page() {
+    let api = Api::start().await;
+    let store = async |sql: &'static str| sqlx::query(sql).execute(&api.db).await.unwrap();
+    store("insert into accounts (account_id) values ('ann'), ('ben')").await;
+    // Of every minute one, by turns with the same three; and before all that one with each of four others.
+    let written = "insert into messages (account_id, message_ref, provider, direction, from_number, to_number, body, status,
+                                         began_at, updated_at)
+         select whose, 'voipms_' || nth, 'voipms', case nth % 2 when 0 then 'inbound' else 'outbound' end,
+                case nth % 2 when 0 then theirs else ours end, case nth % 2 when 0 then ours else theirs end,
+                'number ' || nth, 'received', timestamptz '2026-11-01Z' + make_interval(mins => nth), now()
+         from (values ('ann', '+14155550100'), ('ben', '+14155550200')) of (whose, ours), generate_series(1, 3004) nth,
+              lateral (select '+1415555' || case when nth <= 4 then 7000 + nth else 8000 + nth % 3 end) to_whom (theirs)";
+    store(written).await;
+    // Of this one only its delivery was told.
+    store(
+        "insert into messages (account_id, message_ref, status, began_at, updated_at)
+         values ('ann', 'SM1', 'delivered', now(), now())",
+    )
+    .await;
+
+    let target = "/api/phone/sms/conversations?limit=3".to_owned();
+    let (mut listed, mut next, mut pages) = (Vec::new(), target.clone(), 0);
+    loop {
+        let answer = api.get(&next, &token("ann")).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        pages += 1;
+        for one in answer.body["data"].as_array().unwrap() {
+            assert_eq!(one["phone_number"], "+14155550100");
+            let shown = one["messages"].as_array().unwrap();
+            assert_eq!(one["last_message_preview"], shown[0]["body"]);
+            let name = one["participant_number"].as_str().unwrap();
+            listed.push((name[8..].to_owned(), shown.len()));
+        }
+        match answer.body["meta"]["nextCursor"].as_str() {
+            Some(cursor) => next = format!("{target}&cursor={cursor}"),
+            None => break,
+        }
+    }
+
+    // 3004 is a multiple of three and one more.
+    let expected = [
+        ("8001", 20),
+        ("8000", 20),
+        ("8002", 20),
+        ("7004", 1),
+        ("7003", 1),
+        ("7002", 1),
+        ("7001", 1),
+    ];
+    let expected = expected.map(|(name, shown)| (name.to_owned(), shown));
+    assert_eq!(listed, expected);
+    assert_eq!(pages, 3);
+}

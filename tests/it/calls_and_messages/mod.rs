@@ -2,10 +2,14 @@
 
 mod answers;
 mod compare;
+mod inert;
 mod lists;
 mod metering;
+mod put_through;
 mod reconcile;
+mod recorded;
 mod settings;
+mod urls;
 mod usage;
 
 use serde_json::Value;
@@ -19,7 +23,12 @@ use crate::support::{
 };
 
 async fn house_of_ann() -> (House, Web, Phone) {
-    let house = House::new().await;
+    house_of(|_| {}).await
+}
+
+/// The same, in another setting.
+async fn house_of(change: impl FnOnce(&mut Config)) -> (House, Web, Phone) {
+    let house = House::with(change).await;
     house.sign_up("ann");
     house.take_in_all().await;
     let web = house.web();
@@ -88,8 +97,8 @@ fn as_recorded(config: &mut Config) {
     config.twilio.auth_tokens = vec![RECORDED.1.into()];
 }
 
-#[tokio::test]
-async fn every_recorded_callback_ends_as_what_it_told() {
+/// Somebody has the number of the recordings.
+async fn house_as_recorded() -> (House, Web) {
     let settings = Settings {
         twilio_account_sid: RECORDED.0.into(),
         twilio_auth_token: RECORDED.1.into(),
@@ -108,6 +117,12 @@ async fn every_recorded_callback_ends_as_what_it_told() {
         )
         .await;
     let web = house.web();
+    (house, web)
+}
+
+#[tokio::test]
+async fn every_recorded_callback_ends_as_what_it_told() {
+    let (house, web) = house_as_recorded().await;
     let mut told = 0;
     for (name, file) in golden_files("webhooks/twilio", ".json") {
         let recorded: Value = serde_json::from_slice(&file).unwrap();

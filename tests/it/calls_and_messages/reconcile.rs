@@ -102,3 +102,65 @@ async fn while_twilio_is_gone_its_lists_are_read_later_and_from_where_they_were_
     assert_eq!(used(&house.service, "voice_minutes").await, 2);
     assert_eq!(house.dead().await, Vec::<String>::new());
 }
+
+/// Every order of the four, each callback twice, and a tenth of all of them never told.
+#[tokio::test]
+async fn whatever_is_told_of_calls_in_whatever_order_usage_is_what_the_provider_lists() {
+    let (house, web, phone) = house_of_ann().await;
+    let mut dice = StdRng::seed_from_u64(seed("orders_and_losses"));
+    let (mut minutes, mut lost) = (0, 0);
+    for nth in 0..24 {
+        house.sandbox.advance(TimeDelta::seconds(500));
+        let seconds = dice.random_range(1..400);
+        let call = house
+            .sandbox
+            .take_call(&phone.number, CALLER, seconds)
+            .unwrap();
+        minutes += i64::from(seconds.div_ceil(60));
+        let seconds = seconds.to_string();
+        let order = permutation(nth, ["initiated", "ringing", "in-progress", "completed"]);
+        for status in [order, order].concat() {
+            if dice.random_bool(0.1) {
+                lost += 1;
+                continue;
+            }
+            let length = (status == "completed").then_some(&*seconds);
+            phone.call(&web, &call.sid, status, length).await;
+        }
+    }
+    // Of one nothing was told at all.
+    house.sandbox.take_call(&phone.number, CALLER, 61).unwrap();
+    minutes += 2;
+    house.settle().await;
+
+    reconcile(&house).await;
+
+    assert!(lost > 0, "nothing was lost");
+    assert_eq!(used(&house.service, "voice_minutes").await, minutes);
+    let ended: i64 = house
+        .service
+        .value("select count(*) from calls where status = 'completed' and seconds is not null")
+        .await;
+    assert_eq!(ended, 25);
+    assert_eq!(house.findings().await, Vec::<String>::new());
+    assert_eq!(house.dead().await, Vec::<String>::new());
+}
+
+/// The nth of all orders of these.
+fn permutation(nth: usize, mut of: [&'static str; 4]) -> [&'static str; 4] {
+    let mut rest = nth;
+    for place in 0..of.len() {
+        let choices = of.len() - place;
+        of[place..].rotate_left(rest % choices);
+        rest /= choices;
+    }
+    of
+}
+
+#[test]
+fn all_orders_are_different() {
+    let orders: std::collections::BTreeSet<_> = (0..24)
+        .map(|nth| permutation(nth, ["a", "b", "c", "d"]))
+        .collect();
+    assert_eq!(orders.len(), 24);
+}

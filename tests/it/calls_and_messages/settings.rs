@@ -1,19 +1,22 @@
 //! What a user wants to become of calls and messages becomes of them.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tollkeeper::config::Config;
 
-use super::{house_of_ann, used};
+use super::{house_of, used};
 use crate::support::{
-    api::{Answer, Api, Setup, token},
+    api::{Answer, Api, token},
     house::House,
     phone::{CALLER, Phone, sid},
     web::Web,
 };
 
-const SETTINGS: &str = "/api/phone/settings";
-const COLLEAGUE: &str = "+14155550177";
+pub const SETTINGS: &str = "/api/phone/settings";
+pub const COLLEAGUE: &str = "+14155550177";
 /// What a caller hears where nobody wants anything else, to the last byte.
 const AS_EVER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><Say voice=\"alice\" language=\"en-US\">Hello!\
      </Say><Record action=\"https://hooks.test/api/twilio/recording\" method=\"POST\" maxLength=\"3600\" timeout=\"10\" \
@@ -21,17 +24,21 @@ const AS_EVER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><Say 
      recordingStatusCallbackMethod=\"POST\"/><Hangup/></Response>";
 
 /// Ann with her phone, and the API she sets it by.
-struct Desk {
-    house: House,
-    web: Web,
-    phone: Phone,
-    api: Api,
+pub struct Desk {
+    pub house: House,
+    pub web: Web,
+    pub phone: Phone,
+    pub api: Api,
 }
 
 impl Desk {
-    async fn of_ann() -> Desk {
-        let (house, web, phone) = house_of_ann().await;
-        let api = Api::start_over(house.service.db.clone(), Setup::default()).await;
+    pub async fn of_ann() -> Desk {
+        Desk::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Desk {
+        let (house, web, phone) = house_of(change).await;
+        let api = house.api(Duration::from_secs(8));
         Desk {
             house,
             web,
@@ -40,7 +47,7 @@ impl Desk {
         }
     }
 
-    async fn put(&self, target: &str, settings: Value) -> Answer {
+    pub async fn put(&self, target: &str, settings: Value) -> Answer {
         let ann = token("ann");
         let call = self
             .api
@@ -49,7 +56,7 @@ impl Desk {
     }
 
     /// What a caller of Ann's hears.
-    async fn ring(&self, nth: usize) -> String {
+    pub async fn ring(&self, nth: usize) -> String {
         ring(&self.web, &self.phone, nth, &self.phone.number, CALLER).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod billing;
 mod elsewhere;
+mod exact;
 mod orders;
 mod release;
 mod search;

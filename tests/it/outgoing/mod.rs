@@ -1,6 +1,8 @@
 //! Calls and messages that apps ask for: each is made once, in the right name, and never beyond what may be spent.
 
+mod fallback;
 mod faults;
+mod left_behind;
 mod limits;
 mod once;
 mod rules;

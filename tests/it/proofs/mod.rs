@@ -13,6 +13,7 @@ mod hostile;
 mod isolation;
 mod kills;
 mod noisy_tenant;
+mod old_names;
 mod poison;
 mod postgres_gone;
 mod recording_memory;

@@ -46,7 +46,8 @@ where relkind in ('r', 'p') and has_account and name !~ '_[0-9]{8}$' and not exi
     where p.polrelid = ours.oid and roles.rolname = 'tollkeeper_service' and p.polcmd = '*')
 union all
 select 'open to the app without its tenant policy: ' || name from ours, app
-where has_account and exists (select from grants where grants.oid = ours.oid and grantee = app.oid)
+where relkind <> 'v' and has_account
+  and exists (select from grants where grants.oid = ours.oid and grantee = app.oid)
   and not exists (
     select from pg_policy p where p.polrelid = ours.oid and app.oid = any(p.polroles) and p.polcmd = '*'
       and pg_get_expr(p.polqual, p.polrelid) like '%account_id = current_setting(''app.account_id''%'
@@ -59,12 +60,15 @@ select 'a policy of everybody: ' || ours.name from ours join pg_policy p on p.po
 where 0 = any(p.polroles)
 union all
 select 'open to the app, and nobody''s: ' || name from ours, app
-where not has_account and exists (select from grants where grants.oid = ours.oid and grantee = app.oid)
+where relkind <> 'v' and not has_account
+  and exists (select from grants where grants.oid = ours.oid and grantee = app.oid)
 union all
 select 'open to everybody: ' || name from ours join grants using (oid) where grantee = 0
 union all
 select 'a view with its owner''s rights: ' || name from ours
 where relkind = 'v' and not coalesce(reloptions @> array['security_invoker=true'], false)
+  -- Postgres 14 has no other: there each of ours names the account itself.
+  and not (current_setting('server_version_num')::int < 150000 and nspname = 'legacy')
 union all
 select 'a copy without row security: ' || name from ours where relkind in ('m', 'f')
 union all
@@ -83,7 +87,7 @@ join pg_shdepend d on d.refobjid = roles.oid and d.deptype = 'o'
   and d.dbid = (select oid from pg_database where datname = current_database())
 union all
 select 'may make objects in a schema: ' || rolname || ' ' || nspname from roles, pg_namespace
-where nspname in ('public', 'queue') and has_schema_privilege(rolname, nspname, 'create')
+where nspname in ('public', 'queue', 'legacy') and has_schema_privilege(rolname, nspname, 'create')
   and current_setting('server_version_num')::int >= 150000
 union all
 select 'may empty or watch: ' || ours.name from ours join grants using (oid), roles
@@ -360,7 +364,7 @@ async fn nobody_but_the_two_roles_and_the_owner_has_rights() {
     let named: Vec<String> = sqlx::query_scalar(
         "select distinct acl.grantee::regrole::text from pg_class c
          join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) acl
-         where n.nspname in ('public', 'queue') and acl.grantee <> c.relowner",
+         where n.nspname in ('public', 'queue', 'legacy') and acl.grantee <> c.relowner",
     )
     .fetch_all(&db)
     .await

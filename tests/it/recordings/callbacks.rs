@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
-use tollkeeper::sandbox::When;
+use tollkeeper::{
+    queue::operate::{self, By, Scope},
+    sandbox::When,
+};
 use tollkeeper_jobs::ReconcilePhoneLogs;
 
 use super::{
@@ -162,4 +165,42 @@ async fn a_recording_before_its_call_finds_its_owner() {
     // Nothing was recorded in it.
     assert_eq!(states(&house).await[1], state("failed", "pending"));
     assert_eq!(house.findings().await, Vec::<String>::new());
+}
+
+/// Those that came before anything was done about recordings.
+#[tokio::test]
+async fn callbacks_that_were_kept_until_somebody_would_take_them_up_are_taken_up_by_the_migration()
+{
+    let (house, web, phone) = house_of_ann(|_| {}).await;
+    let by = By {
+        who: "a test",
+        why: "as it was before",
+    };
+    let (kind, what) = (Scope::Kind, "handle_twilio_callback");
+    let mut conn = house.service.db.acquire().await.unwrap();
+    operate::pause(&mut conn, kind, what, by).await.unwrap();
+    let recording = told(&house, &web, &phone, 2, SAID).await;
+    for sql in [
+        "delete from queue.jobs where kind = 'handle_twilio_callback'",
+        "update webhooks set state = 'held' where kind = 'recording_status'",
+    ] {
+        assert_eq!(house.service.execute(sql).await, 1, "{sql}");
+    }
+    operate::resume(&mut conn, kind, what, by).await.unwrap();
+    let migration = include_str!("../../../migrations/0022_recordings.sql");
+    let (_, taking_up) = migration.split_once("-- What was kept until").unwrap();
+    let (_, taking_up) = taking_up.split_once('\n').unwrap();
+
+    for taken in [1, 0] {
+        assert_eq!(house.service.execute(taking_up).await, taken);
+        house.settle().await;
+    }
+
+    assert_eq!(states(&house).await, [state("completed", "completed")]);
+    let known: String = house
+        .service
+        .value("select recording_ref from recordings")
+        .await;
+    assert_eq!(known, recording.sid);
+    assert_eq!(house.dead().await, Vec::<String>::new());
 }

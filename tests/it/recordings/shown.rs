@@ -118,6 +118,12 @@ async fn a_deleted_transcription_is_gone_everywhere_stays_counted_and_is_not_mad
         page["data"]["pagination"],
         json!({"limit": 2, "offset": 1, "total": 3})
     );
+    let first = api.get("/api/transcriptions?limit=2", &ann).await.body;
+    let cursor = first["data"]["pagination"]["nextCursor"].as_str().unwrap();
+    let target = format!("/api/transcriptions?limit=2&cursor={cursor}");
+    let behind = api.get(&target, &ann).await.body;
+    assert_eq!(texts(&behind), ["number 0"]);
+    assert_eq!(behind["data"]["pagination"]["nextCursor"], Value::Null);
     let target = format!(
         "/api/transcriptions/{}",
         page["data"]["transcriptions"][0]["id"].as_str().unwrap()

@@ -80,7 +80,8 @@ pub struct OutgoingCall {
     sid: String,
     /// Ours.
     id: String,
-    /// queued, initiated, ringing, in-progress, completed, busy, failed, no-answer or canceled.
+    /// queued, initiated, ringing, in-progress, completed, busy, failed, no-answer or canceled; unknown while nobody can
+    /// say whether it was dialled.
     status: String,
     /// E.164.
     to: String,

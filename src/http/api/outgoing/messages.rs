@@ -74,7 +74,8 @@ pub struct OutgoingMessage {
     sid: String,
     /// Ours.
     id: String,
-    /// queued, sending, sent, delivered, undelivered, failed and a few more of Twilio's words.
+    /// queued, sending, sent, delivered, undelivered, failed and a few more of Twilio's words; unknown while nobody can
+    /// say whether it was sent.
     status: String,
     /// E.164.
     to: String,

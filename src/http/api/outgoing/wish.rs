@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tollkeeper_jobs::{
     telephony::{
         e164::E164,
-        outbound::{Channel, NOT_SENT, Refused, TEXT_MAX, refused},
+        outbound::{Channel, NOT_SENT, OUTCOME_UNKNOWN, Refused, TEXT_MAX, refused},
     },
     usage::MicroUnits,
 };
@@ -53,10 +53,11 @@ impl Granted {
         wish.ext_ref.clone().unwrap_or_else(|| wish.id.to_string())
     }
 
-    /// In the provider's words.
+    /// In the provider's words; ours while it has not answered, and where nobody knows whether it will.
     pub fn status(&self) -> String {
-        let status = self.standing.status.as_deref();
-        status.unwrap_or("queued").to_owned()
+        let is_unknown = self.standing.wish.error_code.as_deref() == Some(OUTCOME_UNKNOWN);
+        let ours = if is_unknown { "unknown" } else { "queued" };
+        self.standing.status.as_deref().unwrap_or(ours).to_owned()
     }
 
     pub fn is_sent(&self) -> bool {

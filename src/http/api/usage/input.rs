@@ -137,12 +137,18 @@ pub fn idempotency_key(
         ));
     }
     let key = header.or(body);
-    match &key {
+    check_idempotency_key(key.as_deref())?;
+    Ok(key)
+}
+
+/// Whether it may be a key, if there is one.
+pub fn check_idempotency_key(key: Option<&str>) -> Result<(), Problem> {
+    match key {
         Some(text) if !is_key(text) => Err(Problem::bad_request(
             "INVALID_IDEMPOTENCY_KEY",
             "An idempotency key has 1 to 255 printable characters",
         )),
-        _ => Ok(key),
+        _ => Ok(()),
     }
 }
 

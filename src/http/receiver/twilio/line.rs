@@ -17,10 +17,12 @@ pub struct Line {
     from: Option<String>,
     to: Option<String>,
     ours: Vec<String>,
+    minutes_left: Option<u32>,
 }
 
 impl Line {
-    pub fn of(found: OfNumber, incoming: &Incoming) -> Line {
+    /// `minutes_left` there is money for, today.
+    pub fn of(found: OfNumber, incoming: &Incoming, minutes_left: Option<u32>) -> Line {
         let param = |name| incoming.param(name).map(str::to_owned);
         Line {
             settings: read(found.of_number).over(read(found.of_account)),
@@ -29,6 +31,7 @@ impl Line {
             from: param("From"),
             to: param("To"),
             ours: found.ours,
+            minutes_left,
         }
     }
 
@@ -37,6 +40,7 @@ impl Line {
             from: self.from.as_deref(),
             to: self.to.as_deref(),
             ours: &self.ours,
+            minutes_left: self.minutes_left,
         }
     }
 }

@@ -1,6 +1,6 @@
 -- What upkeep is there for: history, a webhook and a notification that are old enough, a run whose worker is gone, a
 -- day of usage that nobody has closed and one whose counter is wrong, an effect that claims too much, an order for a
--- number that nobody sells, left by its job, and a timetable that nobody has looked at.
+-- number that nobody sells and a call, both left by their jobs, and a timetable that nobody has looked at.
 create table queue.finished_jobs_20260101 partition of queue.finished_jobs
     for values from ('2026-01-01') to ('2026-01-02');
 insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
@@ -36,3 +36,7 @@ set last_tick = last_tick - case when name in ('recount_usage', 'check_billing_f
                                  then interval '1 day' else interval '2 hours' end;
 -- Her books are compared, although no invoice is left.
 insert into findings (id, kind, subject, account_id, detail) values (gen_random_uuid(), 'invoice_drift', 'in_old', 'ann', '{}');
+insert into outbound (id, account_id, channel, asked_by, request_sha256, provider_ref, is_fallback, from_number, to_number, body,
+                      units, cost_micros, asked_at, expires_at, updated_at)
+values (gen_random_uuid(), 'ann', 'call', 'a test', '', 'nobody', false, '+14155550100', '+14155550111', 'Hello', 1, 0,
+        now() - interval '1 hour', now() - interval '50 minutes', now());

@@ -21,6 +21,6 @@ and exists (select 1 from messages)
 and (select count(removed_at) from recordings where analysis = 'completed') = 2
 and (select count(*) from messages where provider = 'voipms' and account_id = 'ben') = 1
 and (select count(*) from phone_numbers where status = 'active') = 4
-and (select count(*) from outbound where state in ('sent', 'settled', 'failed')) = 3
+and (select count(*) from outbound where state in ('sent', 'settled', 'failed')) = 4
 and exists (select 1 from findings where kind = 'callback_of_nobody')
 and exists (select 1 from findings where kind = 'billing_i10_broken')

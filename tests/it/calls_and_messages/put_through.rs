@@ -89,15 +89,13 @@ async fn a_call_is_put_through_while_there_is_money_and_for_as_long_as_there_is(
 }
 
 #[tokio::test]
-async fn without_a_cap_and_far_below_it_a_call_lasts_as_long_as_the_provider_lets_it() {
-    for cap in [None, Some(25_000_000)] {
-        let desk = Desk::with(|config| config.telephony.outbound.spend_per_day_micros = cap).await;
-        let settings = json!({ "forwarding": {"enabled": true, "number": COLLEAGUE} });
-        desk.put(SETTINGS, settings).await;
-        let heard = desk.ring(0).await;
-        assert!(
-            heard.contains("<Dial ") && !heard.contains("timeLimit"),
-            "{heard}"
-        );
-    }
+async fn without_a_cap_a_call_lasts_as_long_as_the_provider_lets_it() {
+    let desk = Desk::with(|config| config.telephony.outbound.spend_per_day_micros = None).await;
+    let settings = json!({ "forwarding": {"enabled": true, "number": COLLEAGUE} });
+    desk.put(SETTINGS, settings).await;
+    let heard = desk.ring(0).await;
+    assert!(
+        heard.contains("<Dial ") && !heard.contains("timeLimit"),
+        "{heard}"
+    );
 }

@@ -118,12 +118,7 @@ impl Fetcher {
     }
 
     /// Sleep until the lane has something to take. Of the rings that wake it most are for a job of another lane.
-    async fn until_ready<'a>(
-        &'a self,
-        kept: &mut Kept,
-        heard: Notified<'a>,
-        pause: &mut Duration,
-    ) {
+    async fn until_ready<'a>(&'a self, kept: &mut Kept, heard: Notified<'a>, pause: &mut Duration) {
         let mut heard = heard;
         loop {
             kept.give_back();

@@ -14,8 +14,6 @@ use super::{
 };
 use crate::http::{auth::AccountId, problem::Problem};
 
-pub(super) use super::usage::input::check_idempotency_key;
-
 const EMAIL_LENGTH_MAX: usize = 320;
 
 /// Asks for a Twilio subaccount and a phone number.

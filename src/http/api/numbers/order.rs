@@ -21,7 +21,7 @@ use crate::{
         telephony_orders::NumberWish,
     },
     http::{
-        api::{Shared, provision_twilio::check_idempotency_key, usage::input},
+        api::{Shared, usage::input},
         auth::{AccountId, Caller},
         problem::Problem,
     },
@@ -100,7 +100,7 @@ impl Wish {
 
     /// 400 for what cannot be, and for what nothing would tell from a second order like it.
     fn check(&self, country: &str) -> Result<(), Problem> {
-        check_idempotency_key(self.key.as_deref())?;
+        input::check_idempotency_key(self.key.as_deref())?;
         if let Place::Exactly(number) = &self.place
             && countries::country(number) != Some(country)
         {

@@ -76,18 +76,12 @@ impl Lease {
     /// first. And it lets [`super::enqueue`] mark the job to run again: a run that waits for its
     /// account would otherwise lock out the one that has the account and asks for this very job.
     async fn hold(&self, tx: &mut PgConnection) -> Result<(), HoldError> {
-        // The server ends the session of a process that stops or is cut off in here: its locks would keep
-        // the sweep away from the job, and everybody from the account.
-        let held: Option<i32> = sqlx::query_scalar(
-            "select attempt from queue.jobs, set_config('idle_in_transaction_session_timeout', '10s', true)
-             where id = $1 and attempt = $2 and lease_token = $3 and state = 'running'
-             for key share of jobs",
-        )
-        .bind(self.job_id)
-        .bind(self.attempt)
-        .bind(self.token)
-        .fetch_optional(tx)
-        .await?;
+        let held: Option<i32> = sqlx::query_scalar("select queue.hold($1, $2, $3)")
+            .bind(self.job_id)
+            .bind(self.attempt)
+            .bind(self.token)
+            .fetch_one(tx)
+            .await?;
         match held {
             Some(_) => Ok(()),
             None => {

@@ -232,7 +232,8 @@ pub async fn next_due(
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar(
         // Each by an index of its own: the table may be large.
-        "select case when exists (select from queue.jobs where state = 'ready')
+        "select case when exists (select from queue.jobs where state = 'ready' and crashes = 0)
+                       or exists (select from queue.jobs where state = 'ready' and crashes > 0)
                        or exists (select from queue.jobs where state = 'running')
                      then now() + $1 * interval '1 microsecond'
                      else (select min(run_at) from queue.jobs where state = 'waiting') end",

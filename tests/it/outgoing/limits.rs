@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
-use super::{Ann, SMS, THEM, assert_refused};
+use super::{Ann, SMS, assert_refused};
 use crate::support::proof;
 
 #[tokio::test]

@@ -1,4 +1,26 @@
 //! What Twilio tells of calls and messages is written down, metered once and answered with sense.
+//!
+//! The faults of the systems that came before, each with the test that shows it gone:
+//!
+//! | fault | shown by |
+//! |---|---|
+//! | B20 callback URLs that nobody served | `urls::every_url_that_the_provider_is_given_…`, `callbacks::every_url_we_hand_out_…` |
+//! | B21 recordings refused, or taken up too early | `recorded::*`, `recordings::callbacks::*` |
+//! | B22, B41 signatures not checked, or wrongly | `callbacks::*`, `signatures::*`, `proofs::hostile` |
+//! | B23 a late status overwrites the last one | `metering::a_calls_minutes_…`, `reconcile::whatever_is_told_of_calls_…` |
+//! | B24 forms not read, minutes taken for seconds | `recorded::every_recorded_callback_leads_to_what_the_table_says` |
+//! | B25 every call to /api/phone fails | `outgoing::shapes::*`, `lists::*`, `numbers::search::*` |
+//! | B26 filters put together as text | `lists::what_was_called_and_written_…`, `inert` |
+//! | B27 sent, then not stored, then sent again | `outgoing::faults::a_lost_answer_dials_and_sends_once` |
+//! | B28 one click is three calls | `outgoing::once::one_click_is_one_dial_…` |
+//! | B29 a recording fetched twice and lost | `recordings::transcription::*`, `recordings::shown` |
+//! | B30 any address is fetched | `recordings::hostile` |
+//! | B31 what people say stands in the log | `proofs::canaries` |
+//! | B45 a number is gone at once, or for ever ours | `numbers::release::*` |
+//! | B46 what people write becomes markup | `inert` |
+//! | B57 the user in a path is believed | `callbacks::a_subaccount_signs_with_its_own_token_for_its_own_user`, `proofs::isolation` |
+//! | B58 one number in two spellings is two | `telephony::e164` of the core |
+//! | B61 anybody's number may be called from | `outgoing::rules::nobody_calls_from_anothers_number_…`, `outgoing::faults::who_is_suspended_…` |
 
 mod answers;
 mod compare;

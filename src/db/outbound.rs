@@ -279,7 +279,8 @@ pub async fn left_behind(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Ve
            and not exists (select from queue.jobs job
                            where job.kind in ('place_call', 'send_message') and job.key = o.id::text
                              and job.state <> 'dead')
-         order by o.asked_at limit $1"
+         -- Those that nobody can decide leave room for the others.
+         order by o.error_code is not null, o.asked_at limit $1"
     )))
     .bind(limit)
     .fetch_all(conn)

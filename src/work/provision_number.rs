@@ -1,6 +1,6 @@
 //! Buy an account a phone number, once, and point it at us: the one its plan includes, or one more.
 
-mod dids;
+pub(super) mod dids;
 mod purchase;
 
 use chrono::TimeDelta;

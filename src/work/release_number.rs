@@ -1,6 +1,5 @@
 //! Give a number back to the provider: a suspended account's, or one that its user wants no longer.
 
-use chrono::TimeDelta;
 use serde_json::Value;
 use tollkeeper_jobs::{
     ReleaseNumber, outside,
@@ -10,7 +9,7 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::{Work, account};
+use super::{Work, account, provision_number::dids::SET_WITHIN};
 use crate::{
     context::Context,
     db::{phone_numbers, provider_calls, subaccounts, telephony},
@@ -21,9 +20,6 @@ use crate::{
     },
     queue::{Failure, Lease, Outcome},
 };
-
-/// What is to be done at VoIP.ms while it is not set is looked at again so soon.
-const SET_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 impl Work for ReleaseNumber {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {

@@ -8,9 +8,6 @@ use crate::clients::{
     on_sale::{NumberKind, OnSale, Wanted},
 };
 
-/// The page of Twilio's own search.
-const PAGE: u16 = 50;
-
 impl Twilio {
     /// Numbers on sale that take calls and text messages. Twilio knows no such page (404) where a country has none of the
     /// kind.
@@ -41,26 +38,6 @@ impl Twilio {
         ];
         let page: Page = self.get(&path, &query).await?;
         Ok(page.available_phone_numbers)
-    }
-
-    /// Local numbers on sale, as E.164: the candidates of an order.
-    pub async fn numbers_on_sale(
-        &self,
-        account: &str,
-        country: &str,
-        area_code: Option<&str>,
-    ) -> Result<Vec<String>, ClientError> {
-        let wanted = Wanted {
-            country,
-            area_code,
-            count: PAGE,
-            ..Wanted::default()
-        };
-        let numbers = self.on_sale(account, &wanted).await?;
-        Ok(numbers
-            .into_iter()
-            .map(|number| number.phone_number)
-            .collect())
     }
 }
 

@@ -8,7 +8,7 @@ use super::Order;
 use crate::{
     clients::{
         ClientError,
-        on_sale::Wanted,
+        on_sale::{OnSale, Wanted},
         voipms::{CALLBACK_FIELDS, Voipms},
     },
     context::Context,
@@ -19,9 +19,7 @@ use crate::{
 };
 
 /// What is to be done at VoIP.ms while it is not set is looked at again so soon.
-const SET_WITHIN: TimeDelta = TimeDelta::hours(1);
-/// More than are ever refused.
-const OFFERED_MAX: u16 = 100;
+pub(in crate::work) const SET_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// Below `PUBLIC_BASE_URL`; the token follows.
 const CALLBACK: &str = "/webhooks/voipms/sms/";
 
@@ -36,23 +34,12 @@ pub fn not_set(ctx: &Context) -> Outcome {
     Outcome::Later(ctx.clock.now() + SET_WITHIN, why.into())
 }
 
-/// Numbers on sale there, as E.164.
-pub async fn offered(
-    ctx: &Context,
-    country: &str,
-    area_code: Option<&str>,
-) -> Result<Vec<String>, ClientError> {
-    let wanted = Wanted {
-        country,
-        area_code,
-        count: OFFERED_MAX,
-        ..Wanted::default()
-    };
-    let Some(voipms) = seller(ctx) else {
-        return Ok(Vec::new());
-    };
-    let offered = voipms.on_sale(&wanted).await?.into_iter();
-    Ok(offered.map(|number| number.phone_number).collect())
+/// Numbers on sale there.
+pub async fn on_sale(ctx: &Context, wanted: &Wanted<'_>) -> Result<Vec<OnSale>, ClientError> {
+    match seller(ctx) {
+        Some(voipms) => voipms.on_sale(wanted).await,
+        None => Ok(Vec::new()),
+    }
 }
 
 impl Order {

@@ -10,6 +10,7 @@ use tollkeeper_jobs::{
 
 use super::{Order, dids};
 use crate::{
+    clients::on_sale::Wanted,
     config::TelephonyConfig,
     context::Context,
     db::{findings, phone_numbers},
@@ -17,6 +18,9 @@ use crate::{
     queue::{Failure, Lease},
     work::account,
 };
+
+/// More than are ever refused of one order.
+const OFFERED_MAX: u16 = 50;
 
 impl Order {
     /// Take a number that is on sale as the candidate. Nothing is bought yet.
@@ -36,16 +40,18 @@ impl Order {
         }
         let config = &ctx.config.telephony;
         for area_code in self.area_codes(config) {
-            let country = &config.country;
-            let offered = match self.facts.carrier {
-                Carrier::Twilio => {
-                    let asker = &self.subaccount_ref;
-                    ctx.twilio.numbers_on_sale(asker, country, area_code).await
-                }
-                Carrier::Voipms => dids::offered(ctx, country, area_code).await,
+            let wanted = Wanted {
+                country: &config.country,
+                area_code,
+                count: OFFERED_MAX,
+                ..Wanted::default()
             };
-            let offered = match offered {
-                Ok(offered) => offered,
+            let offered = match self.facts.carrier {
+                Carrier::Twilio => ctx.twilio.on_sale(&self.subaccount_ref, &wanted).await,
+                Carrier::Voipms => dids::on_sale(ctx, &wanted).await,
+            };
+            let offered: Vec<String> = match offered {
+                Ok(offered) => offered.into_iter().map(|one| one.phone_number).collect(),
                 // A bad or sold-out area code: the next one.
                 Err(error) if is_refused_area(&error) => continue,
                 Err(error) => return Err(Failure::from(error).into()),

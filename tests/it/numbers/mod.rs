@@ -16,6 +16,7 @@ use tollkeeper::{config::Config, sandbox::stripe::SignUp};
 use crate::support::{
     api::{JWT_SECRET, signed},
     house::{House, PRICE},
+    phone::on_sale,
     web::Web,
 };
 
@@ -125,10 +126,7 @@ impl Desk {
     async fn on_sale(&self, area_code: &str, count: usize) -> Vec<String> {
         let twilio = &self.house.service.ctx.twilio;
         let account = self.subaccount();
-        let mut found = twilio
-            .numbers_on_sale(&account, "US", Some(area_code))
-            .await
-            .unwrap();
+        let mut found = on_sale(twilio, &account, Some(area_code)).await;
         found.truncate(count);
         assert_eq!(found.len(), count);
         found

@@ -17,6 +17,7 @@ use tollkeeper_jobs::{HandleStripeEvent, Job, PollStripeEvents, SweepProviderRes
 
 use crate::support::{
     house::{House, TO_NUMBERS},
+    phone::on_sale,
     until,
 };
 
@@ -136,7 +137,7 @@ async fn what_twilio_holds_and_we_do_not_is_reported_and_kept() {
     let double = twilio.create_account("acct:ann").await.unwrap();
     let own = house.sandbox.subaccounts()[0].sid.clone();
     let theirs = &strange.sid;
-    let on_sale = twilio.numbers_on_sale(theirs, "US", None).await.unwrap();
+    let on_sale = on_sale(twilio, theirs, None).await;
     let urls = Urls::of_account("https://hooks.test", "ann");
     twilio
         .buy_number(theirs, &on_sale[0], "by hand", &urls)

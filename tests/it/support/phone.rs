@@ -2,7 +2,10 @@
 
 use reqwest::Response;
 
-use tollkeeper::sandbox::{Sandbox, twilio::Recording};
+use tollkeeper::{
+    clients::{on_sale::Wanted, twilio::Twilio},
+    sandbox::{Sandbox, twilio::Recording},
+};
 
 use super::web::Web;
 
@@ -15,6 +18,18 @@ pub struct Phone {
 
 /// Who calls and writes.
 pub const CALLER: &str = "+14155550199";
+
+/// Local numbers that somebody can buy there now, as E.164.
+pub async fn on_sale(twilio: &Twilio, account: &str, area_code: Option<&str>) -> Vec<String> {
+    let wanted = Wanted {
+        country: "US",
+        area_code,
+        count: 50,
+        ..Wanted::default()
+    };
+    let found = twilio.on_sale(account, &wanted).await.unwrap();
+    found.into_iter().map(|one| one.phone_number).collect()
+}
 
 impl Phone {
     /// The number that a user has.

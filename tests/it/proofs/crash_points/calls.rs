@@ -22,7 +22,7 @@ use tollkeeper_jobs::{
 use uuid::Uuid;
 
 use crate::support::{
-    phone::{CALLER, Phone, sid},
+    phone::{CALLER, Phone, on_sale, sid},
     web::VOIPMS_TOKEN,
 };
 
@@ -48,7 +48,7 @@ pub async fn untold(sandbox: &Sandbox, twilio: &Twilio, db: &PgPool) {
     // Ben's number, which he has a moment later.
     sandbox.own_did(BENS, None);
     sandbox.take_text(BENS, CALLER, "hello").unwrap();
-    let on_sale = twilio.numbers_on_sale(own, "US", None).await.unwrap();
+    let on_sale = on_sale(twilio, own, None).await;
     let elsewhere = Urls::of_account("https://elsewhere.test", "ann");
     let bought = twilio.buy_number(own, &on_sale[0], "by hand", &elsewhere);
     bought.await.unwrap();

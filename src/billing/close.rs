@@ -1,7 +1,5 @@
 //! Closing periods: those that are over and settled are rated.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -11,7 +9,7 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::{Rules, align, rate::rate};
+use super::{Rules, align, periods::Subscriptions, rate::rate};
 use crate::{
     db::{
         self, accounts,
@@ -20,7 +18,7 @@ use crate::{
             parks,
             periods::{self, StoredPeriod},
         },
-        findings, subscriptions,
+        findings,
     },
     queue,
 };
@@ -49,21 +47,18 @@ pub async fn close(
     if period_ids.len() > 1 {
         db::plan_anew(tx).await?;
     }
-    let named = periods::load(tx, period_ids).await?;
-    let mut accounts: Vec<&str> = named.iter().map(|one| one.account_id.as_str()).collect();
-    accounts.dedup();
+    let accounts = periods::accounts_of(tx, period_ids).await?;
+    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
     accounts::lock_all(tx, &accounts).await?;
-    align(tx, rules.catalogue, &accounts, now).await?;
+    let subscriptions = align(tx, rules.catalogue, &accounts, now).await?;
 
     let mut closed = Closed::default();
     let mut jobs = Vec::new();
     let mut ready = Vec::new();
-    let periods = periods::load(tx, period_ids).await?;
-    let synced = synced(tx, &periods).await?;
-    for period in periods {
+    for period in periods::load(tx, period_ids).await? {
         let plan = match period.closed_at {
             Some(_) => Plan::Rate,
-            None => decide(&facts(&period, rules, &synced), now),
+            None => decide(&facts(&period, rules, &subscriptions), now),
         };
         match plan {
             Plan::Rate => ready.push(period),
@@ -77,7 +72,7 @@ pub async fn close(
             }
         }
     }
-    let rated = rate(tx, &ready, now).await?;
+    let rated = rate(tx, &ready, &subscriptions, now).await?;
     for (period_id, error) in &rated.beyond_amounts {
         let account_id = ready.iter().find(|one| one.period_id == *period_id);
         let account_id = account_id.map_or("", |one| one.account_id.as_str());
@@ -104,30 +99,12 @@ pub async fn close(
     Ok(closed)
 }
 
-async fn synced(
-    tx: &mut PgConnection,
-    periods: &[StoredPeriod],
-) -> sqlx::Result<BTreeMap<String, DateTime<Utc>>> {
-    let open = periods.iter().filter(|period| period.closed_at.is_none());
-    let refs: Vec<&str> = open
-        .filter_map(|period| period.subscription_ref.as_deref())
-        .collect();
-    let rows = subscriptions::load_all(tx, &refs).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.subscription_ref, row.synced_at))
-        .collect())
-}
-
-fn facts(
-    period: &StoredPeriod,
-    rules: Rules<'_>,
-    synced: &BTreeMap<String, DateTime<Utc>>,
-) -> Facts {
+fn facts(period: &StoredPeriod, rules: Rules<'_>, subscriptions: &Subscriptions) -> Facts {
     let subscription_ref = period.subscription_ref.as_ref();
+    let subscription = subscription_ref.and_then(|one| subscriptions.get(one));
     Facts {
         ends_at: period.ends_at,
         settles_for: rules.settles_for,
-        synced_at: subscription_ref.and_then(|one| synced.get(one).copied()),
+        synced_at: subscription.map(|row| row.synced_at),
     }
 }

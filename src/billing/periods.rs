@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    billing::periods::{Last, Plan, Subscribed, plan},
+    billing::{
+        periods::{Last, Plan, Subscribed, plan},
+        waivers::{self, Waiver},
+    },
     plans::Catalogue,
     stripe::Status,
     usage::Span,
@@ -16,16 +19,21 @@ use crate::db::{
     subscriptions::{self, Subscription},
 };
 
-/// See that the periods of these accounts, which the caller has locked, tile time up to `now`.
+/// By their ids at Stripe.
+pub type Subscriptions = BTreeMap<String, Subscription>;
+
+/// See that the periods of these accounts, which the caller has locked, tile time up to `now`. Answers everything that
+/// these accounts ever subscribed to.
 pub async fn align(
     tx: &mut PgConnection,
     catalogue: &Catalogue,
     account_ids: &[&str],
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    let mut subscribed_to: BTreeMap<String, Vec<Subscribed>> = BTreeMap::new();
-    for row in subscriptions::of_accounts(tx, account_ids).await? {
-        let of_account = subscribed_to.entry(row.account_id.clone()).or_default();
+) -> sqlx::Result<Subscriptions> {
+    let subscriptions = subscriptions::of_accounts(tx, account_ids).await?;
+    let mut subscribed_to: BTreeMap<&str, Vec<Subscribed>> = BTreeMap::new();
+    for row in &subscriptions {
+        let of_account = subscribed_to.entry(&row.account_id).or_default();
         of_account.extend(subscribed(row));
     }
     let stored = periods::last(tx, account_ids).await?;
@@ -65,11 +73,23 @@ pub async fn align(
     if !new.is_empty() {
         periods::append(tx, &new, now).await?;
     }
-    Ok(())
+    let by_ref = |row: Subscription| (row.subscription_ref.clone(), row);
+    Ok(subscriptions.into_iter().map(by_ref).collect())
+}
+
+/// What waives a period of this subscription if it is closed as things stand. A pause of the subscription itself begins a
+/// period of its own, which says so.
+pub(super) fn waived_by(period: Span, subscription: &Subscription) -> Option<Waiver> {
+    waivers::waiver(&waivers::Facts {
+        period,
+        trial_ends_at: subscription.trial_ends_at,
+        status: &Status::Active,
+        pause_behavior: subscription.pause_behavior.as_deref(),
+    })
 }
 
 /// A subscription as far as periods depend on it. None: it was never paid for.
-pub(super) fn subscribed(row: Subscription) -> Option<Subscribed> {
+pub(super) fn subscribed(row: &Subscription) -> Option<Subscribed> {
     let status = Status::from(row.status.as_str());
     if matches!(status, Status::Incomplete | Status::IncompleteExpired) {
         return None;
@@ -80,9 +100,9 @@ pub(super) fn subscribed(row: Subscription) -> Option<Subscribed> {
     };
     let period = row.period_starts_at.zip(row.period_ends_at);
     Some(Subscribed {
-        subscription_ref: row.subscription_ref,
-        customer_ref: row.customer_ref,
-        tier: row.tier,
+        subscription_ref: row.subscription_ref.clone(),
+        customer_ref: row.customer_ref.clone(),
+        tier: row.tier.clone(),
         began_at: row.created_at,
         ended_at,
         paused_since: row.paused_since,

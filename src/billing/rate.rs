@@ -10,21 +10,18 @@ use tollkeeper_jobs::{
         charges::{Last, Revision, revise},
         lines::{Line, line_text},
         rating,
-        waivers::{self, Waiver},
+        waivers::Waiver,
     },
     money::MoneyError,
-    stripe::Status,
     usage::MicroUnits,
 };
 use uuid::Uuid;
 
-use crate::db::{
-    billing::{
-        charges::{self, NewCharge},
-        periods::{self, StoredPeriod},
-        usage,
-    },
-    subscriptions::{self, Subscription},
+use super::periods::{Subscriptions, waived_by};
+use crate::db::billing::{
+    charges::{self, NewCharge},
+    periods::{self, StoredPeriod},
+    usage,
 };
 
 /// What came of rating periods.
@@ -40,11 +37,12 @@ pub struct Rated {
 
 /// Rate these whole periods and charge the difference to what was charged for them before.
 ///
-/// Their accounts are locked by the caller, so nobody else rates them meanwhile. A period that was rated before is rated
-/// by the same terms again; what waives it is found the first time and stays.
+/// Their accounts are locked by the caller, so nobody else rates them meanwhile; `subscriptions` are these accounts'. A
+/// period that was rated before is rated by the same terms again; what waives it is found the first time and stays.
 pub async fn rate(
     tx: &mut PgConnection,
     periods: &[StoredPeriod],
+    subscriptions: &Subscriptions,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Rated> {
     let billed: Vec<&StoredPeriod> = periods
@@ -56,7 +54,9 @@ pub async fn rate(
     let mut outcome = Rated::default();
     let mut waivers = BTreeMap::new();
     for period in &billed {
-        let waiver = period.waiver().or_else(|| facts.waiver(period));
+        let waiver = period
+            .waiver()
+            .or_else(|| first_waiver(period, subscriptions));
         waivers.insert(period.period_id, waiver);
         match facts.revisions(period) {
             Ok(revisions) => {
@@ -107,13 +107,21 @@ pub async fn differing<'a>(
     Ok(told.collect())
 }
 
+/// What waives a period that is rated for the first time.
+fn first_waiver(period: &StoredPeriod, subscriptions: &Subscriptions) -> Option<Waiver> {
+    if period.closed_at.is_some() {
+        return None;
+    }
+    let subscription = subscriptions.get(period.subscription_ref.as_deref()?)?;
+    waived_by(period.span(), subscription)
+}
+
 /// Everything that rating looks at, read in one go for all periods.
 struct Facts {
     used: BTreeMap<Uuid, Used>,
     /// By number: the number itself.
     numbers: BTreeMap<Uuid, String>,
     last: BTreeMap<(Uuid, String, String), Last>,
-    subscriptions: BTreeMap<String, Subscription>,
 }
 
 impl Facts {
@@ -147,19 +155,10 @@ impl Facts {
             };
             ((row.period_id, row.meter, row.subject), last)
         });
-        let refs: Vec<&str> = periods
-            .iter()
-            .filter_map(|period| period.subscription_ref.as_deref())
-            .collect();
-        let subscriptions = subscriptions::load_all(tx, &refs).await?;
         Ok(Facts {
             used,
             numbers,
             last: last.collect(),
-            subscriptions: subscriptions
-                .into_iter()
-                .map(|row| (row.subscription_ref.clone(), row))
-                .collect(),
         })
     }
 
@@ -172,23 +171,6 @@ impl Facts {
             revise(self.last.get(&key), rated)
         });
         Ok(revisions.collect())
-    }
-
-    /// What waives a period that is rated for the first time. A pause of the subscription itself is known since the
-    /// period began, or it began another one.
-    fn waiver(&self, period: &StoredPeriod) -> Option<Waiver> {
-        if period.closed_at.is_some() {
-            return None;
-        }
-        let subscription = self
-            .subscriptions
-            .get(period.subscription_ref.as_deref()?)?;
-        waivers::waiver(&waivers::Facts {
-            period: period.span(),
-            trial_ends_at: subscription.trial_ends_at,
-            status: &Status::Active,
-            pause_behavior: subscription.pause_behavior.as_deref(),
-        })
     }
 
     fn charge(

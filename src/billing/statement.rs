@@ -10,15 +10,14 @@ use tollkeeper_jobs::{
         lines::{Line, line_text},
         periods::{Last, Period, plan},
         rating, revise, upcoming,
-        waivers::{self, Waiver},
+        waivers::Waiver,
     },
     money::MoneyError,
     plans::Catalogue,
-    stripe::Status,
     usage::MicroUnits,
 };
 
-use super::periods::subscribed;
+use super::periods::{subscribed, waived_by};
 use crate::db::{
     billing::{periods, usage},
     subscriptions::{self, Subscription},
@@ -91,11 +90,7 @@ pub(super) async fn running(
         period: stored.period(),
         is_closed: stored.closed_at.is_some(),
     });
-    let subscribed: Vec<_> = subscriptions
-        .iter()
-        .cloned()
-        .filter_map(subscribed)
-        .collect();
+    let subscribed: Vec<_> = subscriptions.iter().filter_map(subscribed).collect();
     let plan = plan(catalogue, last.as_ref(), &subscribed, now);
     let newest = plan.following.into_iter().next_back().or(plan.last);
     Ok(newest
@@ -109,13 +104,7 @@ pub(super) fn waiver(period: &Period, subscriptions: &[Subscription]) -> Option<
     let subscription = subscriptions
         .iter()
         .find(|one| one.subscription_ref == payer.subscription_ref)?;
-    let now = waivers::waiver(&waivers::Facts {
-        period: period.span,
-        trial_ends_at: subscription.trial_ends_at,
-        // A pause of the subscription itself begins a period of its own, which says so.
-        status: &Status::Active,
-        pause_behavior: subscription.pause_behavior.as_deref(),
-    });
+    let now = waived_by(period.span, subscription);
     period.waiver.or(now)
 }
 

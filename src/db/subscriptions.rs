@@ -38,17 +38,6 @@ pub async fn load(
         .await
 }
 
-/// Those of these that are known.
-pub async fn load_all(
-    conn: &mut PgConnection,
-    subscription_refs: &[&str],
-) -> sqlx::Result<Vec<Subscription>> {
-    sqlx::query_as("select * from subscriptions where subscription_ref = any($1)")
-        .bind(subscription_refs)
-        .fetch_all(conn)
-        .await
-}
-
 /// Everything the account ever subscribed to, newest first.
 pub async fn of_account(
     conn: &mut PgConnection,

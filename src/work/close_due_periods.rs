@@ -1,7 +1,7 @@
 //! Close the periods that are over; see the promise in `jobs/close_due_periods.rs`.
 
 use chrono::{DateTime, Utc};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tollkeeper_jobs::{CloseDuePeriods, ClosePeriod, NewJob, OpenPeriod};
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ use crate::{
 const BATCH_MAX: usize = 500;
 /// So many of them are closed at a time: one uses half of a small machine.
 const AT_ONCE: usize = 4;
+/// Read at once: many batches, for at the end of each page the slowest is waited for.
+const PAGE: usize = 20 * BATCH_MAX;
 
 impl Work for CloseDuePeriods {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -28,8 +30,7 @@ impl Work for CloseDuePeriods {
         let (mut after, mut closed) = (None, 0);
         loop {
             let mut conn = ctx.pools.work.acquire().await?;
-            let limit = BATCH_MAX * AT_ONCE;
-            let mut ended = periods::ended(&mut conn, ended_before, after, limit as i64).await?;
+            let mut ended = periods::ended(&mut conn, ended_before, after, PAGE as i64).await?;
             drop(conn);
             let Some((ends_at, period_id, _)) = ended.last() else {
                 break;
@@ -39,7 +40,13 @@ impl Work for CloseDuePeriods {
             // Those of one account together: their batches would wait for each other.
             ended.sort_by(|one, other| one.2.cmp(&other.2));
             let batches = ended.chunks(BATCH_MAX);
-            try_join_all(batches.map(|batch| close(ctx, lease, rules, batch))).await?;
+            let closing: Vec<_> = batches
+                .map(|batch| close(ctx, lease, rules, batch))
+                .collect();
+            stream::iter(closing)
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<()>()
+                .await?;
             ctx.wake.ring();
         }
         Ok(match begun + closed {

@@ -118,6 +118,16 @@ pub async fn load(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Sto
     .await
 }
 
+/// Whose periods these are, each once, in their order.
+pub async fn accounts_of(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select distinct account_id from billing_periods where period_id = any($1) order by account_id",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await
+}
+
 /// A period to add to the end of an account's.
 #[derive(Debug, Clone)]
 pub struct NewPeriod<'a> {

@@ -11,7 +11,7 @@ use tollkeeper::sandbox::{
     stripe::{SignUp, SignedUp, Status},
 };
 
-use super::{Billing, MESSAGES, MINUTES};
+use super::{Billing, MESSAGES, MINUTES, ours};
 use crate::support::{
     house::{MANAGER, SECRETARY},
     proof::{all_held, seed, size},
@@ -26,6 +26,9 @@ struct Customer {
     signed_up: SignedUp,
     signed_up_at: DateTime<Utc>,
     uses: u32,
+    price: &'static str,
+    is_paused: bool,
+    has_left: bool,
 }
 
 struct Histories {
@@ -46,14 +49,14 @@ impl Histories {
         };
         for nth in 0..count {
             let user = format!("user-{nth}");
-            let price_id = match nth % 4 {
+            let price = match nth % 4 {
                 0 => MANAGER,
                 _ => SECRETARY,
             };
             let signed_up = histories.billing.house.sandbox.sign_up(&SignUp {
                 user_id: user.clone(),
                 email: format!("{user}@example.com"),
-                price_id: price_id.into(),
+                price_id: price.into(),
                 ..SignUp::default()
             });
             histories.customers.push(Customer {
@@ -61,6 +64,9 @@ impl Histories {
                 signed_up: signed_up.unwrap(),
                 signed_up_at: histories.billing.now(),
                 uses: 0,
+                price,
+                is_paused: false,
+                has_left: false,
             });
         }
         histories.billing.house.take_in_all().await;
@@ -107,12 +113,34 @@ impl Histories {
         }
     }
 
-    /// Some cancel, some pause collecting, some change their plan.
-    fn change_something(&mut self) {
-        for customer in &self.customers {
-            if self.dice.random_bool(0.06) {
-                let id = &customer.signed_up.subscription_id;
+    /// Some cancel, some change their plan, some pause collecting or go on with it.
+    async fn change_something(&mut self) {
+        for customer in &mut self.customers {
+            let luck: f64 = self.dice.random();
+            if customer.has_left {
+                continue;
+            }
+            let id = customer.signed_up.subscription_id.as_str();
+            let path = ["subscriptions", id];
+            if luck < 0.06 {
+                customer.has_left = true;
                 self.billing.house.sandbox.set_status(id, Status::Canceled);
+            } else if luck < 0.12 {
+                customer.price = if customer.price == MANAGER {
+                    SECRETARY
+                } else {
+                    MANAGER
+                };
+                let item = customer.signed_up.item_id.as_str();
+                let form = [("items[0][id]", item), ("items[0][price]", customer.price)];
+                self.billing.order(&path, &form).await;
+            } else if luck < 0.18 {
+                customer.is_paused = !customer.is_paused;
+                let form = match customer.is_paused {
+                    true => ("pause_collection[behavior]", "void"),
+                    false => ("pause_collection", ""),
+                };
+                self.billing.order(&path, &[form]).await;
             }
         }
     }
@@ -203,7 +231,7 @@ async fn whatever_goes_wrong_everybody_is_billed_once_to_the_cent() {
         for _ in 0..3 {
             histories.use_something().await;
             histories.billing.house.sandbox.advance(TimeDelta::days(9));
-            histories.change_something();
+            histories.change_something().await;
             histories.hear().await;
         }
         // Over the end of the cycle in steps that drafts come and go between.
@@ -236,9 +264,13 @@ async fn whatever_goes_wrong_everybody_is_billed_once_to_the_cent() {
     assert_eq!(histories.changes(), before, "a second run does nothing");
     let db = &histories.billing.house.service.db;
     let (charged, rated) = (charged(db).await, rated(db).await);
+    let books = histories.billing.house.sandbox.books();
     let mut right = 0;
     for customer in &histories.customers {
-        let billed = histories.billing.billed(&customer.signed_up).await;
+        let theirs = books
+            .iter()
+            .filter(|invoice| invoice.customer == customer.signed_up.customer_id);
+        let billed: i64 = theirs.map(ours).sum();
         let (on, owed) = charged.get(&customer.user).copied().unwrap_or_default();
         let rated = rated.get(&customer.user).copied().unwrap_or_default();
         let is_right = billed == on && on + owed == rated;

@@ -18,11 +18,12 @@ mod simulate;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tollkeeper::{
-    sandbox::stripe::{SignUp, SignedUp, Status},
+    sandbox::stripe::{BookedInvoice, SignUp, SignedUp, Status},
     usage::{How, Key, Request, Rules, carry_out},
 };
 use tollkeeper_jobs::{
-    CloseDuePeriods, CloseUsageWindows, PollInvoiceDrafts, SweepCharges, usage::MicroUnits,
+    CloseDuePeriods, CloseUsageWindows, PollInvoiceDrafts, SweepCharges,
+    billing::matching::CHARGE_KEY, usage::MicroUnits,
 };
 
 use crate::support::{
@@ -238,4 +239,11 @@ pub async fn report(
     let answers = carry_out(&mut tx, &rules, &[&request]).await.unwrap();
     assert!(answers[0].is_ok());
     tx.commit().await.unwrap();
+}
+
+/// What stands on an invoice that we put there, by Stripe's books. Minor units.
+pub fn ours(invoice: &BookedInvoice) -> i64 {
+    let lines = invoice.lines.iter().filter(|line| !line.is_deleted);
+    let lines = lines.filter(|line| line.metadata.contains_key(CHARGE_KEY));
+    lines.map(|line| line.amount).sum()
 }

@@ -81,8 +81,7 @@ const NOT_TOLD: [&str; 19] = [
     "/// No message comes of it",
 ];
 
-/// What only the end of a cycle comes to, a month after the story. What is put on an invoice of our own is told, and
-/// it is put there by the same lines.
+/// What only the end of a cycle comes to, a month after the story: [`super::renewal_crashes`] crashes there.
 const A_MONTH_LATER: [&str; 2] = ["attach_charges", "delete_invoice_item"];
 
 type Chapters = BTreeMap<Chapter, Told>;

@@ -17,6 +17,8 @@ mod old_names;
 mod poison;
 mod postgres_gone;
 mod recording_memory;
+mod renewal_crashes;
+mod renewals;
 mod restarts;
 mod row_security;
 mod standby;

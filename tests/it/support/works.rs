@@ -119,8 +119,13 @@ impl Works {
 
     pub async fn enqueue<J: Job>(&self, jobs: &[J]) {
         let jobs: Vec<NewJob> = jobs.iter().map(NewJob::of).collect();
+        self.enqueue_new(&jobs).await;
+    }
+
+    /// The same of jobs that are somebody's.
+    pub async fn enqueue_new(&self, jobs: &[NewJob]) {
         let mut tx = self.db.begin().await.unwrap();
-        queue::enqueue_all(&mut tx, &jobs).await.unwrap();
+        queue::enqueue_all(&mut tx, jobs).await.unwrap();
         tx.commit().await.unwrap();
     }
 

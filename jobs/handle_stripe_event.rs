@@ -70,7 +70,7 @@ pub fn decide(event: &Event) -> Plan {
         Object::Subscription(subscription) => {
             Plan::Do(vec![Step::SyncSubscription(subscription.id.clone())])
         }
-        Object::Invoice(invoice) => decide_on_invoice(invoice),
+        Object::Invoice(invoice) => decide_on_invoice(&event.kind, invoice),
         Object::CheckoutSession(session) => decide_on_checkout(session),
         Object::Customer(customer) => decide_on_customer(customer),
         Object::Charge(charge) => Plan::Do(vec![Step::ApplyRefund(charge.id.clone())]),
@@ -87,9 +87,20 @@ pub fn decide(event: &Event) -> Plan {
     }
 }
 
+/// These change nothing about the subscription, or come with `invoice.paid`, which is the same news: a renewal would
+/// else have it fetched twice as often.
+const OF_THE_INVOICE_ALONE: [&str; 3] = [
+    "invoice.finalized",
+    "invoice.payment_succeeded",
+    "invoice.updated",
+];
+
 /// An invoice is recorded, and its subscription looked at. One that was written by hand has none.
-fn decide_on_invoice(invoice: &Invoice) -> Plan {
-    let sync = invoice.subscription_ref().map(str::to_owned);
+fn decide_on_invoice(kind: &str, invoice: &Invoice) -> Plan {
+    let sync = invoice
+        .subscription_ref()
+        .filter(|_| !OF_THE_INVOICE_ALONE.contains(&kind))
+        .map(str::to_owned);
     let steps: Vec<Step> = sync
         .map(Step::SyncSubscription)
         .into_iter()
@@ -188,6 +199,12 @@ mod tests {
                 "invoice.payment_failed.subscription_cycle",
             ] {
                 check(&format!("{shape}/{kind}"), Plan::Do(vec![sync(), record()]));
+            }
+            for kind in [
+                "invoice.finalized.subscription_cycle",
+                "invoice.payment_succeeded.subscription_cycle",
+            ] {
+                check(&format!("{shape}/{kind}"), Plan::Do(vec![record()]));
             }
         }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct Subscription {
     pub subscription_ref: String,
     pub account_id: String,
@@ -26,6 +26,17 @@ pub struct Subscription {
     pub pause_behavior: Option<String>,
     pub created_at: DateTime<Utc>,
     pub synced_at: DateTime<Utc>,
+}
+
+impl Subscription {
+    /// Whether Stripe said nothing new, but for when it did.
+    pub fn says_the_same(&self, other: &Subscription) -> bool {
+        let asked_then = Subscription {
+            synced_at: self.synced_at,
+            ..other.clone()
+        };
+        *self == asked_then
+    }
 }
 
 pub async fn load(

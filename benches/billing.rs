@@ -146,10 +146,11 @@ async fn furnish(database: &Database, conn: &mut PgConnection) -> anyhow::Result
 
 /// Requests that two processes send to Stripe when all of them want to.
 async fn turns(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
-    let database = server.database("bench_turns").await?;
     let sandbox = Sandbox::start(Settings::default()).await?;
     let mut pairs = Vec::new();
     for _ in 0..rows.rounds {
+        // What the askers of the round before had reserved when they ended is nobody's any more.
+        let database = server.database("bench_turns").await?;
         let before = sandbox.calls().len();
         let until = Instant::now() + TURNS_FOR;
         let mut asking = tokio::task::JoinSet::new();

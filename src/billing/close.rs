@@ -44,7 +44,8 @@ pub async fn close(
     period_ids: &[Uuid],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Closed> {
-    if period_ids.len() > 1 {
+    let is_batch = period_ids.len() > 1;
+    if is_batch {
         db::plan_anew(tx).await?;
     }
     let accounts = periods::accounts_of(tx, period_ids).await?;
@@ -96,6 +97,9 @@ pub async fn close(
             .map(|account_id| NewJob::of(&RaiseUsageInvoice { account_id })),
     );
     queue::enqueue_all(tx, &jobs).await?;
+    if is_batch {
+        db::plan_as_kept(tx).await?;
+    }
     Ok(closed)
 }
 

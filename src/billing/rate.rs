@@ -18,10 +18,13 @@ use tollkeeper_jobs::{
 use uuid::Uuid;
 
 use super::periods::{Subscriptions, waived_by};
-use crate::db::billing::{
-    charges::{self, NewCharge},
-    periods::{self, StoredPeriod},
-    usage,
+use crate::db::{
+    self,
+    billing::{
+        charges::{self, NewCharge},
+        periods::{self, StoredPeriod},
+        usage,
+    },
 };
 
 /// What came of rating periods.
@@ -68,7 +71,14 @@ pub async fn rate(
             Err(error) => outcome.beyond_amounts.push((period.period_id, error)),
         }
     }
+    let is_batch = periods.len() > 1;
+    if is_batch {
+        db::plan_as_kept(tx).await?;
+    }
     charges::insert(tx, &new, now).await?;
+    if is_batch {
+        db::plan_anew(tx).await?;
+    }
     let ids: Vec<Uuid> = periods.iter().map(|period| period.period_id).collect();
     let stored: Vec<Option<&str>> = ids
         .iter()

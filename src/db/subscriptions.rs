@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 
-#[derive(Debug, Clone, PartialEq, FromRow)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Subscription {
     pub subscription_ref: String,
     pub account_id: String,
@@ -26,17 +26,6 @@ pub struct Subscription {
     pub pause_behavior: Option<String>,
     pub created_at: DateTime<Utc>,
     pub synced_at: DateTime<Utc>,
-}
-
-impl Subscription {
-    /// Whether Stripe said nothing new, but for when it did.
-    pub fn says_the_same(&self, other: &Subscription) -> bool {
-        let asked_then = Subscription {
-            synced_at: self.synced_at,
-            ..other.clone()
-        };
-        *self == asked_then
-    }
 }
 
 pub async fn load(

@@ -47,7 +47,6 @@ impl Work for CloseDuePeriods {
                 .buffer_unordered(AT_ONCE)
                 .try_collect::<()>()
                 .await?;
-            ctx.wake.ring();
         }
         Ok(match begun + closed {
             0 => Outcome::Skipped("no period is over".into()),
@@ -76,6 +75,7 @@ async fn close(
     });
     queue::enqueue_all(&mut tx, &waiting.collect::<Vec<_>>()).await?;
     tx.commit().await?;
+    ctx.wake.ring();
     crash::point(Moment::Done, "periods are closed");
     Ok(())
 }

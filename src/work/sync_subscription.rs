@@ -71,19 +71,13 @@ impl Work for SyncSubscription {
             synced_at: now,
         };
         subscriptions::store(&mut tx, &row).await?;
-        // What says the same as before has its periods, or they are asked for already.
-        let is_news = before
-            .as_ref()
-            .is_none_or(|before| !before.says_the_same(&row));
         let catalogue = &ctx.catalogue;
         billing::tell_of_subscription(&mut tx, catalogue, &said, before.as_ref(), &row, now)
             .await?;
         report(&mut tx, &row, unknown_price.as_deref()).await?;
         ask_for_telephony(ctx, &mut tx, &owner.account_id).await?;
-        if is_news {
-            let account_id = owner.account_id;
-            queue::enqueue(&mut tx, &OpenPeriod { account_id }).await?;
-        }
+        let account_id = owner.account_id;
+        queue::enqueue(&mut tx, &OpenPeriod { account_id }).await?;
         tx.commit().await?;
         ctx.wake.ring();
         Ok(Outcome::Done)

@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use tollkeeper::sandbox::{Fault, Provider, Rule, When};
-use tollkeeper_jobs::SyncSubscription;
 
 use super::{Billing, Item, MESSAGES, MINUTES};
 use crate::support::{
@@ -47,34 +46,6 @@ async fn overage_is_on_the_draft_of_its_own_cycle_to_the_cent() {
     billing.timetable().await;
     assert_eq!(billing.billed(&ann).await, 580);
     billing.check_calm().await;
-}
-
-#[tokio::test]
-async fn a_subscription_of_which_nothing_is_new_has_no_periods_asked_for() {
-    let billing = Billing::new().await;
-    let ann = billing.customer("ann").await;
-    let service = &billing.house.service;
-    let asked = async || {
-        let asked = "select count(*) from queue.finished_jobs where kind = 'open_period'";
-        let asked: Result<i64, _> = sqlx::query_scalar(asked).fetch_one(&service.db).await;
-        asked.unwrap()
-    };
-    let before = asked().await;
-    assert!(before > 0);
-
-    let sync = SyncSubscription {
-        subscription_ref: ann.subscription_id.clone(),
-    };
-    service.enqueue(&sync).await;
-    billing.house.settle().await;
-    assert_eq!(asked().await, before);
-
-    let path = ["subscriptions", ann.subscription_id.as_str()];
-    billing
-        .order(&path, &[("cancel_at_period_end", "true")])
-        .await;
-    billing.pass(TimeDelta::minutes(1)).await;
-    assert_eq!(asked().await, before + 1);
 }
 
 #[tokio::test]

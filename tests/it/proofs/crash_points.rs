@@ -81,7 +81,8 @@ const NOT_TOLD: [&str; 19] = [
     "/// No message comes of it",
 ];
 
-/// What only the end of a cycle comes to, a month after the story: [`super::renewal_crashes`] crashes there.
+/// What only the end of a cycle comes to, a month after the story: [`super::renewal_crashes`] crashes where a draft is
+/// filled, [`super::billing_kills`] anywhere before it.
 const A_MONTH_LATER: [&str; 2] = ["attach_charges", "delete_invoice_item"];
 
 type Chapters = BTreeMap<Chapter, Told>;

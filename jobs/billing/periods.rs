@@ -112,12 +112,13 @@ pub fn plan(
 }
 
 /// What a period that has begun becomes: its allowance is the largest that was held in it. A plan that is news
-/// only after its end is the next period's.
+/// only after its end is the next period's, and so is what is sold later under the same name.
 fn continued(stored: &Period, wanted: Period, now: DateTime<Utc>) -> Period {
     if stored.payer != wanted.payer {
         return wanted;
     }
-    let terms = match now < wanted.span.ends_at {
+    let is_another_plan = stored.terms.tier != wanted.terms.tier;
+    let terms = match is_another_plan && now < wanted.span.ends_at {
         true => stored.terms.changed_to(&wanted.terms),
         false => stored.terms.clone(),
     };

@@ -60,6 +60,8 @@ mod tests {
             status,
             billing_reason: "subscription_cycle",
             finalizes_at: None,
+            period_ends_at: None,
+            uncollected: None,
         };
         assert_eq!(decide(&draft("draft"), false, now), Plan::Attach);
         assert_eq!(decide(&draft("draft"), true, now), Plan::CloseFirst);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Job, RetryPolicy,
+    billing::periods::Pause,
     plans::{Catalogue, Tier},
     stripe::{Status, Subscription},
 };
@@ -38,7 +39,7 @@ pub struct Stored {
     pub status: Status,
     pub tier: Option<String>,
     pub past_due_since: Option<DateTime<Utc>>,
-    pub paused_since: Option<DateTime<Utc>>,
+    pub pause: Option<Pause>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub enum Plan {
         tier: Option<String>,
         price_ref: Option<String>,
         past_due_since: Option<DateTime<Utc>>,
-        paused_since: Option<DateTime<Utc>>,
+        pause: Option<Pause>,
         /// A price that no setting names: the tier stays what it was.
         unknown_price: Option<String>,
     },
@@ -81,7 +82,7 @@ pub fn decide(
             .or(first_price)
             .map(str::to_owned),
         past_due_since: past_due_since(said, stored, now),
-        paused_since: paused_since(said, stored, now),
+        pause: pause(said, stored, now),
         unknown_price: match known {
             Some(_) => None,
             None => first_price.map(str::to_owned),
@@ -103,16 +104,25 @@ fn past_due_since(
     })
 }
 
-/// Nothing is owed from here on: as Stripe says, or since it was first seen paused.
-fn paused_since(
-    said: &Subscription,
-    stored: Option<&Stored>,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    (said.status == Status::Paused).then(|| {
-        said.paused_at()
-            .or_else(|| stored.and_then(|stored| stored.paused_since))
-            .unwrap_or(now)
+/// Nothing is owed from when Stripe says that it was paused, or since it was first seen so. It goes on with the period
+/// that its resumption begins, or, where its months stay as they are, when that is seen.
+fn pause(said: &Subscription, stored: Option<&Stored>, now: DateTime<Utc>) -> Option<Pause> {
+    let known = stored.and_then(|stored| stored.pause);
+    if said.status == Status::Paused {
+        let open = known.filter(|pause| pause.until.is_none());
+        let since = said.paused_at().or(open.map(|pause| pause.since));
+        let since = since.unwrap_or(now);
+        return Some(Pause { since, until: None });
+    }
+    let known = known?;
+    if known.until.is_some() || said.status.is_terminal() {
+        return Some(known);
+    }
+    let period = said.period().map(|(starts_at, _)| starts_at);
+    let resumed_at = period.filter(|at| *at > known.since).unwrap_or(now);
+    Some(Pause {
+        until: Some(resumed_at),
+        ..known
     })
 }
 
@@ -161,7 +171,10 @@ mod tests {
             status: Status::from(status),
             tier: Some("repx2".into()),
             past_due_since: Some(DateTime::UNIX_EPOCH),
-            paused_since: Some(DateTime::UNIX_EPOCH),
+            pause: Some(Pause {
+                since: DateTime::UNIX_EPOCH,
+                until: None,
+            }),
         }
     }
 
@@ -220,7 +233,8 @@ mod tests {
         };
         let check = |said: &Subscription, before: Option<&Stored>, since: Option<DateTime<Utc>>| {
             let plan = decide(said, before, &catalogue(), NOW);
-            assert!(matches!(plan, Plan::Store { paused_since, .. } if paused_since == since));
+            let expected = since.map(|since| Pause { since, until: None });
+            assert!(matches!(plan, Plan::Store { pause, .. } if pause == expected));
         };
         let told = paused(serde_json::json!({"paused": {"transitioned_at": 60}}));
         let untold = paused(serde_json::Value::Null);
@@ -231,11 +245,28 @@ mod tests {
         );
         check(&untold, Some(&stored("paused")), Some(DateTime::UNIX_EPOCH));
         check(&untold, None, Some(NOW));
-        check(
-            &subscription("active", &[REPX1]),
-            Some(&stored("paused")),
-            None,
-        );
+        check(&subscription("active", &[REPX1]), None, None);
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_period_that_begins_then_or_when_that_is_seen() {
+        let resumed = |period_starts_at: i64| -> Subscription {
+            serde_json::from_value(serde_json::json!({
+                "id": "sub_1", "customer": "cus_1", "status": "active",
+                "current_period_start": period_starts_at, "current_period_end": 1_800_000_100,
+            }))
+            .unwrap()
+        };
+        let check = |said: &Subscription, until: DateTime<Utc>| {
+            let plan = decide(said, Some(&stored("paused")), &catalogue(), NOW);
+            let expected = Some(Pause {
+                since: DateTime::UNIX_EPOCH,
+                until: Some(until),
+            });
+            assert!(matches!(plan, Plan::Store { pause, .. } if pause == expected));
+        };
+        check(&resumed(500), DateTime::from_timestamp(500, 0).unwrap());
+        check(&resumed(-500), NOW);
     }
 
     #[test]

@@ -27,11 +27,32 @@ pub struct Subscribed {
     pub tier: Option<String>,
     pub began_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
-    pub paused_since: Option<DateTime<Utc>>,
+    /// When a trial was put on it that it did not begin with.
+    pub trial_put_on_at: Option<DateTime<Utc>>,
+    /// The last one.
+    pub pause: Option<Pause>,
     /// The period that runs, as Stripe said last.
     pub period: Option<Span>,
     /// Where its months are counted from.
     pub anchor_at: Option<DateTime<Utc>>,
+    /// When Stripe said all this.
+    pub told_at: DateTime<Utc>,
+}
+
+impl Subscribed {
+    fn is_paused_at(&self, at: DateTime<Utc>) -> bool {
+        self.pause.is_some_and(|pause| {
+            pause.since <= at && pause.until.is_none_or(|resumed_at| at < resumed_at)
+        })
+    }
+}
+
+/// When a subscription stood still itself: nothing is owed for that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    pub since: DateTime<Utc>,
+    /// None: it still does.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// The last period that is stored.
@@ -49,6 +70,9 @@ pub struct Period {
     pub payer: Option<Payer>,
     pub terms: Terms,
     pub waiver: Option<Waiver>,
+    /// When Stripe said what the terms follow from. Before the period's start: they are what was expected of it.
+    /// None: nobody pays for it, or it was not kept.
+    pub known_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +111,7 @@ pub fn plan(
             payer: None,
             terms: Terms::of(catalogue.free_tier(DEFAULT_PRODUCT), &catalogue.currency),
             waiver: None,
+            known_at: None,
         };
         let mut following = vec![prehistory];
         following.extend(timeline.from(begins_at, now));
@@ -112,18 +137,28 @@ pub fn plan(
 }
 
 /// What a period that has begun becomes: its allowance is the largest that was held in it. A plan that is news
-/// only after its end is the next period's, and so is what is sold later under the same name.
+/// only after its end is the next period's, and so is what is sold later under the same name. A plan that was only
+/// expected of it was not held in it.
 fn continued(stored: &Period, wanted: Period, now: DateTime<Utc>) -> Period {
     if stored.payer != wanted.payer {
         return wanted;
     }
+    let begins_at = wanted.span.starts_at;
+    let is_first_word = stored.known_at.is_some_and(|at| at < begins_at)
+        && wanted.known_at.is_some_and(|at| at >= begins_at);
     let is_another_plan = stored.terms.tier != wanted.terms.tier;
     let terms = match is_another_plan && now < wanted.span.ends_at {
+        true if is_first_word => wanted.terms,
         true => stored.terms.changed_to(&wanted.terms),
         false => stored.terms.clone(),
     };
     Period {
         terms,
+        known_at: if is_first_word {
+            wanted.known_at
+        } else {
+            stored.known_at
+        },
         // Who resumes begins another period: what was paused stays so.
         waiver: stored.waiver.or(wanted.waiver),
         ..wanted
@@ -180,9 +215,9 @@ impl Timeline<'_> {
             }),
             terms: Terms::of(tier, &self.catalogue.currency),
             waiver: governing
-                .and_then(|one| one.paused_since)
-                .filter(|since| *since <= starts_at)
+                .filter(|one| one.is_paused_at(starts_at))
                 .map(|_| Waiver::Paused),
+            known_at: governing.map(|one| one.told_at),
         }
     }
 
@@ -199,21 +234,26 @@ impl Timeline<'_> {
         Calendar { zone, cycle }.span(Window::Cycle, at)
     }
 
-    /// Who pays for an instant: of those who subscribed then, the one whose plan bills usage, the best of
-    /// those, and the newest of equals.
+    /// Who pays for an instant: of the subscriptions there were, one that did not stand still, whose plan bills
+    /// usage, the best of those, and the newest of equals.
     fn governing(&self, at: DateTime<Utc>) -> Option<&Subscribed> {
         let there = self
             .subscriptions
             .iter()
             .filter(|one| one.began_at <= at && one.ended_at.is_none_or(|ended_at| at < ended_at));
-        there.max_by(|a, b| self.worth(a).cmp(&self.worth(b)))
+        there.max_by(|a, b| self.worth(a, at).cmp(&self.worth(b, at)))
     }
 
-    fn worth<'s>(&self, one: &'s Subscribed) -> (bool, Option<u16>, DateTime<Utc>, &'s str) {
+    fn worth<'s>(
+        &self,
+        one: &'s Subscribed,
+        at: DateTime<Utc>,
+    ) -> (bool, bool, Option<u16>, DateTime<Utc>, &'s str) {
         let tier = one.tier.as_deref().and_then(|id| self.catalogue.tier(id));
         let bills = tier.is_some_and(|tier| !tier.overage.is_empty() || tier.number_fee_minor > 0);
         let rank = tier.map(|tier| tier.rank);
-        (bills, rank, one.began_at, &one.subscription_ref)
+        let stands = !one.is_paused_at(at);
+        (stands, bills, rank, one.began_at, &one.subscription_ref)
     }
 
     fn tier(&self, governing: Option<&Subscribed>) -> &Tier {
@@ -225,9 +265,16 @@ impl Timeline<'_> {
 
 /// The instants at which a subscription begins or ends to be owed for.
 fn turns(one: &Subscribed) -> impl Iterator<Item = DateTime<Utc>> {
-    [Some(one.began_at), one.ended_at, one.paused_since]
-        .into_iter()
-        .flatten()
+    let paused_at = one.pause.map(|pause| pause.since);
+    let resumed_at = one.pause.and_then(|pause| pause.until);
+    let all = [
+        Some(one.began_at),
+        one.ended_at,
+        one.trial_put_on_at,
+        paused_at,
+        resumed_at,
+    ];
+    all.into_iter().flatten()
 }
 
 fn turns_of(one: &Subscribed, at: DateTime<Utc>) -> bool {

@@ -5,8 +5,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use crate::stripe::Status;
+
 /// A draft that ends sooner takes nothing more: what is begun on it could not be compared in time.
 const LAST_MINUTES: TimeDelta = TimeDelta::minutes(5);
+/// Stripe finalizes a renewal's draft within three days. One without a time for that is kept by somebody's wish from then
+/// on: it takes nothing more of what comes later.
+const KEPT_FOR: TimeDelta = TimeDelta::days(3);
 /// How long after a period's end its draft may still be told of. Stripe makes it at the end itself.
 const DRAFT_COMES_WITHIN: TimeDelta = TimeDelta::hours(2);
 /// Late revisions that come to less wait for the next invoice. Minor units; Stripe's own minimum for a payment.
@@ -19,6 +24,19 @@ pub struct Draft<'a> {
     pub billing_reason: &'a str,
     /// None: it ends by hand only.
     pub finalizes_at: Option<DateTime<Utc>>,
+    /// Of the time that it bills.
+    pub period_ends_at: Option<DateTime<Utc>>,
+    /// Why nothing on it would be collected, as its subscription stands; see [`uncollected`].
+    pub uncollected: Option<&'static str>,
+}
+
+/// Why Stripe does not collect the invoices of a subscription. None: it does, or keeps them for later.
+pub fn uncollected(status: &Status, pause_behavior: Option<&str>) -> Option<&'static str> {
+    match (status, pause_behavior) {
+        (Status::Unpaid, _) => Some("its subscription is unpaid: Stripe leaves its drafts alone"),
+        (_, Some("void" | "mark_uncollectible")) => Some("collecting is paused: it is given up"),
+        _ => None,
+    }
 }
 
 /// Whether charges can still be put on an invoice of Stripe's; the error says why not.
@@ -29,7 +47,14 @@ pub fn takes_charges(draft: &Draft, now: DateTime<Utc>) -> Result<(), &'static s
     if draft.status != "draft" {
         return Err("it is no draft any more");
     }
+    if let Some(why) = draft.uncollected {
+        return Err(why);
+    }
+    let is_kept = draft
+        .period_ends_at
+        .is_some_and(|ended_at| now - ended_at > KEPT_FOR);
     match draft.finalizes_at {
+        None if is_kept => Err("it is kept as a draft"),
         Some(at) if at - now <= LAST_MINUTES => Err("it is about to be finalized"),
         _ => Ok(()),
     }
@@ -103,7 +128,42 @@ mod tests {
             status: "draft",
             billing_reason: "subscription_cycle",
             finalizes_at: finalizes_in.map(|after| AT + after),
+            period_ends_at: Some(AT),
+            uncollected: None,
         }
+    }
+
+    #[test]
+    fn a_draft_that_nobody_finalizes_takes_nothing_of_what_comes_later() {
+        let kept = draft(None);
+        assert!(takes_charges(&kept, AT + KEPT_FOR).is_ok());
+        assert!(takes_charges(&kept, AT + KEPT_FOR + TimeDelta::seconds(1)).is_err());
+        let late = draft(Some(KEPT_FOR * 2));
+        assert!(takes_charges(&late, AT + KEPT_FOR + TimeDelta::seconds(1)).is_ok());
+    }
+
+    #[test]
+    fn what_would_not_be_collected_goes_elsewhere() {
+        let check = |status: &str, pause: Option<&str>, takes: bool| {
+            let uncollected = uncollected(&Status::from(status), pause);
+            let draft = Draft {
+                uncollected,
+                ..draft(None)
+            };
+            assert_eq!(
+                takes_charges(&draft, AT).is_ok(),
+                takes,
+                "{status} {pause:?}"
+            );
+            let place = place(&[owed(300, false)], &Renewal::Told(draft), AT);
+            assert_eq!(place == Place::Own, !takes, "{status} {pause:?}");
+        };
+        check("active", None, true);
+        check("past_due", None, true);
+        check("active", Some("keep_as_draft"), true);
+        check("unpaid", None, false);
+        check("active", Some("void"), false);
+        check("active", Some("mark_uncollectible"), false);
     }
 
     fn owed(amount_minor: i64, is_late: bool) -> Owed {

@@ -1,7 +1,5 @@
 //! Periods whose usage is rated and not charged, each with the reason it keeps.
 
-use chrono::{DateTime, Utc};
-
 use crate::{stripe::Status, usage::Span};
 
 /// Why a period is not charged. The names are stored and never change.
@@ -35,7 +33,8 @@ impl Waiver {
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub period: Span,
-    pub trial_ends_at: Option<DateTime<Utc>>,
+    /// The last one.
+    pub trial: Option<Span>,
     pub status: &'a Status,
     /// Stripe's `pause_collection.behavior`. None: invoices are collected.
     pub pause_behavior: Option<&'a str>,
@@ -44,8 +43,9 @@ pub struct Facts<'a> {
 /// Whether a period is waived. A draft that is kept is charged one day, so what goes on it is not waived; nor
 /// is anything for a word of Stripe's that we do not know.
 pub fn waiver(facts: &Facts) -> Option<Waiver> {
-    let ends_at = facts.period.ends_at;
-    if facts.trial_ends_at.is_some_and(|trial| ends_at <= trial) {
+    let Span { starts_at, ends_at } = facts.period;
+    let is_within = |trial: Span| trial.starts_at <= starts_at && ends_at <= trial.ends_at;
+    if facts.trial.is_some_and(is_within) {
         return Some(Waiver::Trial);
     }
     if matches!(facts.pause_behavior, Some("void" | "mark_uncollectible")) {
@@ -56,7 +56,7 @@ pub fn waiver(facts: &Facts) -> Option<Waiver> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
+    use chrono::{DateTime, TimeDelta, Utc};
 
     use super::*;
 
@@ -64,16 +64,31 @@ mod tests {
 
     #[track_caller]
     fn check(trial_days: Option<i64>, status: &str, pause: Option<&str>, expected: Option<Waiver>) {
+        let trial = trial_days.map(|until| (0, until));
+        check_trial(trial, status, pause, expected);
+    }
+
+    /// A trial from and until so many days after the period's start.
+    #[track_caller]
+    fn check_trial(
+        trial: Option<(i64, i64)>,
+        status: &str,
+        pause: Option<&str>,
+        expected: Option<Waiver>,
+    ) {
         let found = waiver(&Facts {
             period: Span {
                 starts_at: START,
                 ends_at: START + TimeDelta::days(30),
             },
-            trial_ends_at: trial_days.map(|days| START + TimeDelta::days(days)),
+            trial: trial.map(|(from, until)| Span {
+                starts_at: START + TimeDelta::days(from),
+                ends_at: START + TimeDelta::days(until),
+            }),
             status: &Status::from(status),
             pause_behavior: pause,
         });
-        assert_eq!(found, expected, "{trial_days:?} {status} {pause:?}");
+        assert_eq!(found, expected, "{trial:?} {status} {pause:?}");
     }
 
     #[test]
@@ -83,6 +98,13 @@ mod tests {
         check(Some(29), "active", None, None);
         check(Some(-5), "active", None, None);
         check(None, "trialing", None, None);
+    }
+
+    #[test]
+    fn what_was_paid_for_before_a_trial_is_not_waived() {
+        check_trial(Some((1, 45)), "trialing", None, None);
+        check_trial(Some((-1, 45)), "trialing", None, Some(Waiver::Trial));
+        check_trial(Some((30, 45)), "trialing", None, None);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Subscription {
     #[serde(default, with = "ts_seconds_option")]
     pub billing_cycle_anchor: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
+    pub trial_start: Option<DateTime<Utc>>,
+    #[serde(default, with = "ts_seconds_option")]
     pub trial_end: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub canceled_at: Option<DateTime<Utc>>,

@@ -105,7 +105,7 @@ impl Cycle {
                 ..month
             };
         }
-        let mut span = self.month_from_anchor(at);
+        let mut span = month_from(self.anchor_of(at), at);
         // A period is a period, wherever the months lie: after a trial, or when the anchor was moved.
         for bound in [self.began_at, self.current.starts_at, self.current.ends_at] {
             if bound <= at {
@@ -117,17 +117,13 @@ impl Cycle {
         span
     }
 
-    fn month_from_anchor(&self, at: DateTime<Utc>) -> Span {
-        let anchor = self.anchor();
-        let months_apart = |at: DateTime<Utc>| at.year() * 12 + at.month0() as i32;
-        let mut nth = months_apart(at) - months_apart(anchor);
-        if nth_month(anchor, nth) > at {
-            nth -= 1;
-        }
-        Span {
-            starts_at: nth_month(anchor, nth),
-            ends_at: nth_month(anchor, nth + 1),
-        }
+    /// Where the months at an instant are counted from. A period that does not begin with one of the anchor's months
+    /// (a trial was put on a running subscription, say) ended other months than those.
+    fn anchor_of(&self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let begins_at = self.current.starts_at;
+        let is_before =
+            at < begins_at && month_from(self.anchor(), begins_at).starts_at != begins_at;
+        if is_before { begins_at } else { self.anchor() }
     }
 
     /// Where no anchor is known, the bound with the later day of the month: of two months in a row one is
@@ -140,6 +136,19 @@ impl Cycle {
             } else {
                 starts_at
             })
+    }
+}
+
+/// The month counted from an anchor that contains an instant.
+fn month_from(anchor: DateTime<Utc>, at: DateTime<Utc>) -> Span {
+    let months_apart = |at: DateTime<Utc>| at.year() * 12 + at.month0() as i32;
+    let mut nth = months_apart(at) - months_apart(anchor);
+    if nth_month(anchor, nth) > at {
+        nth -= 1;
+    }
+    Span {
+        starts_at: nth_month(anchor, nth),
+        ends_at: nth_month(anchor, nth + 1),
     }
 }
 

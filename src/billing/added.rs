@@ -32,11 +32,14 @@ pub async fn added(
     let stored = periods::between(conn, account_id, span).await?;
     let earlier = stored
         .iter()
-        .map(|stored| stored.period())
-        .filter(|period| period.span.starts_at < running.span.starts_at);
+        .map(|stored| (stored.period(), stored.closed_at.is_some()))
+        .filter(|(period, _)| period.span.starts_at < running.span.starts_at);
     let mut added = BTreeMap::new();
-    for mut period in earlier.chain([running.clone()]) {
-        period.waiver = waiver(&period, &subscriptions);
+    for (mut period, is_closed) in earlier.chain([(running.clone(), false)]) {
+        // What a closed one was waived by stays.
+        if !is_closed {
+            period.waiver = waiver(&period, &subscriptions);
+        }
         let terms = payable(&period);
         let until = |at: DateTime<Utc>| Span {
             starts_at: period.span.starts_at,

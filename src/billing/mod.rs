@@ -27,7 +27,7 @@ pub use close::{Closed, close};
 pub use givebacks::{post_dispute, post_refunds};
 pub use history::tell_of_subscription;
 pub use ledger::post_invoice;
-pub use periods::align;
+pub use periods::{align, pause};
 pub use place::{Owing, Placed, draft, owing, put_on};
 pub use statement::{RunningPeriod, StatementError, statement};
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
     billing::{
-        periods::{Last, Plan, Subscribed, plan},
+        periods::{Last, Pause, Plan, Subscribed, plan},
         waivers::{self, Waiver},
     },
     plans::Catalogue,
@@ -18,6 +18,9 @@ use crate::db::{
     billing::periods::{self, NewPeriod, StoredPeriod},
     subscriptions::{self, Subscription},
 };
+
+/// A subscription's first trial begins with it, by Stripe's clock of the moment.
+const WITH_THE_SUBSCRIPTION: TimeDelta = TimeDelta::hours(1);
 
 /// By their ids at Stripe.
 pub type Subscriptions = BTreeMap<String, Subscription>;
@@ -82,9 +85,26 @@ pub async fn align(
 pub(super) fn waived_by(period: Span, subscription: &Subscription) -> Option<Waiver> {
     waivers::waiver(&waivers::Facts {
         period,
-        trial_ends_at: subscription.trial_ends_at,
+        trial: subscription.trial_ends_at.map(|ends_at| Span {
+            starts_at: trial_put_on_at(subscription).unwrap_or(subscription.created_at),
+            ends_at,
+        }),
         status: &Status::Active,
         pause_behavior: subscription.pause_behavior.as_deref(),
+    })
+}
+
+/// When a trial was put on a subscription that had begun without it, or whose first one was over.
+fn trial_put_on_at(row: &Subscription) -> Option<DateTime<Utc>> {
+    let starts_at = row.trial_starts_at?;
+    (starts_at - row.created_at > WITH_THE_SUBSCRIPTION).then_some(starts_at)
+}
+
+/// When it stood still itself, the last time.
+pub fn pause(row: &Subscription) -> Option<Pause> {
+    row.paused_since.map(|since| Pause {
+        since,
+        until: row.resumed_at,
     })
 }
 
@@ -105,8 +125,10 @@ pub(super) fn subscribed(row: &Subscription) -> Option<Subscribed> {
         tier: row.tier.clone(),
         began_at: row.created_at,
         ended_at,
-        paused_since: row.paused_since,
+        trial_put_on_at: trial_put_on_at(row),
+        pause: pause(row),
         period: period.map(|(starts_at, ends_at)| Span { starts_at, ends_at }),
         anchor_at: row.anchor_at,
+        told_at: row.synced_at,
     })
 }

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     billing::{
         caps::{Caps, exceeded},
-        placement::{Draft, Owed, Renewal},
+        placement::{self, Draft, Owed, Renewal},
     },
     stripe::Status,
 };
@@ -17,7 +17,8 @@ use crate::db::{
         invoices::{self, Invoice},
         parks,
     },
-    findings, subscriptions,
+    findings,
+    subscriptions::{self, Subscription},
 };
 
 /// What an account owes to one customer of Stripe's in one currency, and is on no invoice.
@@ -28,8 +29,8 @@ pub struct Owing {
     pub charges: Vec<Charge>,
     /// The newest renewal's invoice of the subscription that is owed for last.
     pub renewal: Option<Invoice>,
-    /// Whether a renewal of it may still come.
-    pub renews: bool,
+    /// Its subscription.
+    subscription: Option<Subscription>,
 }
 
 impl Owing {
@@ -46,20 +47,31 @@ impl Owing {
 
     pub fn renewal(&self) -> Renewal<'_> {
         let ended_at = self.charges.iter().map(|charge| charge.ends_at).max();
+        let subscription = self.subscription.as_ref();
+        let renews = subscription.is_some_and(|row| !status(row).is_terminal());
         match &self.renewal {
-            Some(invoice) if invoice.period_ends_at >= ended_at => Renewal::Told(draft(invoice)),
-            _ if self.renews => Renewal::Expected,
+            Some(invoice) if invoice.period_ends_at >= ended_at => {
+                Renewal::Told(draft(invoice, subscription))
+            }
+            _ if renews => Renewal::Expected,
             _ => Renewal::None,
         }
     }
 }
 
-/// An invoice as placement looks at it.
-pub fn draft(invoice: &Invoice) -> Draft<'_> {
+fn status(subscription: &Subscription) -> Status {
+    Status::from(subscription.status.as_str())
+}
+
+/// An invoice as placement looks at it, with its subscription as it stands.
+pub fn draft<'a>(invoice: &'a Invoice, subscription: Option<&Subscription>) -> Draft<'a> {
     Draft {
         status: &invoice.status,
         billing_reason: invoice.billing_reason.as_deref().unwrap_or_default(),
         finalizes_at: invoice.finalizes_at,
+        period_ends_at: invoice.period_ends_at,
+        uncollected: subscription
+            .and_then(|row| placement::uncollected(&status(row), row.pause_behavior.as_deref())),
     }
 }
 
@@ -80,7 +92,7 @@ pub async fn owing(tx: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<
                 currency: charge.currency.clone(),
                 charges: vec![charge],
                 renewal: None,
-                renews: false,
+                subscription: None,
             }),
         }
     }
@@ -90,9 +102,7 @@ pub async fn owing(tx: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<
             continue;
         };
         one.renewal = invoices::newest_renewal(tx, &subscription_ref).await?;
-        let subscription = subscriptions::load(tx, &subscription_ref).await?;
-        one.renews =
-            subscription.is_some_and(|row| !Status::from(row.status.as_str()).is_terminal());
+        one.subscription = subscriptions::load(tx, &subscription_ref).await?;
     }
     Ok(all)
 }

@@ -15,13 +15,16 @@ pub struct Subscription {
     pub period_ends_at: Option<DateTime<Utc>>,
     /// Where its months are counted from.
     pub anchor_at: Option<DateTime<Utc>>,
+    pub trial_starts_at: Option<DateTime<Utc>>,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub cancel_at_period_end: bool,
     pub canceled_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     pub past_due_since: Option<DateTime<Utc>>,
-    /// Since when it is paused itself.
+    /// When it was paused itself, the last time.
     pub paused_since: Option<DateTime<Utc>>,
+    /// When it went on after that. None: it is paused, or never was.
+    pub resumed_at: Option<DateTime<Utc>>,
     /// What becomes of its invoices while collecting them is paused, in Stripe's words.
     pub pause_behavior: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -78,8 +81,9 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
         "insert into subscriptions
              (subscription_ref, account_id, customer_ref, status, tier, price_ref, period_starts_at,
               period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, ended_at,
-              past_due_since, created_at, synced_at, anchor_at, paused_since, pause_behavior)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+              past_due_since, created_at, synced_at, anchor_at, paused_since, pause_behavior,
+              trial_starts_at, resumed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
          on conflict (subscription_ref) do update set
              customer_ref = excluded.customer_ref, status = excluded.status, tier = excluded.tier,
              price_ref = excluded.price_ref, period_starts_at = excluded.period_starts_at,
@@ -88,7 +92,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              canceled_at = excluded.canceled_at, ended_at = excluded.ended_at,
              past_due_since = excluded.past_due_since, synced_at = excluded.synced_at,
              anchor_at = excluded.anchor_at, paused_since = excluded.paused_since,
-             pause_behavior = excluded.pause_behavior",
+             pause_behavior = excluded.pause_behavior, trial_starts_at = excluded.trial_starts_at,
+             resumed_at = excluded.resumed_at",
     )
     .bind(&subscription.subscription_ref)
     .bind(&subscription.account_id)
@@ -108,6 +113,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
     .bind(subscription.anchor_at)
     .bind(subscription.paused_since)
     .bind(&subscription.pause_behavior)
+    .bind(subscription.trial_starts_at)
+    .bind(subscription.resumed_at)
     .execute(conn)
     .await?;
     Ok(())

@@ -36,10 +36,13 @@ impl Work for AttachCharges {
         let Some(invoice) = invoices::load(&mut tx, known.invoice_id).await? else {
             return Ok(Outcome::Skipped("it is gone".into()));
         };
-        billing::align(&mut tx, &ctx.catalogue, &[&invoice.account_id], now).await?;
+        let subscriptions =
+            billing::align(&mut tx, &ctx.catalogue, &[&invoice.account_id], now).await?;
         let ended_by = invoice.period_ends_at.unwrap_or(now);
         let unrated = periods::unclosed_of(&mut tx, &invoice.account_id, ended_by).await?;
-        match decide(&draft(&invoice), !unrated.is_empty(), now) {
+        let subscription = invoice.subscription_ref.as_ref();
+        let subscription = subscription.and_then(|one| subscriptions.get(one));
+        match decide(&draft(&invoice, subscription), !unrated.is_empty(), now) {
             // What was begun on it is finished or taken off; what else is owed goes elsewhere.
             Plan::Leave(why) => {
                 let account_id = invoice.account_id.clone();

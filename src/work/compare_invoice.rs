@@ -58,9 +58,9 @@ impl Work for CompareInvoice {
                     return Ok(Outcome::Done);
                 }
                 Plan::Park(differences) => {
-                    park(ctx, &mut tx, &invoice, &differences).await?;
+                    let why = park(ctx, &mut tx, &invoice, &differences, is_draft).await?;
                     tx.commit().await?;
-                    return Ok(Outcome::Skipped("a person must look at it".into()));
+                    return Ok(Outcome::Skipped(why.into()));
                 }
                 Plan::Delete(surplus) => {
                     tx.commit().await?;
@@ -127,13 +127,15 @@ async fn delete(
     Ok(())
 }
 
-/// Nothing more is billed for the account until a person has looked.
+/// Nothing more is billed for the account until a person has looked. What one has accepted of an invoice that is final
+/// stays as it is. Answers what becomes of it.
 async fn park(
     ctx: &Context,
     tx: &mut Fenced,
     invoice: &Invoice,
     differences: &[Difference],
-) -> Result<(), Failure> {
+    is_draft: bool,
+) -> Result<&'static str, Failure> {
     let why = format!(
         "{} lines of an invoice are not as they should be",
         differences.len()
@@ -143,9 +145,13 @@ async fn park(
         "differences": differences.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>(),
     });
     let subject = invoice.invoice_id.to_string();
-    findings::open(tx, FINDING, &subject, &invoice.account_id, &detail).await?;
-    invoices::matched(tx, invoice.invoice_id, None).await?;
     let now = ctx.clock.now();
+    let is_new = findings::keep(tx, FINDING, &subject, &invoice.account_id, &detail).await?;
+    if !is_new && !is_draft {
+        invoices::matched(tx, invoice.invoice_id, Some(now)).await?;
+        return Ok("a person accepted it as it is");
+    }
+    invoices::matched(tx, invoice.invoice_id, None).await?;
     parks::park(tx, &invoice.account_id, &why, "compare_invoice", now).await?;
-    Ok(())
+    Ok("a person must look at it")
 }

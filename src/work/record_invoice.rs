@@ -63,7 +63,11 @@ impl Work for RecordInvoice {
             let now = ctx.clock.now();
             billing::post_invoice(&mut tx, &row.account_id, &said, facts, grace, now).await?;
         }
-        if takes_charges(&draft(&row), ctx.clock.now()).is_ok() {
+        let subscription = match &row.subscription_ref {
+            Some(subscription_ref) => subscriptions::load(&mut tx, subscription_ref).await?,
+            None => None,
+        };
+        if takes_charges(&draft(&row, subscription.as_ref()), ctx.clock.now()).is_ok() {
             let invoice_ref = self.invoice_ref.clone();
             let attach = NewJob::of(&AttachCharges { invoice_ref });
             queue::enqueue_all(&mut tx, &[attach.of_account(Some(row.account_id))]).await?;

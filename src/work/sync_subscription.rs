@@ -42,7 +42,7 @@ impl Work for SyncSubscription {
             tier,
             price_ref,
             past_due_since,
-            paused_since,
+            pause,
             unknown_price,
         } = plan
         else {
@@ -60,12 +60,14 @@ impl Work for SyncSubscription {
             period_starts_at: period.map(|(starts_at, _)| starts_at),
             period_ends_at: period.map(|(_, ends_at)| ends_at),
             anchor_at: said.billing_cycle_anchor,
+            trial_starts_at: said.trial_start,
             trial_ends_at: said.trial_end,
             cancel_at_period_end: said.cancel_at_period_end,
             canceled_at: said.canceled_at,
             ended_at: said.ended_at,
             past_due_since,
-            paused_since,
+            paused_since: pause.map(|pause| pause.since),
+            resumed_at: pause.and_then(|pause| pause.until),
             pause_behavior: said.pause_behavior().map(str::to_owned),
             created_at: said.created.unwrap_or(now),
             synced_at: now,
@@ -90,7 +92,7 @@ fn stored(row: &subscriptions::Subscription) -> Stored {
         status: Status::from(row.status.as_str()),
         tier: row.tier.clone(),
         past_due_since: row.past_due_since,
-        paused_since: row.paused_since,
+        pause: billing::pause(row),
     }
 }
 

@@ -31,12 +31,14 @@ fn subscribed(tier: &str, began_at: &str, ends_at: &str) -> Subscribed {
         tier: Some(tier.into()),
         began_at: at(began_at),
         ended_at: None,
-        paused_since: None,
+        trial_put_on_at: None,
+        pause: None,
         period: Some(Span {
             starts_at: at(began_at),
             ends_at: at(ends_at),
         }),
         anchor_at: Some(at(began_at)),
+        told_at: at(began_at),
     }
 }
 
@@ -215,11 +217,13 @@ fn what_is_paused_is_waived_from_the_pause_to_the_resumption() {
     let mut stored = Stored::default();
     let mut one = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
     stored.look(&[one.clone()], at("2026-09-16"));
-    one.paused_since = Some(at("2026-09-20 08:00"));
+    let since = at("2026-09-20 08:00");
+    one.pause = Some(Pause { since, until: None });
     stored.look(&[one.clone()], at("2026-09-20 08:01"));
     stored.look(&[one.clone()], at("2026-10-20"));
-    one.paused_since = None;
-    one.anchor_at = Some(at("2026-10-21 09:00"));
+    let until = Some(at("2026-10-21 09:00"));
+    one.pause = Some(Pause { since, until });
+    one.anchor_at = until;
     one.period = Some(Span {
         starts_at: at("2026-10-21 09:00"),
         ends_at: at("2026-11-21 09:00"),
@@ -233,6 +237,64 @@ fn what_is_paused_is_waived_from_the_pause_to_the_resumption() {
             ("2026-10-21 09:00", SECRETARY, false),
         ],
         "2026-11-21 09:00",
+    );
+}
+
+#[test]
+fn who_resumes_within_a_period_owes_for_the_rest_of_it() {
+    let mut stored = Stored::default();
+    let mut one = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
+    let since = at("2026-09-20 08:00");
+    one.pause = Some(Pause { since, until: None });
+    stored.look(&[one.clone()], at("2026-09-20 08:01"));
+    let until = Some(at("2026-09-22 09:00"));
+    one.pause = Some(Pause { since, until });
+    stored.look(&[one], at("2026-09-22 09:00"));
+    stored.check(
+        &[
+            ("2026-09-20 08:00", SECRETARY, true),
+            ("2026-09-22 09:00", SECRETARY, false),
+        ],
+        "2026-10-15 12:00",
+    );
+}
+
+#[test]
+fn a_paused_subscription_waives_nothing_of_one_that_is_paid_for() {
+    let mut stored = Stored::default();
+    let mut paused = subscribed("ai_project_manager", "2026-09-01 00:00", "2026-10-01 00:00");
+    let since = at("2026-09-10 00:00");
+    paused.pause = Some(Pause { since, until: None });
+    let paid = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
+    stored.look(&[paused.clone()], at("2026-09-10 00:01"));
+    stored.look(&[paid, paused], at("2026-09-15 12:01"));
+    stored.check(
+        &[
+            ("2026-09-10 00:00", "ai_project_manager", true),
+            ("2026-09-15 12:00", SECRETARY, false),
+        ],
+        "2026-10-15 12:00",
+    );
+}
+
+#[test]
+fn a_trial_that_is_put_on_a_subscription_cuts_what_was_paid_for_before() {
+    let mut stored = Stored::default();
+    let mut one = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
+    stored.look(&[one.clone()], at("2026-09-15 12:01"));
+    one.trial_put_on_at = Some(at("2026-09-25 10:00"));
+    one.anchor_at = Some(at("2026-10-20 00:00"));
+    one.period = Some(Span {
+        starts_at: at("2026-09-25 10:00"),
+        ends_at: at("2026-10-20 00:00"),
+    });
+    stored.look(&[one], at("2026-09-25 10:01"));
+    stored.check(
+        &[
+            ("2026-09-15 12:00", SECRETARY, false),
+            ("2026-09-25 10:00", SECRETARY, false),
+        ],
+        "2026-10-20 00:00",
     );
 }
 
@@ -260,6 +322,8 @@ enum Happening {
     Moved,
     Ended,
     Paused,
+    Resumed,
+    Tried,
     Changed(&'static str),
     Began(&'static str),
 }
@@ -272,6 +336,8 @@ fn happenings() -> impl Strategy<Value = Vec<(i64, Happening, bool)>> {
         1 => Just(Happening::Moved),
         1 => Just(Happening::Ended),
         1 => Just(Happening::Paused),
+        1 => Just(Happening::Resumed),
+        1 => Just(Happening::Tried),
         2 => tier.clone().prop_map(Happening::Changed),
         2 => tier.prop_map(Happening::Began),
     ];
@@ -304,7 +370,9 @@ fn apply(subscriptions: &mut Vec<Subscribed>, happening: &Happening, now: DateTi
             });
         }
         Happening::Moved => {
-            one.paused_since = None;
+            if let Some(pause) = &mut one.pause {
+                pause.until = pause.until.or(Some(now));
+            }
             one.anchor_at = Some(now);
             one.period = Some(Span {
                 starts_at: now,
@@ -313,8 +381,17 @@ fn apply(subscriptions: &mut Vec<Subscribed>, happening: &Happening, now: DateTi
         }
         Happening::Ended => one.ended_at = Some(now - TimeDelta::minutes(2)),
         Happening::Paused => {
-            one.paused_since = one.paused_since.or(Some(now - TimeDelta::minutes(1)))
+            if one.pause.is_none_or(|pause| pause.until.is_some()) {
+                let since = now - TimeDelta::minutes(1);
+                one.pause = Some(Pause { since, until: None });
+            }
         }
+        Happening::Resumed => {
+            if let Some(pause) = &mut one.pause {
+                pause.until = pause.until.or(Some(now));
+            }
+        }
+        Happening::Tried => one.trial_put_on_at = Some(now),
         Happening::Changed(tier) => one.tier = Some((*tier).into()),
         Happening::Nothing | Happening::Renewed | Happening::Began(_) => {}
     }

@@ -63,9 +63,11 @@ impl History {
             tier: Some(script.tier_at(self.now).to_owned()),
             began_at: script.began_at,
             ended_at,
-            paused_since: None,
+            trial_put_on_at: None,
+            pause: None,
             period: Some(period),
             anchor_at: Some(script.began_at),
+            told_at: self.now,
         }
     }
 

@@ -68,6 +68,8 @@ impl History {
             },
             billing_reason: "subscription_cycle",
             finalizes_at: Some(renewal.finalizes_at),
+            period_ends_at: Some(renewal.at),
+            uncollected: None,
         };
         let renewals = self.script.renewals.iter().enumerate();
         let told = renewals.clone().filter(|(_, one)| one.told_at <= now);

@@ -22,6 +22,7 @@ pub struct StoredPeriod {
     pub customer_ref: Option<String>,
     terms: Json<Terms>,
     waiver: Option<String>,
+    known_at: Option<DateTime<Utc>>,
     pub closed_at: Option<DateTime<Utc>>,
     pub rated_at: Option<DateTime<Utc>>,
 }
@@ -53,13 +54,14 @@ impl StoredPeriod {
             }),
             terms: self.terms.0.clone(),
             waiver: self.waiver(),
+            known_at: self.known_at,
         }
     }
 }
 
 const COLUMNS: &str =
     "period_id, account_id, starts_at, ends_at, subscription_ref, customer_ref, terms, waiver,
-                       closed_at, rated_at";
+                       known_at, closed_at, rated_at";
 
 /// The last period of each of these accounts that has one.
 pub async fn last(
@@ -151,13 +153,13 @@ pub async fn append(
     }
     sqlx::query(
         "insert into billing_periods (period_id, account_id, starts_at, ends_at, follows, subscription_ref,
-                                      customer_ref, tier, terms, waiver, created_at)
+                                      customer_ref, tier, terms, waiver, created_at, known_at)
          select period_id, account_id, starts_at, ends_at, case when follows_another then starts_at end,
-                subscription_ref, customer_ref, tier, terms, waiver, $11
+                subscription_ref, customer_ref, tier, terms, waiver, $11, known_at
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[], $6::text[], $7::text[],
-                     $8::text[], $9::jsonb[], $10::text[])
+                     $8::text[], $9::jsonb[], $10::text[], $12::timestamptz[])
              as new (period_id, account_id, starts_at, ends_at, follows_another, subscription_ref, customer_ref, tier,
-                     terms, waiver)",
+                     terms, waiver, known_at)",
     )
     .bind(column(new, |_| Uuid::now_v7()))
     .bind(column(new, |one| one.account_id))
@@ -170,6 +172,7 @@ pub async fn append(
     .bind(column(new, |one| Json(&one.period.terms)))
     .bind(column(new, |one| one.period.waiver.map(Waiver::as_str)))
     .bind(now)
+    .bind(column(new, |one| one.period.known_at))
     .execute(conn)
     .await?;
     Ok(())
@@ -184,7 +187,8 @@ pub async fn change(
     let payer = period.payer.as_ref();
     let done = sqlx::query(
         "update billing_periods
-         set ends_at = $2, subscription_ref = $3, customer_ref = $4, tier = $5, terms = $6, waiver = $7
+         set ends_at = $2, subscription_ref = $3, customer_ref = $4, tier = $5, terms = $6, waiver = $7,
+             known_at = $8
          where period_id = $1 and closed_at is null",
     )
     .bind(period_id)
@@ -194,6 +198,7 @@ pub async fn change(
     .bind(&period.terms.tier)
     .bind(Json(&period.terms))
     .bind(period.waiver.map(Waiver::as_str))
+    .bind(period.known_at)
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -30,6 +30,29 @@ fn a_plan_change_keeps_the_larger_allowance_for_its_period_and_no_longer() {
 }
 
 #[test]
+fn a_plan_that_was_only_expected_of_a_period_gives_it_no_allowance() {
+    let mut stored = Stored::default();
+    let mut one = subscribed("ai_project_manager", "2026-09-15 12:00", "2026-10-15 12:00");
+    stored.look(&[one.clone()], at("2026-09-16"));
+    // The timetable is here before Stripe's word of the renewal.
+    stored.look(&[one.clone()], at("2026-10-15 12:00"));
+    one.tier = Some(SECRETARY.into());
+    one.told_at = at("2026-10-15 12:01");
+    stored.look(&[one.clone()], at("2026-10-15 12:01"));
+    let included = |stored: &Stored| stored.periods.last().unwrap().terms.meters["sms"].included;
+    assert_eq!(included(&stored), Quantity::Units(100));
+
+    // From then on it is a change within the period.
+    one.tier = Some("ai_project_manager".into());
+    one.told_at = at("2026-10-20");
+    stored.look(&[one.clone()], at("2026-10-20"));
+    one.tier = Some(SECRETARY.into());
+    one.told_at = at("2026-10-21");
+    stored.look(&[one], at("2026-10-21"));
+    assert_eq!(included(&stored), Quantity::Units(500));
+}
+
+#[test]
 fn what_is_sold_later_under_the_same_name_is_the_next_periods() {
     let mut stored = Stored::default();
     let subscriptions = [subscribed(SECRETARY, "2026-03-10", "2026-04-10")];

@@ -4,10 +4,15 @@
 ///
 /// Masked are: words with a known secret prefix and what follows `Bearer` or `Basic`, digit runs of
 /// seven and more (phone numbers, with or without `+` and separators), hexadecimal runs of 32 and more
-/// that are no UUID (tokens), and anything with an `@` inside (addresses). Provider ids (`CA…`, `PN…`,
+/// that are no UUID (tokens), and anything with an `@` inside (addresses). A NUL is left out: Postgres stores no
+/// text with one, nor anything else of the same statement. Provider ids (`CA…`, `PN…`,
 /// `sub_…`) stay readable as far as their own form allows.
 pub fn mask(text: &str) -> String {
-    let text: Vec<char> = text.chars().take(LENGTH_MAX).collect();
+    let text: Vec<char> = text
+        .chars()
+        .filter(|c| *c != '\0')
+        .take(LENGTH_MAX)
+        .collect();
     let mut masked = Masked::default();
     let mut at = 0;
     while at < text.len() {
@@ -141,6 +146,11 @@ fn is_token(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_text_of_postgres_can_hold_is_left_out() {
+        assert_eq!(mask("no such\0 price"), "no such price");
+    }
 
     fn check(text: &str, masked: &str) {
         assert_eq!(mask(text), masked);

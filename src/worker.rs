@@ -196,7 +196,7 @@ pub async fn run_until(
     });
     let drained = tokio::select! {
         ended = running => ended.map_err(io::Error::other),
-        () = drain_deadline(&ctx, &stop) => {
+        () = drain_deadline(&ctx, &stop, &queue) => {
             tracing::warn!("some jobs did not finish in time; giving them back");
             Ok(())
         }
@@ -205,9 +205,11 @@ pub async fn run_until(
     drained
 }
 
-async fn drain_deadline(ctx: &Context, stop: &CancellationToken) {
+/// Then what still runs is told to stop, while it is still known what that is.
+async fn drain_deadline(ctx: &Context, stop: &CancellationToken, queue: &Queue) {
     stop.cancelled().await;
     tokio::time::sleep(ctx.config.worker.drain).await;
+    queue.stop_runs();
 }
 
 async fn ensure_days(ctx: &Context) {

@@ -74,7 +74,10 @@ fn write(xml: &mut String, verb: &Verb<'_>) {
             }
             xml.push_str("\"><Number statusCallback=\"");
             escape(xml, status_callback);
-            xml.push_str("\" statusCallbackMethod=\"POST\">");
+            // A leg counts against the day's cap as long as it lasts: its beginning is asked for too.
+            xml.push_str(
+                "\" statusCallbackEvent=\"answered completed\" statusCallbackMethod=\"POST\">",
+            );
             escape(xml, number);
             xml.push_str("</Number></Dial>");
         }
@@ -143,7 +146,7 @@ mod tests {
                 status_callback: "https://a.test/y",
             }],
             "<Dial action=\"https://a.test/x?a=1&amp;b=2\" method=\"POST\" timeout=\"30\">\
-             <Number statusCallback=\"https://a.test/y\" statusCallbackMethod=\"POST\">+14155550177</Number></Dial>",
+             <Number statusCallback=\"https://a.test/y\" statusCallbackEvent=\"answered completed\" statusCallbackMethod=\"POST\">+14155550177</Number></Dial>",
         );
     }
 

@@ -1,9 +1,12 @@
 //! Whether the books are right in themselves: every invariant of billing asked at once. It reads only.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
-use tollkeeper_jobs::timetable::{Entry, Missed, TIMETABLE, due, is_tick};
+use tollkeeper_jobs::{
+    prune_history,
+    timetable::{Entry, Missed, TIMETABLE, due, is_tick},
+};
 use uuid::Uuid;
 
 use super::rate;
@@ -70,8 +73,11 @@ async fn rated_otherwise(
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Offence>> {
     let (mut found, mut after) = (Vec::new(), Uuid::nil());
+    let kept_from = prune_history::keep(now).usage_from;
+    let kept_from = kept_from.and_time(NaiveTime::MIN).and_utc();
     while (found.len() as i64) < TOLD_MAX {
-        let ids = invariants::settled_periods(conn, since, now, after, BATCH_MAX).await?;
+        let ids =
+            invariants::settled_periods(conn, since, kept_from, now, after, BATCH_MAX).await?;
         let Some(last) = ids.last() else { break };
         after = *last;
         let batch = periods::load(conn, &ids).await?;

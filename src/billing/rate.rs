@@ -175,6 +175,13 @@ impl Facts {
     fn revisions(&self, period: &StoredPeriod) -> Result<Vec<Revision>, MoneyError> {
         let nothing = Used::default();
         let used = self.used.get(&period.period_id).unwrap_or(&nothing);
+        if used
+            .meters
+            .values()
+            .any(|used| used.0 == usage::BEYOND_BILLING)
+        {
+            return Err(MoneyError::Overflow);
+        }
         let rated = rating::rate(period.terms(), used)?;
         let revisions = rated.iter().filter_map(|rated| {
             let key = (period.period_id, rated.meter.clone(), rated.subject.clone());

@@ -113,6 +113,16 @@ pub async fn order(conn: &mut PgConnection, id: Uuid, account_id: &str) -> sqlx:
     Ok(done.rows_affected() == 1)
 }
 
+/// Whether an order still wants a candidate.
+pub async fn is_ordered(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from phone_numbers where id = $1 and status = 'ordered' and phone_number is null)",
+    )
+    .bind(id)
+    .fetch_one(conn)
+    .await
+}
+
 /// Write the candidate down; from now on it may be ours. False: the order went on without us, or another one of the
 /// account reaches for that number.
 pub async fn choose(conn: &mut PgConnection, id: Uuid, phone_number: &str) -> sqlx::Result<bool> {
@@ -323,15 +333,16 @@ pub async fn unfinished(conn: &mut PgConnection, account_id: &str) -> sqlx::Resu
     .await
 }
 
-/// Orders for one more number that have stood still since then, with their accounts.
+/// Orders that have stood still since then, with their accounts and whether they are the included number's. That one
+/// comes with telephony: it is an order of its own where telephony is active without it.
 pub async fn stuck(
     conn: &mut PgConnection,
     since: DateTime<Utc>,
     limit: i64,
-) -> sqlx::Result<Vec<(Uuid, String)>> {
+) -> sqlx::Result<Vec<(Uuid, String, bool)>> {
     sqlx::query_as(
-        "select n.id, n.account_id from phone_numbers n join telephony t using (account_id)
-         where not n.is_included and n.updated_at < $1
+        "select n.id, n.account_id, n.is_included from phone_numbers n join telephony t using (account_id)
+         where (not n.is_included or t.status = 'active') and n.updated_at < $1
            and n.status in ('ordered', 'buying', 'configuring', 'suspended') and t.status not in ('suspended', 'released')
          order by n.updated_at limit $2",
     )

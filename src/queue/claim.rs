@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{
-    Connection, Row,
+    Connection, PgConnection, Row,
     postgres::{PgRow, types::PgInterval},
 };
 use tokio_util::sync::CancellationToken;
@@ -151,6 +151,23 @@ impl Claimant {
         suspect: bool,
     ) -> sqlx::Result<Vec<PgRow>> {
         let mut conn = kept.take().await?;
+        let rows = self.take_on(&mut conn, want, place, suspect).await;
+        match rows {
+            Ok(_) => kept.keep(conn),
+            // A `begin` may have been carried out before its turn was refused. sqlx knows of no transaction then, and
+            // whoever had the connection next would be in a broken one.
+            Err(_) => conn.close_on_drop(),
+        }
+        rows
+    }
+
+    async fn take_on(
+        &self,
+        conn: &mut PgConnection,
+        want: usize,
+        place: &Place,
+        suspect: bool,
+    ) -> sqlx::Result<Vec<PgRow>> {
         // Claims of a lane take turns: two at once would both see the same room below a cap.
         let mut tx = conn.begin_with(turn_of(self.lane)).await?;
         let rows = sqlx::query(include_str!("claim.sql"))
@@ -169,7 +186,6 @@ impl Claimant {
             .fetch_all(&mut *tx)
             .await?;
         tx.commit().await?;
-        kept.keep(conn);
         Ok(rows)
     }
 

@@ -145,16 +145,21 @@ impl Queue {
         }
     }
 
-    /// Stop what still runs and give every claimed job back, uncharged.
+    /// Tell every run that it has lost its job: none begins another effect.
+    pub fn stop_runs(&self) {
+        for lease in self.held.all() {
+            lease.lost.cancel();
+        }
+    }
+
+    /// Give every claimed job back, uncharged.
     pub async fn close(self) {
         // The last claims first: one that is committed after the rest was given back would keep its
         // jobs until their leases run out.
         self.stop.cancel();
         self.fetching.close();
         self.fetching.wait().await;
-        for lease in self.held.all() {
-            lease.lost.cancel();
-        }
+        self.stop_runs();
         match upkeep::give_back(&self.ctx.pools.queue, &self.worker).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "gave claimed jobs back"),

@@ -9,7 +9,7 @@ use tollkeeper_jobs::{
 use super::{
     Work,
     recordings::{REFUSES, Verdict, refused},
-    transcribe_recording::STEP_BACK,
+    step_back,
 };
 use crate::{
     clients::speech::Analyst,
@@ -33,7 +33,7 @@ impl Work for AnalyseTranscript {
         };
         let Some(_place) = ctx.speech.admit() else {
             return Err(Failure::Wait {
-                after: Some(STEP_BACK),
+                after: Some(step_back(lease)),
                 why: "as many transcripts as may be are being analysed".into(),
             });
         };

@@ -1,7 +1,5 @@
 //! Tell one endpoint one notification; see the promise in `jobs/deliver_notification.rs`.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 use serde_json::json;
 use tollkeeper_jobs::{
@@ -11,7 +9,7 @@ use tollkeeper_jobs::{
 };
 use uuid::Uuid;
 
-use super::Work;
+use super::{Work, step_back};
 use crate::{
     clients::notifier::Delivery,
     context::Context,
@@ -27,14 +25,11 @@ use crate::{
     signature::standard,
 };
 
-/// How long a delivery waits for a place.
-const STEP_BACK: Duration = Duration::from_secs(2);
-
 impl Work for DeliverNotification {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let Some(_place) = ctx.notifier.admit(self.endpoint_id) else {
             return Err(Failure::Wait {
-                after: Some(STEP_BACK),
+                after: Some(step_back(lease)),
                 why: "as many deliveries as may be are on their way".into(),
             });
         };

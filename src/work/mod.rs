@@ -59,7 +59,7 @@ mod sync_subscription;
 mod transcribe_recording;
 mod voipms_log;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tollkeeper_jobs::Job;
 
@@ -67,6 +67,16 @@ use crate::{
     context::Context,
     queue::{Failure, Lease, Outcome},
 };
+
+/// Runs that find no place wait for one: two seconds at first, and a minute where many wait, who would else ask and be
+/// turned away over and over.
+const STEP_BACK: Duration = Duration::from_secs(2);
+const STEPS_MAX: u32 = 30;
+
+/// How long a run waits that found no place.
+fn step_back(lease: &Lease) -> Duration {
+    STEP_BACK * lease.attempt.unsigned_abs().clamp(1, STEPS_MAX)
+}
 
 /// How a job is done. May be run twice, at any time, beside itself: its header says why that is
 /// harmless. Every transaction that writes begins with [`Lease::begin`].

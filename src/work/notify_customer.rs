@@ -1,14 +1,12 @@
 //! Tell one customer one notification by e-mail; see the promise in `jobs/notify_customer.rs`.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tollkeeper_jobs::{
     NotifyCustomer,
     notify_customer::{Facts, Plan, decide},
 };
 
-use super::Work;
+use super::{Work, step_back};
 use crate::{
     clients::mailer::{Letter, MailError},
     context::Context,
@@ -21,9 +19,6 @@ use crate::{
     queue::{Failure, Lease, LeaseLost, Outcome},
 };
 
-/// How long a mail waits for a place.
-const STEP_BACK: Duration = Duration::from_secs(2);
-
 impl Work for NotifyCustomer {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let Some(mailer) = &ctx.mailer else {
@@ -33,7 +28,7 @@ impl Work for NotifyCustomer {
         };
         let Some(_place) = mailer.admit() else {
             return Err(Failure::Wait {
-                after: Some(STEP_BACK),
+                after: Some(step_back(lease)),
                 why: "as many mails as may be are on their way".into(),
             });
         };

@@ -132,8 +132,13 @@ async fn activate(
     turn: i32,
     status: Option<SubaccountStatus>,
 ) -> Result<(), Unfinished> {
-    let is_suspended = status == Some(SubaccountStatus::Suspended);
-    if is_suspended || subaccount_status::may_differ(ctx, account_id, "active").await? {
+    let is_ours = subaccount_status::may_differ(ctx, account_id, "active").await?;
+    if status == Some(SubaccountStatus::Suspended) && !is_ours {
+        return Err(Unfinished::NotWanted(
+            "its subaccount was suspended by others",
+        ));
+    }
+    if is_ours {
         let wanted = SetSubaccountStatus {
             account_id,
             subaccount_ref,

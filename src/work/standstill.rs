@@ -35,11 +35,13 @@ pub async fn ask_again(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
         }));
         jobs.push(NewJob::of(&SuspendTelephony { account_id }));
     }
-    for (number_id, account_id) in phone_numbers::stuck(&mut tx, since, STUCK_MAX).await? {
-        jobs.push(NewJob::of(&ProvisionNumber::additional(
-            &account_id,
-            number_id,
-        )));
+    for (number_id, account_id, is_included) in
+        phone_numbers::stuck(&mut tx, since, STUCK_MAX).await?
+    {
+        jobs.push(NewJob::of(&match is_included {
+            true => ProvisionNumber::included(&account_id),
+            false => ProvisionNumber::additional(&account_id, number_id),
+        }));
     }
     for (number_id, account_id) in phone_numbers::unreleased(&mut tx, since, STUCK_MAX).await? {
         jobs.push(NewJob::of(&ReleaseNumber {

@@ -1,7 +1,5 @@
 //! Have a recording written down, and count it; see the promise in `jobs/transcribe_recording.rs`.
 
-use std::time::Duration;
-
 use secrecy::{ExposeSecret, SecretString};
 use tollkeeper_jobs::{
     AnalyseTranscript, DeleteRecording, NewJob, TranscribeRecording,
@@ -14,6 +12,7 @@ use super::{
     Work,
     phone_log::Told,
     recordings::{REFUSES, Verdict, fail, refused},
+    step_back,
 };
 use crate::{
     clients::{
@@ -34,8 +33,6 @@ use crate::{
     sealed::Place,
 };
 
-/// How long a recording waits for a place.
-pub const STEP_BACK: Duration = Duration::from_secs(2);
 const PURPOSE: &str = "transcription";
 
 impl Work for TranscribeRecording {
@@ -46,7 +43,7 @@ impl Work for TranscribeRecording {
         };
         let Some(_place) = ctx.speech.admit() else {
             return Err(Failure::Wait {
-                after: Some(STEP_BACK),
+                after: Some(step_back(lease)),
                 why: "as many recordings as may be are being transcribed".into(),
             });
         };

@@ -48,6 +48,40 @@ async fn loses_its_job(taken_over: &'static str) {
 }
 
 #[tokio::test]
+async fn a_claim_that_was_refused_its_turn_breaks_no_connection() {
+    let service = Service::new().await;
+    // Somebody has the turn of the lane.
+    let mut elsewhere = service.db.acquire().await.unwrap();
+    let turn = async |conn: &mut sqlx::PgConnection, what: &'static str| {
+        sqlx::query(what).execute(conn).await.unwrap();
+    };
+    turn(&mut elsewhere, "select pg_advisory_lock(7238113, 3)").await;
+    let worker = service.work(probes());
+    let test = Uuid::now_v7();
+    service.enqueue(&Probe::new(test, "a", Does::Nothing)).await;
+    until("a claim waits", async || {
+        let waits = "select exists (select from pg_stat_activity
+             where datname = current_database() and wait_event = 'advisory')";
+        service.value::<bool>(waits).await
+    })
+    .await;
+
+    let refused = "select count(pg_cancel_backend(pid)) from pg_stat_activity
+                   where datname = current_database() and wait_event = 'advisory'";
+    assert_eq!(service.value::<i64>(refused).await, 1);
+    turn(&mut elsewhere, "select pg_advisory_unlock(7238113, 3)").await;
+
+    until("it runs", async || probe::ended(test) == 1).await;
+    until("no transaction is left broken", async || {
+        let broken = "select exists (select from pg_stat_activity
+             where datname = current_database() and state = 'idle in transaction (aborted)')";
+        !service.value::<bool>(broken).await
+    })
+    .await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn the_start_gate_stays_shut_for_a_claim_that_was_lost() {
     let service = Service::with_slow_claims(|_| {}).await;
     let test = Uuid::now_v7();

@@ -122,17 +122,19 @@ pub async fn offences(
 }
 
 /// Closed periods that somebody pays for and whose usage has settled: every day in them was counted for good more than an
-/// hour ago, so whoever came late was rated. The next ones behind `after`, in the order of their ids.
+/// hour ago, so whoever came late was rated. Only those that begin at `kept_from` or later, since when usage is kept. The
+/// next ones behind `after`, in the order of their ids.
 pub async fn settled_periods(
     conn: &mut PgConnection,
     since: Option<DateTime<Utc>>,
+    kept_from: DateTime<Utc>,
     now: DateTime<Utc>,
     after: Uuid,
     limit: i64,
 ) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar(
         "select p.period_id from billing_periods p
-         where p.closed_at is not null and p.subscription_ref is not null and p.period_id > $3
+         where p.closed_at is not null and p.subscription_ref is not null and p.period_id > $3 and p.starts_at >= $5
            and p.rated_at >= coalesce($1, '-infinity') and p.rated_at < $2 - interval '1 hour'
            and not exists (select 1 from usage_counters c
                            where c.account_id = p.account_id and c.per = 'day'
@@ -144,6 +146,7 @@ pub async fn settled_periods(
     .bind(now)
     .bind(after)
     .bind(limit)
+    .bind(kept_from)
     .fetch_all(conn)
     .await
 }

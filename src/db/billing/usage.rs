@@ -4,7 +4,10 @@ use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::usage::Span;
 use uuid::Uuid;
 
-/// What was used of one meter in a period, in millionths; reversals taken off.
+/// More than can be billed; two windows of one period may come to that together.
+pub const BEYOND_BILLING: i64 = i64::MAX;
+
+/// What was used of one meter in a period, in millionths; reversals taken off. [`BEYOND_BILLING`] stands for any more.
 #[derive(Debug, Clone, FromRow)]
 pub struct MeterUsed {
     pub period_id: Uuid,
@@ -19,7 +22,7 @@ pub async fn of_periods(
     meters: &[&str],
 ) -> sqlx::Result<Vec<MeterUsed>> {
     sqlx::query_as(
-        "select p.period_id, e.feature, sum(e.quantity)::bigint as quantity
+        "select p.period_id, e.feature, least(sum(e.quantity), 9223372036854775807)::bigint as quantity
          from billing_periods p
          join usage_events e on e.account_id = p.account_id and e.feature = any($2)
           and e.occurred_at >= p.starts_at and e.occurred_at < p.ends_at
@@ -55,7 +58,8 @@ pub async fn numbers_held(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result
     .await
 }
 
-/// What an account used of these meters in a span of time, stored as a period or not: the meter, and how many millionths.
+/// What an account used of these meters in a span of time, stored as a period or not: the meter, and how many millionths, [`BEYOND_BILLING`]
+/// at most.
 pub async fn between(
     conn: &mut PgConnection,
     account_id: &str,
@@ -63,7 +67,7 @@ pub async fn between(
     meters: &[&str],
 ) -> sqlx::Result<Vec<(String, i64)>> {
     sqlx::query_as(
-        "select feature, sum(quantity)::bigint from usage_events
+        "select feature, least(sum(quantity), 9223372036854775807)::bigint from usage_events
          where account_id = $1 and feature = any($4) and occurred_at >= $2 and occurred_at < $3
          group by feature",
     )

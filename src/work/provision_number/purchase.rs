@@ -57,14 +57,19 @@ impl Order {
                 Err(error) => return Err(Failure::from(error).into()),
             };
             let luck = number.id.as_u128() as usize;
-            let Some(candidate) = provision_number::choose(&offered, &number.refused, luck) else {
-                continue;
-            };
-            let mut tx = lease.begin(&ctx.pools.work).await?;
-            account::lock(ctx, &mut tx, &self.account_id).await?;
-            phone_numbers::choose(&mut tx, number.id, candidate).await?;
-            tx.commit().await?;
-            return Ok(());
+            let mut passed_over = number.refused.clone();
+            while let Some(candidate) = provision_number::choose(&offered, &passed_over, luck) {
+                let mut tx = lease.begin(&ctx.pools.work).await?;
+                account::lock(ctx, &mut tx, &self.account_id).await?;
+                let is_chosen = phone_numbers::choose(&mut tx, number.id, candidate).await?;
+                let is_open = phone_numbers::is_ordered(&mut tx, number.id).await?;
+                tx.commit().await?;
+                if is_chosen || !is_open {
+                    return Ok(());
+                }
+                // Another order reaches for it.
+                passed_over.push(candidate.to_owned());
+            }
         }
         if self.facts.which == Which::Additional {
             return self.close(ctx, lease, NONE_ON_SALE).await;

@@ -34,3 +34,32 @@ async fn a_renewal_that_is_not_paid_suspends_after_the_grace_time_and_a_payment_
     assert_eq!(billing.house.held(), (1, 1, 1, 1), "with the same number");
     billing.check_calm().await;
 }
+
+#[tokio::test]
+async fn what_an_unpaid_subscription_owes_is_on_no_draft_that_nobody_collects() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let sandbox = &billing.house.sandbox;
+    sandbox.let_payments_fail(&ann.customer_id);
+    billing.pass_end("ann", TimeDelta::minutes(11)).await;
+    for _ in 0..25 {
+        billing.pass(TimeDelta::days(1)).await;
+    }
+    let status = "select status from subscriptions";
+    let status: String = billing.house.service.value(status).await;
+    assert_eq!(status, "unpaid");
+
+    billing.uses("ann", super::MINUTES, 150).await;
+    billing.pass_end("ann", TimeDelta::hours(3)).await;
+    billing.timetable().await;
+
+    let renewal = billing.invoices(&ann).await.into_iter().rfind(|invoice| {
+        (&invoice["billing_reason"], &invoice["status"])
+            == (&"subscription_cycle".into(), &"draft".into())
+    });
+    assert_eq!(billing.items(&renewal.unwrap()).await, []);
+    assert!(billing.billed(&ann).await > 0);
+    let waits = "select count(*) from charges where waiver is null and invoice_id is null";
+    assert_eq!(billing.house.service.value::<i64>(waits).await, 0);
+    billing.check_calm().await;
+}

@@ -9,7 +9,7 @@ use tollkeeper::{
     queue::operate::By,
     sandbox::stripe::{SignUp, SignedUp},
 };
-use tollkeeper_jobs::{ReconcileAccount, ReconcileInvoices};
+use tollkeeper_jobs::{CompareInvoice, ReconcileAccount, ReconcileInvoices, SweepCharges};
 use uuid::Uuid;
 
 use super::{Billing, MESSAGES, MINUTES};
@@ -305,6 +305,53 @@ async fn a_stranger_on_an_invoice_of_our_own_is_found_whatever_it_says_of_itself
 
     let foreign = text(json!({ "what": "foreign", "item_ref": planted }));
     assert_eq!(billing.drifts().await["ann"], BTreeSet::from([foreign]));
+}
+
+#[tokio::test]
+async fn a_difference_of_a_final_invoice_that_a_person_accepted_parks_nobody_again() {
+    let billing = Billing::new().await;
+    let customers = billing.customers_with_drafts(&["ann".into()]).await;
+    let service = &billing.house.service;
+    let draft = billing.last_invoice(&customers[0]).await;
+    let items = billing.raw_items(&draft).await;
+    // Support takes a line off the draft.
+    assert!(billing.house.sandbox.lose_item(&id(&items[0])));
+    let invoice_id = "select invoice_id from invoices where status = 'draft'";
+    let invoice_id: Uuid = service.value(invoice_id).await;
+    let ann = BTreeSet::from(["ann".to_owned()]);
+    service.enqueue(&CompareInvoice { invoice_id }).await;
+    billing.house.settle().await;
+    assert_eq!(billing.parked().await, ann);
+    let accept = async || {
+        let mut conn = service.db.acquire().await.unwrap();
+        let accepted = unpark(&mut conn, "ann", Approves::Nothing, BY, billing.now());
+        assert_eq!(accepted.await.unwrap().accepted, 1);
+    };
+    let look_again = async || {
+        let tick_at = billing.now();
+        service.enqueue(&SweepCharges { tick_at }).await;
+        billing.house.settle().await;
+    };
+
+    // What is a draft can still be put right.
+    accept().await;
+    look_again().await;
+    assert_eq!(billing.parked().await, ann);
+    billing.pass(TimeDelta::hours(2)).await;
+    let mut conn = service.db.acquire().await.unwrap();
+    unpark(&mut conn, "ann", Approves::Nothing, BY, billing.now())
+        .await
+        .unwrap();
+    drop(conn);
+    look_again().await;
+    look_again().await;
+    assert_eq!(billing.parked().await, BTreeSet::new());
+
+    // Anything else is news.
+    assert!(billing.house.sandbox.lose_item(&id(&items[1])));
+    service.enqueue(&CompareInvoice { invoice_id }).await;
+    billing.house.settle().await;
+    assert_eq!(billing.parked().await, ann);
 }
 
 #[tokio::test]

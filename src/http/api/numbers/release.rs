@@ -1,8 +1,8 @@
 //! A number given back by its user: from the moment it is written down it cannot be kept and is not billed any longer.
 
-use tollkeeper_jobs::ReleaseNumber;
+use tollkeeper_jobs::{ReleaseNumber, telephony::outbound::Carrier};
 
-use super::{Shared, not_found};
+use super::{Shared, no_subaccount, not_found, suspended};
 use crate::{
     db::{
         accounts,
@@ -49,8 +49,13 @@ impl Shared {
             Which::TheOnly => the_only(number_orders::kept(&mut tx, account.as_str()).await?)?,
         };
         if !["releasing", "released"].contains(&number.status.as_str()) {
-            let carrier = number.carrier();
-            self.may_have_numbers(&mut tx, account, carrier).await?;
+            // Not as strict as an order: what others took away at the provider is given back here all the same.
+            if !self.is_ordered(&mut tx, account).await? {
+                return Err(match number.carrier() {
+                    Carrier::Twilio => no_subaccount(),
+                    Carrier::Voipms => suspended(),
+                });
+            }
             phone_numbers::release(&mut tx, number.id, self.clock.now()).await?;
             phone_numbers::elect(&mut tx, account.as_str()).await?;
             if number.is_included {

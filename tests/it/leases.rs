@@ -66,16 +66,24 @@ async fn a_claim_that_was_refused_its_turn_breaks_no_connection() {
     })
     .await;
 
-    let refused = "select count(pg_cancel_backend(pid)) from pg_stat_activity
-                   where datname = current_database() and wait_event = 'advisory'";
-    assert_eq!(service.value::<i64>(refused).await, 1);
+    let refused: i32 = service
+        .value(
+            "with waiting as materialized (
+                 select pid from pg_stat_activity where datname = current_database() and wait_event = 'advisory')
+             select pid from waiting where pg_cancel_backend(pid)",
+        )
+        .await;
     turn(&mut elsewhere, "select pg_advisory_unlock(7238113, 3)").await;
 
     until("it runs", async || probe::ended(test) == 1).await;
-    until("no transaction is left broken", async || {
-        let broken = "select exists (select from pg_stat_activity
-             where datname = current_database() and state = 'idle in transaction (aborted)')";
-        !service.value::<bool>(broken).await
+    until("nobody has that connection any more", async || {
+        let is_there = "select exists (select from pg_stat_activity where pid = $1)";
+        let is_there: bool = sqlx::query_scalar(is_there)
+            .bind(refused)
+            .fetch_one(&service.db)
+            .await
+            .unwrap();
+        !is_there
     })
     .await;
     worker.stop().await;

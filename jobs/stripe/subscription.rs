@@ -32,6 +32,9 @@ pub struct Subscription {
     pub canceled_at: Option<DateTime<Utc>>,
     #[serde(default, with = "ts_seconds_option")]
     pub ended_at: Option<DateTime<Utc>>,
+    /// What it is paid by. None: by whatever the customer's invoices are.
+    #[serde(default)]
+    pub default_payment_method: Option<Reference>,
     #[serde(default)]
     pause_collection: Option<PauseCollection>,
     /// Since 2026-09-30.

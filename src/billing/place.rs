@@ -45,6 +45,11 @@ impl Owing {
         owed.collect()
     }
 
+    /// What an invoice of our own is to be paid by.
+    pub fn payment_method(&self) -> Option<&str> {
+        self.subscription.as_ref()?.payment_method_ref.as_deref()
+    }
+
     pub fn renewal(&self) -> Renewal<'_> {
         let ended_at = self.charges.iter().map(|charge| charge.ends_at).max();
         let subscription = self.subscription.as_ref();

@@ -27,6 +27,8 @@ pub struct Subscription {
     pub resumed_at: Option<DateTime<Utc>>,
     /// What becomes of its invoices while collecting them is paused, in Stripe's words.
     pub pause_behavior: Option<String>,
+    /// What it is paid by. None: by whatever the customer's invoices are.
+    pub payment_method_ref: Option<String>,
     pub created_at: DateTime<Utc>,
     pub synced_at: DateTime<Utc>,
 }
@@ -82,8 +84,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              (subscription_ref, account_id, customer_ref, status, tier, price_ref, period_starts_at,
               period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, ended_at,
               past_due_since, created_at, synced_at, anchor_at, paused_since, pause_behavior,
-              trial_starts_at, resumed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+              trial_starts_at, resumed_at, payment_method_ref)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
          on conflict (subscription_ref) do update set
              customer_ref = excluded.customer_ref, status = excluded.status, tier = excluded.tier,
              price_ref = excluded.price_ref, period_starts_at = excluded.period_starts_at,
@@ -93,7 +95,7 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              past_due_since = excluded.past_due_since, synced_at = excluded.synced_at,
              anchor_at = excluded.anchor_at, paused_since = excluded.paused_since,
              pause_behavior = excluded.pause_behavior, trial_starts_at = excluded.trial_starts_at,
-             resumed_at = excluded.resumed_at",
+             resumed_at = excluded.resumed_at, payment_method_ref = excluded.payment_method_ref",
     )
     .bind(&subscription.subscription_ref)
     .bind(&subscription.account_id)
@@ -115,6 +117,7 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
     .bind(&subscription.pause_behavior)
     .bind(subscription.trial_starts_at)
     .bind(subscription.resumed_at)
+    .bind(&subscription.payment_method_ref)
     .execute(conn)
     .await?;
     Ok(())

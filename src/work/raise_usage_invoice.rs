@@ -3,6 +3,7 @@
 use tollkeeper_jobs::{
     AttachCharges, CompareInvoice, NewJob, RaiseUsageInvoice,
     billing::placement::{Place, place},
+    outside::Refusal,
 };
 
 use super::{Work, invoicing};
@@ -11,9 +12,13 @@ use crate::{
     context::Context,
     db::{
         accounts,
-        billing::{invoices, parks},
+        billing::{
+            charges,
+            invoices::{self, NewInvoice},
+            parks,
+        },
     },
-    journal::{self, stripe::MakeInvoice},
+    journal::{self, Unfinished, stripe::MakeInvoice},
     queue::{self, Failure, Lease, Outcome},
 };
 
@@ -57,14 +62,13 @@ async fn decide(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Outcom
             }
             Place::Carry(why) => outcome = Outcome::Skipped(why.into()),
             Place::Own => {
-                let invoice_id = invoices::plan(
-                    &mut tx,
+                let new = NewInvoice {
                     account_id,
-                    &owing.customer_ref,
-                    &owing.currency,
-                    now,
-                )
-                .await?;
+                    customer_ref: &owing.customer_ref,
+                    currency: &owing.currency,
+                    payment_method_ref: owing.payment_method(),
+                };
+                let invoice_id = invoices::plan(&mut tx, new, now).await?;
                 let caps = &ctx.config.billing.caps;
                 let charges = &owing.charges;
                 let placed =
@@ -94,10 +98,14 @@ async fn build(
         invoice_id: invoice.invoice_id,
         customer_ref: &invoice.customer_ref,
         currency: &invoice.currency,
+        payment_method_ref: invoice.payment_method_ref.as_deref(),
         planned_at: invoice.created_at,
     };
     let made = match journal::once(ctx, lease, &make).await {
         Ok(made) => made,
+        Err(Unfinished::Refused(refusal)) if is_about_its_payment(&invoice, &refusal) => {
+            return plan_without_method(ctx, lease, &invoice).await.map(Some);
+        }
         Err(unfinished) => {
             return invoicing::refused(ctx, lease, &invoice, unfinished)
                 .await
@@ -126,4 +134,36 @@ async fn build(
     tx.commit().await?;
     ctx.wake.ring();
     Ok(None)
+}
+
+/// Whether Stripe wants none of an invoice for what it was to be paid by: a card that was taken away since.
+fn is_about_its_payment(invoice: &invoices::Invoice, refusal: &Refusal) -> bool {
+    let message = refusal.message.to_ascii_lowercase().replace(' ', "");
+    invoice.payment_method_ref.is_some() && message.contains("paymentmethod")
+}
+
+/// Its lines go on another one, which is paid by whatever the customer's invoices are: a request that was refused is
+/// never made with other words.
+async fn plan_without_method(
+    ctx: &Context,
+    lease: &Lease,
+    invoice: &invoices::Invoice,
+) -> Result<Outcome, Failure> {
+    let now = ctx.clock.now();
+    let new = NewInvoice {
+        account_id: &invoice.account_id,
+        customer_ref: &invoice.customer_ref,
+        currency: &invoice.currency,
+        payment_method_ref: None,
+    };
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    accounts::lock(&mut tx, &invoice.account_id).await?;
+    let lines = charges::lines_of(&mut tx, invoice.invoice_id).await?;
+    let charge_ids: Vec<_> = lines.iter().map(|line| line.charge_id).collect();
+    charges::take_off(&mut tx, &charge_ids, invoice.invoice_id).await?;
+    invoices::forget(&mut tx, invoice.invoice_id).await?;
+    let invoice_id = invoices::plan(&mut tx, new, now).await?;
+    charges::place(&mut tx, &charge_ids, invoice_id).await?;
+    tx.commit().await?;
+    Ok(Outcome::Later(now, "its payment method is gone".into()))
 }

@@ -208,6 +208,7 @@ fn row(
         attempts: said.attempt_count,
         next_attempt_at: said.next_payment_attempt,
         matched_at: None,
+        payment_method_ref: None,
         created_at: said.created.unwrap_or(now),
         synced_at: now,
     })

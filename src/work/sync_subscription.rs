@@ -69,6 +69,10 @@ impl Work for SyncSubscription {
             paused_since: pause.map(|pause| pause.since),
             resumed_at: pause.and_then(|pause| pause.until),
             pause_behavior: said.pause_behavior().map(str::to_owned),
+            payment_method_ref: said
+                .default_payment_method
+                .as_ref()
+                .map(|one| one.0.clone()),
             created_at: said.created.unwrap_or(now),
             synced_at: now,
         };

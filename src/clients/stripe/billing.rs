@@ -19,6 +19,8 @@ pub struct NewInvoice<'a> {
     pub customer: &'a str,
     /// ISO 4217, lower case.
     pub currency: &'a str,
+    /// What it is paid by. None: by whatever the customer's invoices are.
+    pub payment_method: Option<&'a str>,
     pub description: &'a str,
     pub metadata: &'a [(&'a str, &'a str)],
 }
@@ -73,6 +75,10 @@ impl Stripe {
             ("collection_method", "charge_automatically"),
             ("pending_invoice_items_behavior", "exclude"),
         ];
+        form.extend(
+            new.payment_method
+                .map(|one| ("default_payment_method", one)),
+        );
         form.extend(metadata.iter().map(|(key, value)| (key.as_str(), *value)));
         self.post(&["v1", "invoices"], &form, key).await
     }

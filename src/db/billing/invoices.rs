@@ -30,6 +30,8 @@ pub struct Invoice {
     pub attempts: i32,
     pub next_attempt_at: Option<DateTime<Utc>>,
     pub matched_at: Option<DateTime<Utc>>,
+    /// What one of our own says that it is to be paid by.
+    pub payment_method_ref: Option<String>,
     pub created_at: DateTime<Utc>,
     pub synced_at: DateTime<Utc>,
 }
@@ -48,24 +50,33 @@ pub async fn by_ref(conn: &mut PgConnection, stripe_ref: &str) -> sqlx::Result<O
         .await
 }
 
+/// An invoice of our own to be.
+#[derive(Debug, Clone, Copy)]
+pub struct NewInvoice<'a> {
+    pub account_id: &'a str,
+    pub customer_ref: &'a str,
+    pub currency: &'a str,
+    pub payment_method_ref: Option<&'a str>,
+}
+
 /// Plan an invoice of our own.
 pub async fn plan(
     conn: &mut PgConnection,
-    account_id: &str,
-    customer_ref: &str,
-    currency: &str,
+    new: NewInvoice<'_>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Uuid> {
     let invoice_id = Uuid::now_v7();
     sqlx::query(
-        "insert into invoices (invoice_id, account_id, customer_ref, is_own, status, currency, created_at, synced_at)
-         values ($1, $2, $3, true, 'planned', $4, $5, $5)",
+        "insert into invoices (invoice_id, account_id, customer_ref, is_own, status, currency, created_at, synced_at,
+                               payment_method_ref)
+         values ($1, $2, $3, true, 'planned', $4, $5, $5, $6)",
     )
     .bind(invoice_id)
-    .bind(account_id)
-    .bind(customer_ref)
-    .bind(currency)
+    .bind(new.account_id)
+    .bind(new.customer_ref)
+    .bind(new.currency)
     .bind(now)
+    .bind(new.payment_method_ref)
     .execute(conn)
     .await?;
     Ok(invoice_id)

@@ -26,6 +26,7 @@ pub struct MakeInvoice<'a> {
     pub invoice_id: Uuid,
     pub customer_ref: &'a str,
     pub currency: &'a str,
+    pub payment_method_ref: Option<&'a str>,
     pub planned_at: DateTime<Utc>,
 }
 
@@ -43,7 +44,11 @@ impl Effect for MakeInvoice<'_> {
     }
 
     fn request(&self) -> String {
-        format!("{} {}", self.customer_ref, self.currency)
+        let of = format!("{} {}", self.customer_ref, self.currency);
+        match self.payment_method_ref {
+            Some(method) => format!("{of} {method}"),
+            None => of,
+        }
     }
 
     async fn permission(
@@ -73,6 +78,7 @@ impl Effect for MakeInvoice<'_> {
         let new = NewInvoice {
             customer: self.customer_ref,
             currency: self.currency,
+            payment_method: self.payment_method_ref,
             description: "Usage beyond what the plan includes",
             metadata: &[(APP_KEY, APP), (INVOICE_KEY, id.as_str())],
         };

@@ -63,3 +63,43 @@ async fn what_an_unpaid_subscription_owes_is_on_no_draft_that_nobody_collects() 
     assert_eq!(billing.house.service.value::<i64>(waits).await, 0);
     billing.check_calm().await;
 }
+
+/// What is owed when they leave is on an invoice of our own; answers it, after `change` and a few hours.
+async fn last_bill_of(
+    billing: &Billing,
+    ann: &tollkeeper::sandbox::stripe::SignedUp,
+    change: &'static str,
+) -> serde_json::Value {
+    billing.uses("ann", super::MINUTES, 150).await;
+    billing.pass(TimeDelta::days(3)).await;
+    billing.cancel(ann).await;
+    billing.house.service.execute(change).await;
+    billing.pass(TimeDelta::minutes(11)).await;
+    billing.pass(TimeDelta::hours(2)).await;
+    let invoice = billing.last_invoice(ann).await;
+    assert_eq!(invoice["billing_reason"], "manual");
+    assert_eq!(billing.billed(ann).await, 565);
+    invoice
+}
+
+#[tokio::test]
+async fn an_invoice_of_our_own_is_paid_by_the_card_of_the_subscription() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let invoice = last_bill_of(&billing, &ann, "select 1").await;
+    assert_eq!(invoice["status"], "paid");
+    assert_ne!(invoice["default_payment_method"], serde_json::Value::Null);
+    billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn an_invoice_whose_card_was_taken_away_is_made_all_the_same() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let taken_away = "update subscriptions set payment_method_ref = 'pm_gone'";
+    let invoice = last_bill_of(&billing, &ann, taken_away).await;
+    assert_eq!(invoice["status"], "open");
+    assert_eq!(billing.house.dead().await, [""; 0]);
+    let planned = "select count(*) from invoices where is_own";
+    assert_eq!(billing.house.service.value::<i64>(planned).await, 1);
+}

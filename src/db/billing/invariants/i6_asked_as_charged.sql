@@ -15,4 +15,4 @@ join provider_calls call on call.provider = 'stripe' and call.kind = 'make_invoi
  and call.state = 'done'
 where i.created_at >= (select since from scope) and i.stripe_ref is not null
   and (call.ext_ref is distinct from i.stripe_ref
-       or call.request_sha256 <> sha256(convert_to(concat_ws(' ', i.customer_ref, i.currency), 'UTF8')))
+       or call.request_sha256 <> sha256(convert_to(concat_ws(' ', i.customer_ref, i.currency, i.payment_method_ref), 'UTF8')))

@@ -57,6 +57,11 @@ impl Stripe {
             }
         };
         let parent = self.parent_named(ask, customer)?;
+        let method = params.get("default_payment_method");
+        if let Some(method) = method.filter(|method| !self.may_pay_by(customer, method)) {
+            let param = "default_payment_method";
+            return Err(errors::no_such_reference("PaymentMethod", method, param));
+        }
         let (currency, metadata) = (currency(params)?, metadata_of(params)?);
         let collection_method = collection_method(ask)?;
         let id = self.ids.next("in", 24);
@@ -67,7 +72,7 @@ impl Stripe {
         invoice.currency = currency.unwrap_or(invoice.currency);
         invoice.metadata = metadata;
         invoice.description = params.get("description").map(str::to_owned);
-        invoice.default_payment_method = params.get("default_payment_method").map(str::to_owned);
+        invoice.default_payment_method = method.map(str::to_owned);
         self.add_invoice(invoice);
         self.change_invoice(&id, |invoice| advance(invoice, advances));
         if includes {
@@ -75,6 +80,15 @@ impl Stripe {
         }
         self.emit_invoice(ask.at, "invoice.created", &id);
         self.get_invoice(&id, ask)
+    }
+
+    /// Whether a customer has a payment method.
+    fn may_pay_by(&self, customer: &str, method: &str) -> bool {
+        let own = self.customers.get(customer);
+        let own = own.and_then(|customer| customer.default_payment_method.as_deref());
+        let mut others = self.subscriptions.of(customer);
+        own == Some(method)
+            || others.any(|one| one.default_payment_method.as_deref() == Some(method))
     }
 
     fn parent_named(&self, ask: Ask, customer: &str) -> Result<Option<Parent>, Reply> {

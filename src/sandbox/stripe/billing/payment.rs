@@ -38,9 +38,19 @@ impl Stripe {
 
     /// Charge the customer for an open invoice. Returns whether it is paid.
     pub(in crate::sandbox) fn attempt(&mut self, at: i64, id: &str) -> bool {
-        let customer = self.invoices.get(id).map(|invoice| &invoice.customer);
-        let customer = customer.and_then(|id| self.customers.get(id));
+        let invoice = self.invoices.get(id);
+        let customer = invoice.and_then(|invoice| self.customers.get(&invoice.customer));
+        // A card that was saved with a subscription pays nothing else unless it is named. Of who has none at all it is
+        // only known whether they pay.
+        let has_method = invoice.is_some_and(|invoice| {
+            let mut theirs = self.subscriptions.of(&invoice.customer);
+            invoice.subscription().is_some()
+                || invoice.default_payment_method.is_some()
+                || customer.is_some_and(|customer| customer.default_payment_method.is_some())
+                || theirs.all(|one| one.default_payment_method.is_none())
+        });
         let pays = customer.is_some_and(|customer| customer.pays && !customer.is_deleted);
+        let pays = pays && has_method;
         if pays {
             self.charge(at, id);
             self.change_invoice(id, |invoice| {

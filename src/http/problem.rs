@@ -225,9 +225,18 @@ impl From<Problem> for poem::Error {
     }
 }
 
-/// What the database said is ours to know: it is logged, and the caller is asked to come back.
+/// Postgres' word for a text that none can be: one with a NUL.
+const NO_TEXT: &str = "22021";
+
+/// What the database said is ours to know: it is logged, and the caller is asked to come back. Of a text with a NUL
+/// nothing is known.
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Problem {
+        if let sqlx::Error::Database(error) = &error
+            && error.code().as_deref() == Some(NO_TEXT)
+        {
+            return Problem::bad_request("INVALID_PARAMETER", "A parameter holds a NUL character");
+        }
         tracing::error!(error = %mask(&error.to_string()), "the database failed an API request");
         Problem::unavailable()
     }

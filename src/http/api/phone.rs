@@ -9,6 +9,7 @@ use super::{
     envelope::{Envelope, EnvelopedProblem, Refused},
     number_view::HeldNumber,
     phone_log::{self, Asked, TextMessage},
+    phone_usage,
 };
 use crate::{
     db::{
@@ -69,8 +70,11 @@ impl Phone {
         /// Required from an app; a user's own when left out.
         #[oai(name = "userId")]
         user_id: Query<Option<String>>,
+        /// The same, as older clients name them.
+        #[oai(name = "clientId")]
+        client_id: Query<Option<String>>,
     ) -> Answer<Vec<HeldNumber>> {
-        let account = phone_log::account(&caller, user_id.as_deref())?;
+        let account = phone_usage::account(&caller, &user_id, &client_id)?;
         let mut tx = self.0.begin(&account).await?;
         let rows = overview::active_numbers(&mut tx, account.as_str()).await?;
         drop(tx);

@@ -358,3 +358,33 @@ async fn minutes_that_twilio_told_of_are_billed_once_and_not_those_of_the_next_m
     billing.pass(TimeDelta::hours(2)).await;
     billing.check_calm().await;
 }
+
+#[tokio::test]
+async fn who_used_more_than_can_be_billed_keeps_nobody_else_from_being_billed() {
+    let billing = Billing::new().await;
+    let (ann, ben) = (billing.customer("ann").await, billing.customer("ben").await);
+    billing.uses("ben", MINUTES, 150).await;
+    // Each fits in a window of its own, and both lie in one period.
+    let service = &billing.house.service;
+    sqlx::query(
+        "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
+                                   per, window_starts_at, day_starts_at, tier)
+         select gen_random_uuid(), 'ann', 'voice_minutes', 'app', nth::text, 9000000000000000000, $1, $1, 'cycle', $1, $1,
+                'ai_secretary'
+         from generate_series(1, 2) as nth",
+    )
+    .bind(billing.now())
+    .execute(&service.db)
+    .await
+    .unwrap();
+
+    billing.pass_end("ben", TimeDelta::hours(3)).await;
+    billing.timetable().await;
+
+    assert_eq!(billing.billed(&ben).await, 565);
+    assert_eq!(billing.billed(&ann).await, 0);
+    let told = "select why from billing_parks where account_id = 'ann'";
+    let told: String = service.value(told).await;
+    assert_eq!(told, "the amount is larger than an amount can be");
+    assert_eq!(billing.house.dead().await, [""; 0]);
+}

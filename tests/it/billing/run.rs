@@ -57,7 +57,7 @@ impl Ended {
                   owners as (insert into accounts (account_id) select 'a' || nth from tiers returning account_id)
              insert into subscriptions (subscription_ref, account_id, customer_ref, status, tier, created_at, synced_at,
                                         period_starts_at, period_ends_at, anchor_at)
-             select 'sub_' || nth, 'a' || nth, 'cus_' || nth, 'active', tier, $2, $4, $2, $3, $2
+             select 'sub_' || nth, 'a' || nth, 'cus_' || nth, 'active', tier, $2, $4, $2, $3, $3
              from tiers, (select count(*) from owners) as stored",
         )
         .bind(tiers)

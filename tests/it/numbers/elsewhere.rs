@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tollkeeper::clients::twilio::Urls;
+use tollkeeper_jobs::ProvisionSubaccount;
 
 use super::{Desk, RELEASE};
 
@@ -52,7 +53,11 @@ async fn a_subaccount_that_others_suspended_is_told_and_used_again_when_it_works
 
     assert_eq!(desk.house.findings().await, ["subaccount_differs"]);
     assert_eq!(desk.buy("ann", &wanted).await.status, 403);
-    // It is not lifted behind their back.
+    // It is not lifted behind their back, whoever asks for the next step.
+    let account_id = "ann".to_owned();
+    let provision = ProvisionSubaccount { account_id };
+    desk.house.service.enqueue(&provision).await;
+    desk.house.settle().await;
     let there = twilio.account(&own).await.unwrap().unwrap();
     assert_eq!(there.status, "suspended");
 
@@ -69,6 +74,15 @@ async fn a_subaccount_that_others_suspended_is_told_and_used_again_when_it_works
     );
     let status = "select status from twilio_subaccounts";
     assert_eq!(desk.house.service.value::<String>(status).await, "closed");
+    // Its numbers are gone, and given back they cost nothing more.
+    for number in desk.numbers("ann").await {
+        let number = json!({ "phoneSid": number["phone_sid"] });
+        let released = desk.post("ann", RELEASE, number).await;
+        assert!([200, 202].contains(&released.status), "{}", released.body);
+    }
+    desk.house.settle().await;
+    let held = "select count(*) from phone_numbers where released_at is null";
+    assert_eq!(desk.house.service.value::<i64>(held).await, 0);
     assert_eq!(desk.house.dead().await, Vec::<String>::new());
     desk.house.worker.stop().await;
 }

@@ -4,12 +4,15 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use tollkeeper::{
-    clients::twilio::Urls,
+    clients::{on_sale::Wanted, twilio::Urls},
     sandbox::{Fault, When, stripe::Status},
 };
 
 use super::{Desk, PROVISION, PURCHASE, THE_ONE};
-use crate::support::house::{PRICE, TO_NUMBERS};
+use crate::support::{
+    house::{PRICE, TO_NUMBERS},
+    web::VOIPMS_TOKEN,
+};
 
 #[tokio::test]
 async fn one_number_ordered_many_times_at_once_is_bought_once() {
@@ -226,4 +229,42 @@ async fn only_who_has_telephony_orders_numbers() {
     assert_eq!(release.status, 403, "{}", release.body);
     assert_eq!(desk.held(), (1, 1));
     desk.close().await;
+}
+
+#[tokio::test]
+async fn an_order_passes_over_what_another_one_reaches_for() {
+    let desk = Desk::with(PRICE, |config| {
+        config.voipms.callback_tokens = vec![VOIPMS_TOKEN.into()];
+        config.telephony.numbers_per_account_max = 1000;
+    })
+    .await;
+    // All that an order is offered, and one of it free.
+    let wanted = Wanted {
+        country: "US",
+        area_code: Some("628"),
+        count: 50,
+        ..Wanted::default()
+    };
+    let voipms = desk.house.service.ctx.voipms.as_ref().unwrap();
+    let on_sale = voipms.on_sale(&wanted).await.unwrap();
+    let mut on_sale: Vec<String> = on_sale.into_iter().map(|one| one.phone_number).collect();
+    let free = on_sale.pop().unwrap();
+    assert!(on_sale.len() > 5, "{on_sale:?}");
+    sqlx::query(
+        "insert into phone_numbers (id, account_id, status, friendly_name, phone_number, is_included, provider)
+         select gen_random_uuid(), 'ann', 'buying', 'another', number, false, 'voipms'
+         from unnest($1::text[]) as number",
+    )
+    .bind(&on_sale)
+    .execute(&desk.house.service.db)
+    .await
+    .unwrap();
+
+    let body = json!({ "provider": "voipms", "areaCode": "628" });
+    let bought = desk.ask("ann", Method::POST, PROVISION, Some(body), "one");
+    let bought = bought.await;
+
+    assert_eq!(bought.status, 200, "{}", bought.body);
+    assert_eq!(bought.body["data"]["phone_number"], free);
+    desk.house.worker.stop().await;
 }

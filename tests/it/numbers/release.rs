@@ -7,7 +7,10 @@ use tollkeeper::sandbox::{Fault, When, stripe::Status};
 use tollkeeper_jobs::ProvisionSubaccount;
 
 use super::{Desk, PROVISION, RELEASE, THE_ONE};
-use crate::support::house::{PRICE, TO_NUMBERS};
+use crate::support::{
+    house::{PRICE, TO_NUMBERS},
+    until,
+};
 
 #[tokio::test]
 async fn a_number_given_back_is_gone_and_none_is_bought_until_it_is_asked_for() {
@@ -63,6 +66,33 @@ async fn a_number_given_back_is_gone_and_none_is_bought_until_it_is_asked_for() 
     assert_eq!(already.body["phone_number"], number);
     let sold_out = desk.post("ben", THE_ONE, json!({ "area_code": "212" }));
     assert_eq!(sold_out.await.status, 403);
+    assert_eq!(desk.held(), (1, 2));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn the_plans_number_that_was_asked_for_again_comes_though_its_job_is_gone() {
+    let desk = Desk::of_ann().await;
+    desk.release_the_only("ann").await;
+    desk.house.settle().await;
+    let busy = Fault::TooManyRequests {
+        retry_after_seconds: Some(60),
+    };
+    desk.house.strike("POST", TO_NUMBERS, When::Always, busy);
+    let asked = desk
+        .post("ann", THE_ONE, json!({ "area_code": "628" }))
+        .await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    let lost = "delete from queue.jobs where kind = 'provision_number' and state = 'waiting'";
+    until("its job is gone", async || {
+        desk.house.service.execute(lost).await == 1
+    })
+    .await;
+    desk.house.sandbox.clear_rules();
+
+    desk.house.pass(TimeDelta::hours(2)).await;
+    desk.house.sweep().await;
+
     assert_eq!(desk.held(), (1, 2));
     desk.close().await;
 }

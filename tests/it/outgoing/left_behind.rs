@@ -75,11 +75,11 @@ async fn what_was_never_sent_fails_and_its_money_comes_back_and_a_retry_sends_no
     ann.house.sweep().await;
 
     assert_eq!((ann.spent().await, ann.held().await), (0, 0));
-    assert_refused(&ann.keyed().await, 503, "NOT_SENT");
+    assert_refused(&ann.keyed().await, 409, "NOT_SENT");
     ann.house.sandbox.clear_rules();
     ann.retry().await;
     assert_eq!(ann.made(), (0, 0));
-    assert_refused(&ann.keyed().await, 503, "NOT_SENT");
+    assert_refused(&ann.keyed().await, 409, "NOT_SENT");
     assert_eq!((ann.spent().await, ann.held().await), (0, 0));
 }
 

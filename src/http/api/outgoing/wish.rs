@@ -26,6 +26,9 @@ use crate::{
     outbound::{self, Denied, Wish},
 };
 
+/// As apps are told.
+const NOT_SENT_WORD: &str = "NOT_SENT";
+
 /// What an app says of a call or a message, before it is understood.
 pub struct Said {
     pub channel: Channel,
@@ -92,6 +95,7 @@ impl Shared {
         }
         let standing = self.decided(&account, asked.row.id).await?;
         match (&*standing.wish.state, &standing.wish.error_code) {
+            ("failed", Some(code)) if asked.is_copy && code == NOT_SENT => Err(not_sent_before()),
             ("failed", code) => Err(failed(code.as_deref().unwrap_or_default())),
             _ => Ok(Granted {
                 standing,
@@ -191,11 +195,17 @@ fn failed(code: &str) -> Problem {
             retry_after: Some(Duration::from_secs(5)),
             ..Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "NOT_SENT",
+                NOT_SENT_WORD,
                 "The provider could not be asked in time, and nothing was sent: ask again",
             )
         },
     }
+}
+
+/// Its key stands for what was given up: nothing is sent under it any more.
+fn not_sent_before() -> Problem {
+    let why = "Nothing was sent, and its time is over: ask again with another Idempotency-Key";
+    Problem::new(StatusCode::CONFLICT, NOT_SENT_WORD, why)
 }
 
 /// As a person reads it.

@@ -150,7 +150,8 @@ impl PhoneUsage {
 }
 
 /// Whom it is about, by either name; two different ones are refused before.
-fn account(
+/// Whose, by whichever of the two names an app says it.
+pub fn account(
     caller: &Caller,
     user_id: &Option<String>,
     client_id: &Option<String>,

@@ -104,8 +104,8 @@ fn past_due_since(
     })
 }
 
-/// Nothing is owed from when Stripe says that it was paused, or since it was first seen so. It goes on with the period
-/// that its resumption begins, or, where its months stay as they are, when that is seen.
+/// Nothing is owed from when Stripe says that it was paused, or since it was first seen so. It goes on where its resumption
+/// begins its months anew, or, where they stay as they are, when that is seen.
 fn pause(said: &Subscription, stored: Option<&Stored>, now: DateTime<Utc>) -> Option<Pause> {
     let known = stored.and_then(|stored| stored.pause);
     if said.status == Status::Paused {
@@ -118,8 +118,9 @@ fn pause(said: &Subscription, stored: Option<&Stored>, now: DateTime<Utc>) -> Op
     if known.until.is_some() || said.status.is_terminal() {
         return Some(known);
     }
-    let period = said.period().map(|(starts_at, _)| starts_at);
-    let resumed_at = period.filter(|at| *at > known.since).unwrap_or(now);
+    let anchor = said.billing_cycle_anchor;
+    let resumed_at = anchor.filter(|at| *at > known.since && *at <= now);
+    let resumed_at = resumed_at.unwrap_or(now);
     Some(Pause {
         until: Some(resumed_at),
         ..known
@@ -249,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_ends_with_the_period_that_begins_then_or_when_that_is_seen() {
-        let resumed = |period_starts_at: i64| -> Subscription {
+    fn a_pause_ends_where_the_months_begin_anew_or_when_that_is_seen() {
+        let resumed = |anchor: i64| -> Subscription {
             serde_json::from_value(serde_json::json!({
                 "id": "sub_1", "customer": "cus_1", "status": "active",
-                "current_period_start": period_starts_at, "current_period_end": 1_800_000_100,
+                "billing_cycle_anchor": anchor, "current_period_start": 700, "current_period_end": 1_800_000_100,
             }))
             .unwrap()
         };
@@ -267,6 +268,7 @@ mod tests {
         };
         check(&resumed(500), DateTime::from_timestamp(500, 0).unwrap());
         check(&resumed(-500), NOW);
+        check(&resumed(NOW.timestamp() + 500), NOW);
     }
 
     #[test]

@@ -126,10 +126,13 @@ pub fn plan(
             following: timeline.from(last.period.span.ends_at, now).collect(),
         };
     }
-    let mut wanted = timeline.from(last.period.span.starts_at, now);
+    let begins_at = last.period.span.starts_at;
+    let governing = timeline.governing(begins_at);
+    let pause = governing.and_then(|one| one.pause);
+    let mut wanted = timeline.from(begins_at, now);
     let first = wanted
         .next()
-        .map(|first| continued(&last.period, first, now));
+        .map(|first| continued(&last.period, first, pause, now));
     Plan {
         last: first.filter(|first| *first != last.period),
         following: wanted.collect(),
@@ -138,8 +141,8 @@ pub fn plan(
 
 /// What a period that has begun becomes: its allowance is the largest that was held in it. A plan that is news
 /// only after its end is the next period's, and so is what is sold later under the same name. A plan that was only
-/// expected of it was not held in it.
-fn continued(stored: &Period, wanted: Period, now: DateTime<Utc>) -> Period {
+/// expected of it was not held in it. `pause` is the last one of who pays.
+fn continued(stored: &Period, wanted: Period, pause: Option<Pause>, now: DateTime<Utc>) -> Period {
     if stored.payer != wanted.payer {
         return wanted;
     }
@@ -159,8 +162,11 @@ fn continued(stored: &Period, wanted: Period, now: DateTime<Utc>) -> Period {
         } else {
             stored.known_at
         },
-        // Who resumes begins another period: what was paused stays so.
-        waiver: stored.waiver.or(wanted.waiver),
+        waiver: match pause {
+            Some(pause) if pause.since <= begins_at => wanted.waiver,
+            // The pause that waived it may have been one before.
+            _ => stored.waiver.or(wanted.waiver),
+        },
         ..wanted
     }
 }
@@ -206,14 +212,21 @@ impl Timeline<'_> {
             starts_at,
             ends_at: cuts.fold(natural.ends_at, DateTime::min),
         };
-        let tier = self.tier(governing);
+        let mut terms = Terms::of(self.tier(governing), &self.catalogue.currency);
+        let pause = governing.and_then(|one| one.pause);
+        let goes_on = pause
+            .is_some_and(|pause| pause.until == Some(starts_at) && pause.since > natural.starts_at);
+        if goes_on {
+            // The part of this month before the pause has it.
+            terms.number_fee_minor = 0;
+        }
         Period {
             span,
             payer: governing.map(|one| Payer {
                 subscription_ref: one.subscription_ref.clone(),
                 customer_ref: one.customer_ref.clone(),
             }),
-            terms: Terms::of(tier, &self.catalogue.currency),
+            terms,
             waiver: governing
                 .filter(|one| one.is_paused_at(starts_at))
                 .map(|_| Waiver::Paused),

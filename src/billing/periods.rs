@@ -102,10 +102,13 @@ fn trial_put_on_at(row: &Subscription) -> Option<DateTime<Utc>> {
 
 /// When it stood still itself, the last time.
 pub fn pause(row: &Subscription) -> Option<Pause> {
-    row.paused_since.map(|since| Pause {
+    let goes_on = row.paused_since.map(|since| Pause { since, until: None });
+    let over = row.pause_began_at.zip(row.pause_ended_at);
+    let over = over.map(|(since, until)| Pause {
         since,
-        until: row.resumed_at,
-    })
+        until: Some(until),
+    });
+    goes_on.or(over)
 }
 
 /// A subscription as far as periods depend on it. None: it was never paid for.
@@ -129,6 +132,10 @@ pub(super) fn subscribed(row: &Subscription) -> Option<Subscribed> {
         pause: pause(row),
         period: period.map(|(starts_at, ends_at)| Span { starts_at, ends_at }),
         anchor_at: row.anchor_at,
-        told_at: row.synced_at,
+        // What was said of a period that was over is no word of the next one.
+        told_at: match row.period_ends_at {
+            Some(ends_at) if ends_at <= row.synced_at => ends_at - TimeDelta::seconds(1),
+            _ => row.synced_at,
+        },
     })
 }

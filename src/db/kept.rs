@@ -28,7 +28,7 @@ impl Kept {
     }
 
     /// The kept connection, or one of the pool. Whoever takes it [`keep`](Kept::keep)s it when all went well:
-    /// else it goes back to the pool, which finds out whether it is still good.
+    /// else it goes back to the pool, or is closed by whom it failed.
     pub async fn take(&mut self) -> sqlx::Result<PoolConnection<Postgres>> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);

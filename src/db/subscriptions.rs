@@ -21,10 +21,11 @@ pub struct Subscription {
     pub canceled_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     pub past_due_since: Option<DateTime<Utc>>,
-    /// When it was paused itself, the last time.
+    /// Since when it is paused itself.
     pub paused_since: Option<DateTime<Utc>>,
-    /// When it went on after that. None: it is paused, or never was.
-    pub resumed_at: Option<DateTime<Utc>>,
+    /// The last pause that is over.
+    pub pause_began_at: Option<DateTime<Utc>>,
+    pub pause_ended_at: Option<DateTime<Utc>>,
     /// What becomes of its invoices while collecting them is paused, in Stripe's words.
     pub pause_behavior: Option<String>,
     /// What it is paid by. None: by whatever the customer's invoices are.
@@ -84,8 +85,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              (subscription_ref, account_id, customer_ref, status, tier, price_ref, period_starts_at,
               period_ends_at, trial_ends_at, cancel_at_period_end, canceled_at, ended_at,
               past_due_since, created_at, synced_at, anchor_at, paused_since, pause_behavior,
-              trial_starts_at, resumed_at, payment_method_ref)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+              trial_starts_at, pause_began_at, pause_ended_at, payment_method_ref)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          on conflict (subscription_ref) do update set
              customer_ref = excluded.customer_ref, status = excluded.status, tier = excluded.tier,
              price_ref = excluded.price_ref, period_starts_at = excluded.period_starts_at,
@@ -95,7 +96,7 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              past_due_since = excluded.past_due_since, synced_at = excluded.synced_at,
              anchor_at = excluded.anchor_at, paused_since = excluded.paused_since,
              pause_behavior = excluded.pause_behavior, trial_starts_at = excluded.trial_starts_at,
-             resumed_at = excluded.resumed_at, payment_method_ref = excluded.payment_method_ref",
+             pause_began_at = excluded.pause_began_at, pause_ended_at = excluded.pause_ended_at, payment_method_ref = excluded.payment_method_ref",
     )
     .bind(&subscription.subscription_ref)
     .bind(&subscription.account_id)
@@ -116,7 +117,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
     .bind(subscription.paused_since)
     .bind(&subscription.pause_behavior)
     .bind(subscription.trial_starts_at)
-    .bind(subscription.resumed_at)
+    .bind(subscription.pause_began_at)
+    .bind(subscription.pause_ended_at)
     .bind(&subscription.payment_method_ref)
     .execute(conn)
     .await?;

@@ -146,10 +146,14 @@ async fn park(
     });
     let subject = invoice.invoice_id.to_string();
     let now = ctx.clock.now();
-    let is_new = findings::keep(tx, FINDING, &subject, &invoice.account_id, &detail).await?;
-    if !is_new && !is_draft {
+    let account_id = &invoice.account_id;
+    if is_draft {
+        findings::open(tx, FINDING, &subject, account_id, &detail).await?;
+    } else if !findings::keep(tx, FINDING, &subject, account_id, &detail).await? {
+        let why = "a person accepted it as it is";
+        findings::close(tx, FINDING, &subject, why).await?;
         invoices::matched(tx, invoice.invoice_id, Some(now)).await?;
-        return Ok("a person accepted it as it is");
+        return Ok(why);
     }
     invoices::matched(tx, invoice.invoice_id, None).await?;
     parks::park(tx, &invoice.account_id, &why, "compare_invoice", now).await?;

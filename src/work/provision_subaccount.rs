@@ -134,9 +134,14 @@ async fn activate(
 ) -> Result<(), Unfinished> {
     let is_ours = subaccount_status::may_differ(ctx, account_id, "active").await?;
     if status == Some(SubaccountStatus::Suspended) && !is_ours {
-        return Err(Unfinished::NotWanted(
-            "its subaccount was suspended by others",
-        ));
+        // Or it works since a run that died before it wrote that down.
+        let there = ctx.twilio.account(subaccount_ref).await;
+        let there = there.map_err(Failure::from)?;
+        if there.is_none_or(|there| there.status != "active") {
+            return Err(Unfinished::NotWanted(
+                "its subaccount was suspended by others",
+            ));
+        }
     }
     if is_ours {
         let wanted = SetSubaccountStatus {

@@ -19,7 +19,7 @@ pub async fn set(
     journal::once(ctx, lease, wanted).await.map(|_| ())
 }
 
-/// Whether the last change that was ever asked for on this subaccount may have left it otherwise.
+/// Whether the last change that was ever asked for on this subaccount may have left it otherwise, or was not carried out.
 pub async fn may_differ(ctx: &Context, account_id: &str, status: &str) -> Result<bool, Failure> {
     let mut conn = ctx.pools.work.acquire().await?;
     let calls = provider_calls::of_account(
@@ -35,7 +35,7 @@ pub async fn may_differ(ctx: &Context, account_id: &str, status: &str) -> Result
         .filter_map(|call| SetSubaccountStatus::parse(&call.subject).map(|turn| (turn, call)))
         .max_by_key(|((turn, _), _)| *turn);
     Ok(last.is_some_and(|((_, last_status), call)| {
-        last_status != status || call.row().state == State::Sent
+        last_status != status || call.row().state != State::Done
     }))
 }
 

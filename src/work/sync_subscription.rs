@@ -66,8 +66,13 @@ impl Work for SyncSubscription {
             canceled_at: said.canceled_at,
             ended_at: said.ended_at,
             past_due_since,
-            paused_since: pause.map(|pause| pause.since),
-            resumed_at: pause.and_then(|pause| pause.until),
+            paused_since: pause
+                .filter(|pause| pause.until.is_none())
+                .map(|pause| pause.since),
+            pause_began_at: pause
+                .filter(|pause| pause.until.is_some())
+                .map(|pause| pause.since),
+            pause_ended_at: pause.and_then(|pause| pause.until),
             pause_behavior: said.pause_behavior().map(str::to_owned),
             payment_method_ref: said
                 .default_payment_method

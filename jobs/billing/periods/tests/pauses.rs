@@ -50,6 +50,45 @@ fn who_resumes_within_a_period_owes_for_the_rest_of_it() {
 }
 
 #[test]
+fn a_month_with_a_pause_in_it_has_one_fee_for_a_number() {
+    let fees = |since: &str, until: &str| -> Vec<i64> {
+        let mut stored = Stored::default();
+        let mut one = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
+        stored.look(&[one.clone()], at("2026-09-15 12:00"));
+        let since = at(since);
+        one.pause = Some(Pause { since, until: None });
+        stored.look(&[one.clone()], since);
+        let until = Some(at(until));
+        one.pause = Some(Pause { since, until });
+        stored.look(&[one], at("2026-10-15 12:00"));
+        let paid = stored.periods.iter().filter(|period| {
+            period.waiver.is_none() && period.span.starts_at >= at("2026-09-15 12:00")
+        });
+        paid.map(|period| period.terms.number_fee_minor).collect()
+    };
+    assert_eq!(fees("2026-09-20 08:00", "2026-09-22 09:00"), [500, 0, 500]);
+    // There was none before it.
+    assert_eq!(fees("2026-09-15 12:00", "2026-09-22 09:00"), [500, 500]);
+}
+
+#[test]
+fn who_resumes_in_a_later_month_owes_from_then_on_however_that_is_told() {
+    let mut stored = Stored::default();
+    let mut one = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
+    let since = at("2026-09-20 08:00");
+    one.pause = Some(Pause { since, until: None });
+    stored.look(&[one.clone()], at("2026-09-20 08:01"));
+    stored.look(&[one.clone()], at("2026-10-16"));
+    let until = Some(at("2026-10-14 09:00"));
+    one.pause = Some(Pause { since, until });
+    stored.look(&[one], at("2026-10-20"));
+    // The month that had begun as a paused one is none.
+    let last = stored.periods.last().unwrap();
+    assert_eq!(last.span.starts_at, at("2026-10-15 12:00"));
+    assert_eq!(last.waiver, None);
+}
+
+#[test]
 fn a_paused_subscription_waives_nothing_of_one_that_is_paid_for() {
     let mut stored = Stored::default();
     let mut paused = subscribed("ai_project_manager", "2026-09-01 00:00", "2026-10-01 00:00");

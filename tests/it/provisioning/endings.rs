@@ -1,7 +1,7 @@
 //! Cancelled, unpaid, returned: what becomes of the number.
 
 use chrono::TimeDelta;
-use tollkeeper::sandbox::stripe::Status;
+use tollkeeper::sandbox::{Fault, When, stripe::Status};
 
 use crate::support::house::House;
 
@@ -49,8 +49,14 @@ async fn a_number_is_released_after_the_grace_time_and_a_return_orders_another()
     assert_eq!(house.standing("ann").await, "released");
     assert_eq!(house.held(), (1, 1, 0, 1));
 
+    // The first request to lift her subaccount is turned away.
+    let busy = Fault::TooManyRequests {
+        retry_after_seconds: Some(1),
+    };
+    house.strike("POST", "Accounts/", When::First(1), busy);
     house.sign_up("ann");
     house.take_in_all().await;
+    house.pass(TimeDelta::minutes(5)).await;
     assert_eq!(house.dead().await, Vec::<String>::new());
     assert_eq!(house.standing("ann").await, "active");
     assert_eq!(house.held(), (1, 1, 1, 2));
@@ -87,8 +93,6 @@ async fn missing_payment_suspends_after_the_grace_time_and_not_before() {
 
 #[tokio::test]
 async fn a_return_while_the_release_looks_the_candidate_up_buys_no_second_number() {
-    use tollkeeper::sandbox::{Fault, When};
-
     use crate::support::{house::TO_NUMBERS, until};
 
     let house = House::new().await;

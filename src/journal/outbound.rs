@@ -11,6 +11,7 @@ use crate::{
     db::{
         accounts,
         outbound::{self, Outbound},
+        overview::{self, PhoneNumber},
         telephony,
     },
     queue::Failure,
@@ -35,7 +36,8 @@ pub(super) fn request(wish: &Outbound) -> String {
     format!("{channel} {provider_ref} {from_number} {to_number} {body}")
 }
 
-/// Not what is decided, nor once it comes too late, nor for an account that was suspended meanwhile; and not beside an earlier one between the
+/// Not what is decided, nor once it comes too late, nor for an account that was suspended meanwhile or from a number that it gave back: it may
+/// be another's by now. And not beside an earlier one between the
 /// same two numbers, which could not be told from this one in the provider's list.
 pub(super) async fn permission(
     ctx: &Context,
@@ -56,6 +58,13 @@ pub(super) async fn permission(
     if !may(telephony.and_then(|telephony| Standing::parse(&telephony.status))) {
         return Ok(Permission::NotWanted(
             "its telephony was taken away meanwhile",
+        ));
+    }
+    let numbers = overview::active_numbers(tx, &wish.account_id).await?;
+    let is_theirs = |number: &PhoneNumber| number.phone_number == wish.from_number;
+    if !wish.is_fallback && !numbers.iter().any(is_theirs) {
+        return Ok(Permission::NotWanted(
+            "the number it was to leave from was given back meanwhile",
         ));
     }
     if outbound::is_behind_another(tx, wish, now - ctx.quiet_time()).await? {

@@ -54,7 +54,11 @@ impl Effect for Dispatch<'_> {
         tx: &mut PgConnection,
     ) -> Result<Permission, Failure> {
         let is_fallback = self.wish.is_fallback;
-        let may = |standing| is_fallback || standing == Some(Standing::Active);
+        let may = |standing| match standing {
+            Some(Standing::Active) => true,
+            Some(Standing::Suspended | Standing::Released) => false,
+            _ => is_fallback,
+        };
         outbound::permission(ctx, tx, self.wish, may).await
     }
 

@@ -113,3 +113,24 @@ async fn who_is_suspended_after_the_click_calls_nobody() {
     assert_eq!((ann.made(), ann.held().await), ((0, 0), 0));
     assert_refused(&ann.call("Hello").await, 403, "TELEPHONY_SUSPENDED");
 }
+
+#[tokio::test]
+async fn nothing_leaves_from_a_number_that_was_given_back_after_the_click() {
+    let ann = Ann::waiting(Duration::from_millis(200), |_| {}).await;
+    let busy = Fault::TooManyRequests {
+        retry_after_seconds: Some(30),
+    };
+    ann.house.strike("POST", "Calls.json", When::First(1), busy);
+    assert_eq!(ann.call("Hello").await.status, 202);
+    ann.house
+        .service
+        .execute("update phone_numbers set status = 'releasing', released_at = now() where account_id = 'ann'")
+        .await;
+
+    ann.house.pass(TimeDelta::seconds(31)).await;
+
+    assert_eq!(
+        (ann.made(), ann.spent().await, ann.held().await),
+        ((0, 0), 0, 0)
+    );
+}

@@ -18,6 +18,8 @@ use tollkeeper_jobs::{
     HandleTwilioCallback, NewJob, handle_twilio_callback,
     telephony::{
         callback::{self, Address, Answer, Callback},
+        countries::is_allowed_country,
+        e164::E164,
         outbound::affordable,
     },
 };
@@ -169,6 +171,10 @@ impl Receiver {
             true => self.line(&incoming, owner.as_deref()).await?,
             false => Line::default(),
         };
+        let answer = match answer {
+            Answer::Reply if line.is_spent() => Answer::Silence,
+            answer => answer,
+        };
         let is_handled = handle_twilio_callback::is_handled(callback.kind);
         let webhook = webhook(incoming, callback, account_sid, is_handled);
         let job = is_handled.then(|| {
@@ -216,6 +222,12 @@ impl Receiver {
         let (Some(from), Some(to)) = (incoming.param("From"), incoming.param("To")) else {
             return Ok(true);
         };
+        // A reply is paid for like any message: it goes where others may go.
+        let countries = &self.ctx.config.telephony.allowed_countries;
+        let is_abroad = |from: E164| !is_allowed_country(&from, countries);
+        if E164::as_written(from).is_ok_and(is_abroad) {
+            return Ok(true);
+        }
         let since = self.ctx.clock.now() - OFTEN_WITHIN;
         let found = async {
             let mut conn = self.ctx.pools.ingest.acquire().await?;

@@ -36,7 +36,9 @@ async fn no_machine_is_answered_for_ever() {
         heard.push(said.contains("<Message>"));
     }
     assert_eq!(heard, [true, true, true, false, false]);
-    for (nth, from) in ["12345", "BANK", phone.number.as_str()].iter().enumerate() {
+    let abroad = "+448005550100";
+    let others = ["12345", "BANK", phone.number.as_str(), abroad];
+    for (nth, from) in others.iter().enumerate() {
         let said = phone.message(&web, &sid("MM", nth), from, "hello").await;
         assert!(!said.contains("<Message>"), "{from} was answered");
     }

@@ -58,7 +58,10 @@ async fn a_call_is_put_through_while_there_is_money_and_for_as_long_as_there_is(
     desk.house.sandbox.advance(TimeDelta::seconds(121));
     let heard = desk.ring(4).await;
     assert!(is_voicemail(&heard), "{heard}");
-    // Nor is there any left for a call that an app asks for.
+    // Nor is there any left for a reply, nor for a call that an app asks for.
+    let message = sid("SM", 1);
+    let said = desk.phone.message(&desk.web, &message, CALLER, "hello");
+    assert!(!said.await.contains("<Message>"));
     let ask = json!({ "to": CALLER, "message": "Hello" });
     let asked = desk
         .api

@@ -35,6 +35,11 @@ impl Line {
         }
     }
 
+    /// Whether the day's money is used up.
+    pub fn is_spent(&self) -> bool {
+        self.minutes_left == Some(0)
+    }
+
     pub fn call(&self) -> Call<'_> {
         Call {
             from: self.from.as_deref(),

@@ -126,3 +126,19 @@ fn a_trial_that_is_put_on_a_subscription_cuts_what_was_paid_for_before() {
         "2026-10-20 00:00",
     );
 }
+
+#[test]
+fn a_trial_cuts_a_period_that_stripe_leaves_as_it_is() {
+    let mut stored = Stored::default();
+    let mut one = subscribed(SECRETARY, "2026-09-15 12:00", "2026-10-15 12:00");
+    stored.look(&[one.clone()], at("2026-09-15 12:01"));
+    one.trial_put_on_at = Some(at("2026-09-25 10:00"));
+    stored.look(&[one], at("2026-09-25 10:01"));
+    stored.check(
+        &[
+            ("2026-09-15 12:00", SECRETARY, false),
+            ("2026-09-25 10:00", SECRETARY, false),
+        ],
+        "2026-10-15 12:00",
+    );
+}

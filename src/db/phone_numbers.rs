@@ -113,16 +113,6 @@ pub async fn order(conn: &mut PgConnection, id: Uuid, account_id: &str) -> sqlx:
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether an order still wants a candidate.
-pub async fn is_ordered(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
-        "select exists (select from phone_numbers where id = $1 and status = 'ordered' and phone_number is null)",
-    )
-    .bind(id)
-    .fetch_one(conn)
-    .await
-}
-
 /// Write the candidate down; from now on it may be ours. False: the order went on without us, or another one of the
 /// account reaches for that number.
 pub async fn choose(conn: &mut PgConnection, id: Uuid, phone_number: &str) -> sqlx::Result<bool> {

@@ -96,7 +96,8 @@ pub async fn store(conn: &mut PgConnection, subscription: &Subscription) -> sqlx
              past_due_since = excluded.past_due_since, synced_at = excluded.synced_at,
              anchor_at = excluded.anchor_at, paused_since = excluded.paused_since,
              pause_behavior = excluded.pause_behavior, trial_starts_at = excluded.trial_starts_at,
-             pause_began_at = excluded.pause_began_at, pause_ended_at = excluded.pause_ended_at, payment_method_ref = excluded.payment_method_ref",
+             pause_began_at = excluded.pause_began_at, pause_ended_at = excluded.pause_ended_at,
+             payment_method_ref = excluded.payment_method_ref",
     )
     .bind(&subscription.subscription_ref)
     .bind(&subscription.account_id)

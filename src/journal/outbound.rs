@@ -36,9 +36,9 @@ pub(super) fn request(wish: &Outbound) -> String {
     format!("{channel} {provider_ref} {from_number} {to_number} {body}")
 }
 
-/// Not what is decided, nor once it comes too late, nor for an account that was suspended meanwhile or from a number that it gave back: it may
-/// be another's by now. And not beside an earlier one between the
-/// same two numbers, which could not be told from this one in the provider's list.
+/// Not what is decided, nor once it comes too late, nor for an account that was suspended meanwhile, nor from a number that
+/// it gave back, which may be another's by now; and not beside an earlier one between the same two numbers, which could
+/// not be told from this one in the provider's list.
 pub(super) async fn permission(
     ctx: &Context,
     tx: &mut PgConnection,

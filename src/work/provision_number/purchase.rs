@@ -62,9 +62,10 @@ impl Order {
                 let mut tx = lease.begin(&ctx.pools.work).await?;
                 account::lock(ctx, &mut tx, &self.account_id).await?;
                 let is_chosen = phone_numbers::choose(&mut tx, number.id, candidate).await?;
-                let is_open = phone_numbers::is_ordered(&mut tx, number.id).await?;
+                let there = phone_numbers::load(&mut tx, number.id).await?;
                 tx.commit().await?;
-                if is_chosen || !is_open {
+                let went_on = there.is_none_or(|there| there.status != number.status);
+                if is_chosen || went_on {
                     return Ok(());
                 }
                 // Another order reaches for it.

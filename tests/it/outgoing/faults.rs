@@ -97,40 +97,31 @@ async fn what_comes_too_late_is_not_sent() {
 
 #[tokio::test]
 async fn who_is_suspended_after_the_click_calls_nobody() {
-    let ann = Ann::waiting(Duration::from_millis(200), |_| {}).await;
-    let busy = Fault::TooManyRequests {
-        retry_after_seconds: Some(30),
-    };
-    ann.house.strike("POST", "Calls.json", When::First(1), busy);
-    assert_eq!(ann.call("Hello").await.status, 202);
-    ann.house
-        .service
-        .execute("update telephony set status = 'suspended' where account_id = 'ann'")
-        .await;
-
-    ann.house.pass(TimeDelta::seconds(31)).await;
-
+    let suspended = "update telephony set status = 'suspended' where account_id = 'ann'";
+    let ann = changed_after_the_click(suspended).await;
     assert_eq!((ann.made(), ann.held().await), ((0, 0), 0));
     assert_refused(&ann.call("Hello").await, 403, "TELEPHONY_SUSPENDED");
 }
 
 #[tokio::test]
 async fn nothing_leaves_from_a_number_that_was_given_back_after_the_click() {
+    let given_back = "update phone_numbers set status = 'releasing', released_at = now() where account_id = 'ann'";
+    let ann = changed_after_the_click(given_back).await;
+    assert_eq!(
+        (ann.made(), ann.spent().await, ann.held().await),
+        ((0, 0), 0, 0)
+    );
+}
+
+/// Ann asks for a call, which the provider has no time for at first; this changes before it is asked again.
+async fn changed_after_the_click(change: &'static str) -> Ann {
     let ann = Ann::waiting(Duration::from_millis(200), |_| {}).await;
     let busy = Fault::TooManyRequests {
         retry_after_seconds: Some(30),
     };
     ann.house.strike("POST", "Calls.json", When::First(1), busy);
     assert_eq!(ann.call("Hello").await.status, 202);
-    ann.house
-        .service
-        .execute("update phone_numbers set status = 'releasing', released_at = now() where account_id = 'ann'")
-        .await;
-
+    ann.house.service.execute(change).await;
     ann.house.pass(TimeDelta::seconds(31)).await;
-
-    assert_eq!(
-        (ann.made(), ann.spent().await, ann.held().await),
-        ((0, 0), 0, 0)
-    );
+    ann
 }

@@ -150,7 +150,6 @@ impl PhoneUsage {
 }
 
 /// Whom it is about, by either name; two different ones are refused before.
-/// Whose, by whichever of the two names an app says it.
 pub fn account(
     caller: &Caller,
     user_id: &Option<String>,

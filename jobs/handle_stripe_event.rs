@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Job, RetryPolicy,
-    stripe::{CheckoutSession, Customer, Event, Invoice, Object},
+    stripe::{CheckoutSession, Customer, Event, Invoice, Object, Refund},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub enum Plan {
     Do(Vec<Step>),
     /// A thin event: fetch the object, then decide with [`decide_on_checkout`].
     FetchCheckoutSession(String),
+    /// The same, with [`decide_on_refund`].
+    FetchRefund(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +76,13 @@ pub fn decide(event: &Event) -> Plan {
         Object::CheckoutSession(session) => decide_on_checkout(session),
         Object::Customer(customer) => decide_on_customer(customer),
         Object::Charge(charge) => Plan::Do(vec![Step::ApplyRefund(charge.id.clone())]),
+        Object::Refund(refund) => decide_on_refund(refund),
         Object::Dispute(dispute) => Plan::Do(vec![Step::ApplyDispute(dispute.id.clone())]),
         Object::Related { kind, id } => match kind.as_str() {
             "subscription" => Plan::Do(vec![Step::SyncSubscription(id.clone())]),
             "invoice" => Plan::Do(vec![Step::RecordInvoice(id.clone())]),
             "charge" => Plan::Do(vec![Step::ApplyRefund(id.clone())]),
+            "refund" => Plan::FetchRefund(id.clone()),
             "dispute" => Plan::Do(vec![Step::ApplyDispute(id.clone())]),
             "checkout.session" => Plan::FetchCheckoutSession(id.clone()),
             _ => Plan::Ignore,
@@ -139,6 +143,14 @@ pub fn decide_on_checkout(session: &CheckoutSession) -> Plan {
         return Plan::Ignore;
     }
     Plan::Do(steps)
+}
+
+/// What a refund came to is the charge's matter.
+pub fn decide_on_refund(refund: &Refund) -> Plan {
+    match &refund.charge {
+        Some(charge) => Plan::Do(vec![Step::ApplyRefund(charge.0.clone())]),
+        None => Plan::Ignore,
+    }
 }
 
 fn decide_on_customer(customer: &Customer) -> Plan {

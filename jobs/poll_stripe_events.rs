@@ -1,5 +1,5 @@
-//! Fetch the Stripe events that were not delivered, and take them in as if they had been. What was held back is taken
-//! up again.
+//! Fetch the Stripe events that were not delivered, and those about money given back that are not stored, and take them
+//! in as if they had been delivered. What was held back is taken up again.
 //!
 //! Enqueued by the timetable. Safe to run twice: an event is stored once, by its id. It never decides
 //! anything about an event: it stores it with its job, as the receiver does.
@@ -26,3 +26,7 @@ impl Job for PollStripeEvents {
 
 /// How far back a poll looks. Stripe delivers again for three days; the rest is for our own outages.
 pub const LOOK_BACK: TimeDelta = TimeDelta::days(7);
+
+/// How far back events about money given back are compared with what is stored, those too that an endpoint took: nothing
+/// else tells of them, and what a restored database lost was acknowledged. Stripe keeps events for thirty days.
+pub const GIVEBACKS_LOOK_BACK: TimeDelta = TimeDelta::days(30);

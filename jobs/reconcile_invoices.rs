@@ -22,7 +22,7 @@ impl Job for ReconcileInvoices {
     }
 }
 
-/// Late usage is billed for sixty days; what is older than this changes no more.
+/// What is older than this changes no more: late usage goes on the invoice that comes next.
 const LOOKED_BACK: TimeDelta = TimeDelta::days(70);
 
 /// Invoices made since then are compared.

@@ -8,11 +8,12 @@ pub enum Subject {
     Invoice,
     Customer,
     Charge,
+    Refund,
     Dispute,
 }
 
 /// Every event type that is handled, one line each.
-const HANDLED: [(&str, Subject); 24] = [
+const HANDLED: [(&str, Subject); 29] = [
     ("checkout.session.completed", Subject::Checkout),
     (
         "checkout.session.async_payment_succeeded",
@@ -42,7 +43,15 @@ const HANDLED: [(&str, Subject); 24] = [
     ("invoice.deleted", Subject::Invoice),
     ("customer.deleted", Subject::Customer),
     ("charge.refunded", Subject::Charge),
+    // A refund that the bank sends back is told by these, and never by `charge.refunded`. Which of them an endpoint is
+    // sent depends on its API version.
+    ("charge.refund.updated", Subject::Refund),
+    ("refund.updated", Subject::Refund),
+    ("refund.failed", Subject::Refund),
     ("charge.dispute.created", Subject::Dispute),
+    // An inquiry that became a dispute.
+    ("charge.dispute.updated", Subject::Dispute),
+    ("charge.dispute.funds_withdrawn", Subject::Dispute),
     ("charge.dispute.closed", Subject::Dispute),
 ];
 
@@ -56,6 +65,16 @@ pub fn route(event_type: &str) -> Option<Subject> {
         .iter()
         .find(|(handled, _)| *handled == event_type)
         .map(|(_, subject)| *subject)
+}
+
+/// The types that tell of money going back. Nothing else does: invoices and subscriptions are looked at by jobs of their
+/// own, whatever was heard of them.
+pub fn types_of_givebacks() -> impl Iterator<Item = &'static str> {
+    let are_givebacks = [Subject::Charge, Subject::Refund, Subject::Dispute];
+    let of_givebacks = HANDLED
+        .iter()
+        .filter(move |(_, subject)| are_givebacks.contains(subject));
+    of_givebacks.map(|(handled, _)| *handled)
 }
 
 /// The types to ask Stripe for when looking for events that never arrived.

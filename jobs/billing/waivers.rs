@@ -1,8 +1,8 @@
-//! Periods whose usage is rated and not charged, each with the reason it keeps.
+//! What is rated and not charged, with the reason it keeps: whole periods, and what would give back money that nobody paid.
 
 use crate::{stripe::Status, usage::Span};
 
-/// Why a period is not charged. The names are stored and never change.
+/// Why a period, or one revision of it, is not charged. The names are stored and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiver {
     /// All of it lay within the trial.
@@ -11,16 +11,24 @@ pub enum Waiver {
     Paused,
     /// Collection is paused in a way that voids the invoices, or gives them up.
     CollectionVoided,
+    /// Of a revision: it takes back what stands on an invoice that was voided, and was never paid.
+    InvoiceVoided,
 }
 
 impl Waiver {
-    const ALL: [Waiver; 3] = [Waiver::Trial, Waiver::Paused, Waiver::CollectionVoided];
+    const ALL: [Waiver; 4] = [
+        Waiver::Trial,
+        Waiver::Paused,
+        Waiver::CollectionVoided,
+        Waiver::InvoiceVoided,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Waiver::Trial => "trial",
             Waiver::Paused => "paused",
             Waiver::CollectionVoided => "collection_voided",
+            Waiver::InvoiceVoided => "invoice_voided",
         }
     }
 
@@ -52,6 +60,15 @@ pub fn waiver(facts: &Facts) -> Option<Waiver> {
         return Some(Waiver::CollectionVoided);
     }
     (*facts.status == Status::Paused).then_some(Waiver::Paused)
+}
+
+/// Whether a revision by this amount takes back what was never paid, of which so much is left: what stands on void
+/// invoices, less what was taken back of that before. Minor units.
+pub fn takes_back_unpaid(amount_minor: i64, voided_minor: i64) -> bool {
+    amount_minor < 0
+        && voided_minor
+            .checked_add(amount_minor)
+            .is_some_and(|left| left >= 0)
 }
 
 #[cfg(test)]
@@ -128,10 +145,32 @@ mod tests {
     #[test]
     fn stored_names_never_change() {
         let names = Waiver::ALL.map(Waiver::as_str);
-        assert_eq!(names, ["trial", "paused", "collection_voided"]);
+        assert_eq!(
+            names,
+            ["trial", "paused", "collection_voided", "invoice_voided"]
+        );
         for waiver in Waiver::ALL {
             assert_eq!(Waiver::of_stored(waiver.as_str()), Some(waiver));
         }
         assert_eq!(Waiver::of_stored("gift"), None);
+    }
+
+    #[test]
+    fn what_takes_back_no_more_than_was_never_paid_gives_nothing_back() {
+        for (amount, voided, expected) in [
+            (-65, 65, true),
+            (-64, 65, true),
+            (-66, 65, false),
+            (-1, 0, false),
+            (65, 65, false),
+            (i64::MIN, 65, false),
+            (-1, i64::MIN, false),
+        ] {
+            assert_eq!(
+                takes_back_unpaid(amount, voided),
+                expected,
+                "{amount} of {voided}"
+            );
+        }
     }
 }

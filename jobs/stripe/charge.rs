@@ -1,4 +1,4 @@
-//! A charge, and how much of it was given back.
+//! A charge, how much of it was given back, and by which refund.
 
 use chrono::{DateTime, Utc, serde::ts_seconds_option};
 use serde::Deserialize;
@@ -23,4 +23,13 @@ pub struct Charge {
     /// Until 2025-02-24; later a charge does not name its invoice.
     #[serde(default)]
     pub invoice: Option<Reference>,
+}
+
+/// One refund of a charge. What it comes to is asked of the charge.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Refund {
+    pub id: String,
+    /// None: it gives back what no charge took.
+    #[serde(default)]
+    pub charge: Option<Reference>,
 }

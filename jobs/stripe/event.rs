@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Charge, CheckoutSession, Customer, Dispute, Invoice, Subscription};
+use super::{Charge, CheckoutSession, Customer, Dispute, Invoice, Refund, Subscription};
 
 /// An event of either rendering: with the object in it, or thin, with only its id.
 #[derive(Debug, Clone)]
@@ -23,6 +23,7 @@ pub enum Object {
     CheckoutSession(Box<CheckoutSession>),
     Customer(Customer),
     Charge(Charge),
+    Refund(Refund),
     Dispute(Box<Dispute>),
     /// A thin event: the object's kind and id, to be fetched.
     Related {
@@ -88,6 +89,7 @@ fn object_of(object: Value) -> Result<Object, serde_json::Error> {
         Some("checkout.session") => Object::CheckoutSession(from_value(object)?),
         Some("customer") => Object::Customer(from_value(object)?),
         Some("charge") => Object::Charge(from_value(object)?),
+        Some("refund") => Object::Refund(from_value(object)?),
         Some("dispute") => Object::Dispute(from_value(object)?),
         _ => Object::Other,
     })

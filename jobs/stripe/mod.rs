@@ -15,7 +15,7 @@ mod preview;
 mod subscription;
 mod whose;
 
-pub use charge::Charge;
+pub use charge::{Charge, Refund};
 pub use checkout::CheckoutSession;
 pub use credit_note::CreditNote;
 pub use customer::Customer;

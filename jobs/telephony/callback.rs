@@ -15,6 +15,8 @@ pub enum Address {
     CallFallback,
     /// A number's message URL, or its fallback.
     Message,
+    /// The same, as it was handed out by services that thanked nobody by themselves (`contract.md` 14, C5).
+    QuietMessage,
     /// Asked when a recording or a forwarded call ended: what comes next.
     Action,
     /// Only told; an answer is not listened to.
@@ -34,6 +36,8 @@ pub enum Answer {
     AfterDial,
     /// The configured reply to a message.
     Reply,
+    /// The reply to a message where the number's or the account's own settings have one.
+    OwnReply,
     /// Instructions are expected, and there are none.
     Silence,
     /// Nothing: the report was received.
@@ -51,7 +55,12 @@ impl Answer {
 
     /// Whether it depends on what the number's account wants.
     pub fn is_by_settings(self) -> bool {
-        matches!(self, Answer::Greeting | Answer::AfterDial | Answer::Reply)
+        matches!(self, Answer::Greeting | Answer::AfterDial) || self.is_reply()
+    }
+
+    /// Whether a message is sent, and paid for.
+    pub fn is_reply(self) -> bool {
+        matches!(self, Answer::Reply | Answer::OwnReply)
     }
 }
 
@@ -79,7 +88,7 @@ pub fn read(address: Address, params: &[(String, String)]) -> Callback {
         .sid("MessageSid", &["SM", "MM"])
         .or_else(|| fields.sid("SmsSid", &["SM", "MM"]));
     if let Some(message) = message {
-        return of_message(&fields, message);
+        return of_message(address, &fields, message);
     }
     if let (Some(trigger), Some(token)) = (
         fields.sid("UsageTriggerSid", &["UT"]),
@@ -124,7 +133,7 @@ fn of_call(address: Address, fields: &Fields<'_>, call: &str, recording: Option<
     )
 }
 
-fn of_message(fields: &Fields<'_>, message: &str) -> Callback {
+fn of_message(address: Address, fields: &Fields<'_>, message: &str) -> Callback {
     let status = fields
         .word("MessageStatus")
         .or_else(|| fields.word("SmsStatus"));
@@ -137,9 +146,10 @@ fn of_message(fields: &Fields<'_>, message: &str) -> Callback {
             let is_person = fields
                 .get("From")
                 .is_some_and(|from| from.parse::<E164>().is_ok());
-            let answer = match is_wish || !is_person {
-                true => Answer::Silence,
-                false => Answer::Reply,
+            let answer = match address {
+                _ if is_wish || !is_person => Answer::Silence,
+                Address::QuietMessage => Answer::OwnReply,
+                _ => Answer::Reply,
             };
             asked("incoming_message", message.to_owned(), answer)
         }
@@ -244,6 +254,11 @@ mod tests {
         ] {
             let said = format!("{new}{rest}");
             check(Address::Message, &said, "incoming_message", answer);
+            let quiet = match answer {
+                Answer::Reply => Answer::OwnReply,
+                answer => answer,
+            };
+            check(Address::QuietMessage, &said, "incoming_message", quiet);
         }
         check(
             Address::Message,

@@ -128,11 +128,19 @@ pub fn spelled_out(settings: Settings, house: &House<'_>) -> Settings {
 
 /// What a message is answered. None: nothing.
 pub fn reply<'a>(settings: &'a Settings, house: &House<'a>) -> Option<&'a str> {
-    let text = match &settings.auto_response {
-        Some(off) if !off.enabled => return None,
-        Some(on) => on.text.as_deref().unwrap_or(house.sms_reply),
-        None => house.sms_reply,
-    };
+    match settings.auto_response {
+        Some(_) => own_reply(settings, house),
+        None => some(house.sms_reply),
+    }
+}
+
+/// The same where the service says nothing by itself: only who switched the reply on has one.
+pub fn own_reply<'a>(settings: &'a Settings, house: &House<'a>) -> Option<&'a str> {
+    let on = settings.auto_response.as_ref().filter(|one| one.enabled)?;
+    some(on.text.as_deref().unwrap_or(house.sms_reply))
+}
+
+fn some(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 

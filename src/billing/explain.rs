@@ -1,14 +1,15 @@
 //! What a line on an invoice is made of: its charge, the uses that were rated, and the jobs and webhooks that brought it
 //! there. It reads only, and adds up again whatever it tells.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    AttachCharges, ClosePeriod, CompareInvoice, FinalizeInvoice, Job, RaiseUsageInvoice,
-    RecordInvoice,
+    AttachCharges, ClosePeriod, CompareInvoice, FinalizeInvoice, HandleTwilioCallback, Job,
+    RaiseUsageInvoice, RecordInvoice,
     billing::{Meter, NUMBER, Used, rate},
     money::major_text,
+    prune_history,
     usage::MicroUnits,
 };
 
@@ -31,7 +32,7 @@ pub struct Explanation {
     pub meter: Option<Meter>,
     /// Everything that was charged for the same before, and it itself.
     pub revisions: Vec<Revision>,
-    /// None for a number.
+    /// None for a number, and where uses are no longer kept.
     pub uses: Option<Uses>,
     pub listed: Vec<Use>,
     /// None: it is on no invoice.
@@ -59,18 +60,27 @@ pub struct Part {
     pub holds: bool,
 }
 
+/// So many uses that were under way while a charge was made are looked at one by one.
+const UNDER_WAY_MAX: i64 = 50;
+/// Of so many uses the jobs are told that counted them.
+const COUNTING_JOBS_MAX: usize = 20;
+
 /// Explain what a line (`ii_…`), a charge (its id) or an invoice (`in_…`) is about, with so many uses of each, or all.
 pub async fn explain(
     conn: &mut PgConnection,
     named: &str,
     uses_max: Option<i64>,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Explanation>> {
+    let kept_from = prune_history::keep(now).usage_from;
+    let kept_from = kept_from.and_time(NaiveTime::MIN).and_utc();
     let mut all = Vec::new();
     for charge in explain::charges(conn, named).await? {
         let stored = periods::load(conn, &[charge.period_id]).await?;
         // A charge refers to its period, so it is there.
         if let Some(period) = stored.first() {
-            all.push(of_charge(conn, charge, period, uses_max).await?);
+            let are_uses_kept = period.starts_at >= kept_from;
+            all.push(of_charge(conn, charge, period, uses_max, are_uses_kept).await?);
         }
     }
     Ok(all)
@@ -81,13 +91,15 @@ async fn of_charge(
     charge: Charge,
     period: &StoredPeriod,
     uses_max: Option<i64>,
+    are_uses_kept: bool,
 ) -> sqlx::Result<Explanation> {
     let is_number = charge.meter == NUMBER;
     let revisions = explain::revisions(conn, &charge).await?;
     let (mut uses, mut listed) = (None, Vec::new());
-    if !is_number {
-        uses = Some(explain::uses(conn, &charge).await?);
-        listed = explain::list_uses(conn, &charge, uses_max).await?;
+    if !is_number && are_uses_kept {
+        let (until, sum) = rated_uses(conn, &charge).await?;
+        uses = Some(sum);
+        listed = explain::list_uses(conn, &charge, until, uses_max).await?;
     }
     let invoice = match charge.invoice_id {
         Some(invoice_id) => invoices::load(conn, invoice_id).await?,
@@ -104,6 +116,7 @@ async fn of_charge(
         conn,
         &charge,
         stripe_ref.as_ref().map(|(invoice_ref, _)| invoice_ref),
+        &listed,
     )
     .await?;
     let parts = parts(&charge, period, &revisions, uses.as_ref());
@@ -129,10 +142,37 @@ async fn of_charge(
     })
 }
 
+/// The uses that were rated, and until when they came. One that came in the same moment may have a time on the wrong side
+/// of the charge's: it was stored a little later than it says, or on a machine with another clock. So the moment nearest
+/// to the charge is looked for by which they add up; if there is none, its own.
+async fn rated_uses(
+    conn: &mut PgConnection,
+    charge: &Charge,
+) -> sqlx::Result<(DateTime<Utc>, Uses)> {
+    let is_it = |uses: &Uses| MicroUnits(uses.quantity).at_least_zero().0 == charge.quantity;
+    let own = explain::uses(conn, charge, charge.created_at).await?;
+    if is_it(&own) {
+        return Ok((charge.created_at, own));
+    }
+    for came_at in explain::came_about_then(conn, charge, UNDER_WAY_MAX).await? {
+        // With what came after the charge, or without what came before it.
+        let until = match came_at > charge.created_at {
+            true => came_at,
+            false => came_at - TimeDelta::microseconds(1),
+        };
+        let uses = explain::uses(conn, charge, until).await?;
+        if is_it(&uses) {
+            return Ok((until, uses));
+        }
+    }
+    Ok((charge.created_at, own))
+}
+
 async fn jobs(
     conn: &mut PgConnection,
     charge: &Charge,
     invoice_ref: Option<&String>,
+    listed: &[Use],
 ) -> sqlx::Result<Vec<JobRow>> {
     let mut wanted = vec![
         (ClosePeriod::KIND, charge.period_id.to_string()),
@@ -149,6 +189,9 @@ async fn jobs(
             [AttachCharges::KIND, RecordInvoice::KIND].map(|kind| (kind, invoice_ref.clone())),
         );
     }
+    let told = listed.iter().filter_map(|one| one.webhook_id);
+    let told = told.take(COUNTING_JOBS_MAX);
+    wanted.extend(told.map(|webhook_id| (HandleTwilioCallback::KIND, webhook_id.to_string())));
     let mut found = Vec::new();
     for (kind, key) in wanted {
         let begin_so = look::with_keys(conn, kind, &key).await?;
@@ -185,7 +228,11 @@ fn parts(
             );
             used.meters.insert(charge.meter.clone(), quantity);
         }
-        None => used.numbers.push(charge.subject.clone()),
+        None if charge.meter == NUMBER => used.numbers.push(charge.subject.clone()),
+        None => {
+            part(format!("{quantity} used, by uses no longer kept"), true);
+            used.meters.insert(charge.meter.clone(), quantity);
+        }
     }
     let rated = rate(period.terms(), &used).unwrap_or_default();
     let rated = rated

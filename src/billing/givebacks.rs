@@ -1,6 +1,7 @@
 //! Entering in the ledger what was given back of a payment, and telling of it.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
     billing::{
@@ -13,10 +14,16 @@ use tollkeeper_jobs::{
 };
 
 use crate::{
-    db::billing::{events, invoices::Invoice, ledger},
+    db::{
+        billing::{events, invoices::Invoice, ledger},
+        findings,
+    },
     notify,
     queue::Failure,
 };
+
+/// A refund came back from the customer's bank: they were told of the money, and have to be paid some other way.
+const REFUND_FAILED: &str = "refund_failed";
 
 /// Enter what was refunded of a charge that paid this invoice, whose account the caller has locked. False: all of it is
 /// entered already.
@@ -52,6 +59,13 @@ pub async fn post_refunds(
             &invoice.currency,
         );
         notify::announce(tx, &[notice]).await?;
+    } else {
+        let detail = json!({
+            "invoice": invoice.stripe_ref,
+            "amount_minor": refunds.posted_minor - refunds.refunded_minor,
+            "currency": invoice.currency,
+        });
+        findings::keep(tx, REFUND_FAILED, &charge.id, account_id, &detail).await?;
     }
     Ok(true)
 }

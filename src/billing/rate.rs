@@ -10,7 +10,7 @@ use tollkeeper_jobs::{
         charges::{Last, Revision, revise},
         lines::{Line, line_text},
         rating,
-        waivers::Waiver,
+        waivers::{Waiver, takes_back_unpaid},
     },
     money::MoneyError,
     usage::MicroUnits,
@@ -63,9 +63,13 @@ pub async fn rate(
         waivers.insert(period.period_id, waiver);
         match facts.revisions(period) {
             Ok(revisions) => {
-                let of_period = revisions
-                    .iter()
-                    .map(|revision| facts.charge(period, revision, waiver));
+                let of_period = revisions.iter().map(|revision| {
+                    facts.charge(
+                        period,
+                        revision,
+                        waiver.or_else(|| facts.unpaid(period, revision)),
+                    )
+                });
                 new.extend(of_period);
             }
             Err(error) => outcome.beyond_amounts.push((period.period_id, error)),
@@ -132,6 +136,8 @@ struct Facts {
     /// By number: the number itself.
     numbers: BTreeMap<Uuid, String>,
     last: BTreeMap<(Uuid, String, String), Last>,
+    /// Of what was charged so much stands on void invoices; minor units.
+    voided: BTreeMap<(Uuid, String, String), i64>,
 }
 
 impl Facts {
@@ -157,19 +163,36 @@ impl Facts {
             of_period.numbers.push(row.number_id.to_string());
             numbers.insert(row.number_id, row.phone_number);
         }
-        let last = charges::last_revisions(tx, &ids).await?;
-        let last = last.into_iter().map(|row| {
-            let last = Last {
-                revision: row.revision,
-                rated_minor: row.rated_minor,
-            };
-            ((row.period_id, row.meter, row.subject), last)
-        });
+        let (mut last, mut voided) = (BTreeMap::new(), BTreeMap::new());
+        for row in charges::last_revisions(tx, &ids).await? {
+            let key = (row.period_id, row.meter, row.subject);
+            voided.insert(key.clone(), row.voided_minor.unwrap_or_default());
+            let (revision, rated_minor) = (row.revision, row.rated_minor);
+            last.insert(
+                key,
+                Last {
+                    revision,
+                    rated_minor,
+                },
+            );
+        }
         Ok(Facts {
             used,
             numbers,
-            last: last.collect(),
+            last,
+            voided,
         })
+    }
+
+    /// Why a revision gives nothing back: what it takes back was never paid.
+    fn unpaid(&self, period: &StoredPeriod, revision: &Revision) -> Option<Waiver> {
+        let key = (
+            period.period_id,
+            revision.meter.clone(),
+            revision.subject.clone(),
+        );
+        let voided = self.voided.get(&key).copied().unwrap_or_default();
+        takes_back_unpaid(revision.amount_minor, voided).then_some(Waiver::InvoiceVoided)
     }
 
     fn revisions(&self, period: &StoredPeriod) -> Result<Vec<Revision>, MoneyError> {

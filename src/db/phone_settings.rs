@@ -16,7 +16,7 @@ pub struct OfNumber {
     pub of_number: Option<Value>,
     /// Of the numbers they forward to, those that this service answers.
     pub ours: Vec<String>,
-    /// What the account has spent of today. None: nobody asks, or no call is put through anyway.
+    /// What the account has spent of today. None: nobody asks.
     pub spent_micros: Option<i64>,
 }
 
@@ -40,9 +40,7 @@ pub async fn of_number(
                       where ours.phone_number in (n.config -> 'forwarding' ->> 'number',
                                                   a.config -> 'forwarding' ->> 'number')
                         and ours.status not in ('ordered', 'buying', 'released')) as ours,
-                case when $3 is not null and (n.config -> 'forwarding' -> 'enabled' = 'true'
-                                              or a.config -> 'forwarding' -> 'enabled' = 'true')
-                     then {spent} end as spent_micros
+                case when $3 is not null then {spent} end as spent_micros
          from (select coalesce($1, (select account_id from phone_numbers
                                     where phone_number = $2
                                       and status not in ('ordered', 'buying', 'released'))) as account_id) whose

@@ -1,5 +1,7 @@
 //! Every verified webhook, once, before it is acknowledged.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{
@@ -190,6 +192,22 @@ pub async fn load(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Stor
     .bind(id)
     .fetch_optional(conn)
     .await
+}
+
+/// Which of these are stored, by their event keys.
+pub async fn stored(
+    conn: &mut PgConnection,
+    provider: Provider,
+    event_keys: &[&str],
+) -> sqlx::Result<BTreeSet<String>> {
+    let stored: Vec<String> = sqlx::query_scalar(
+        "select event_key from webhooks where provider = $1 and event_key = any($2)",
+    )
+    .bind(provider.as_str())
+    .bind(event_keys)
+    .fetch_all(conn)
+    .await?;
+    Ok(stored.into_iter().collect())
 }
 
 /// Stripe's events that are held back, the oldest first, but those about which a finding of this kind is open.

@@ -7,6 +7,8 @@ pub enum Family {
     Enveloped,
     /// `{"success":false,"error":"text","code"}`
     Flat,
+    /// `{"success":false,"error":"Bad Request","message":"text","code"}`: the status in words, and the sentence below it.
+    Titled,
     /// The same body, but its clients know one sentence for every kind of missing identity.
     Tenant,
     /// `{"error":"text","code"}`, with one sentence for every kind of missing identity, and one for our own faults.
@@ -41,19 +43,30 @@ const BARE_PHONE_PATHS: [&str; 4] = [
     "/api/phone/search",
 ];
 
+/// Calls and messages of the RepX products, beside the subaccounts of another one.
+const TITLED_PATHS: [&str; 4] = [
+    "/api/twilio/calls",
+    "/api/twilio/make-call",
+    "/api/twilio/send-sms",
+    "/api/twilio/sms",
+];
+
 impl Family {
     /// Of a request path, without its query.
     pub fn of(path: &str) -> Family {
-        if path.starts_with("/api/twilio/") {
+        if TITLED_PATHS.contains(&path) {
+            return Family::Titled;
+        }
+        if path.starts_with("/api/twilio/recordings/") {
+            return Family::Flat;
+        }
+        if path.starts_with("/api/twilio/") || path.starts_with("/api/sms/") {
             return Family::Tenant;
         }
         let is_summary = path.starts_with("/api/calls/") && path.ends_with("/summary");
         let is_bare = path.starts_with("/api/billing/") || BARE_PHONE_PATHS.contains(&path);
         if is_summary || is_bare {
             return Family::Bare;
-        }
-        if path.starts_with("/api/sms/") {
-            return Family::Flat;
         }
         let user_id = path
             .strip_prefix("/api/subscription/")
@@ -81,7 +94,9 @@ mod tests {
             ("/api/twilio/numbers", Family::Tenant),
             ("/api/billing/usage", Family::Bare),
             ("/api/billing", Family::Enveloped),
-            ("/api/sms/send", Family::Flat),
+            ("/api/twilio/make-call", Family::Titled),
+            ("/api/twilio/recordings/CA1", Family::Flat),
+            ("/api/sms/send", Family::Tenant),
             ("/api/phone/sms/send", Family::Enveloped),
             ("/api/phone/search", Family::Bare),
             ("/api/phone/phone-numbers/search", Family::Enveloped),

@@ -180,7 +180,11 @@ impl Problem {
             Family::Tenant if self.status == StatusCode::UNAUTHORIZED => {
                 json!({ "success": false, "error": "Not authenticated", "code": self.code })
             }
-            Family::Flat | Family::Tenant => {
+            Family::Titled if self.status != StatusCode::UNAUTHORIZED => {
+                let title = self.status.canonical_reason().unwrap_or("Error");
+                json!({ "success": false, "error": title, "message": self.message, "code": self.code })
+            }
+            Family::Flat | Family::Titled | Family::Tenant => {
                 json!({ "success": false, "error": self.message, "code": self.code })
             }
             Family::Bare => {
@@ -273,6 +277,32 @@ mod tests {
                 "timestamp": "1970-01-01T00:00:00.000Z",
             })
         );
+    }
+
+    /// What clients of the replaced services compare with.
+    #[test]
+    fn each_family_has_its_own_words_for_a_refusal() {
+        let refused = || Problem::bad_request("MISSING_PARAMETER", "Phone number is required");
+        let nobody = Problem::missing_credentials;
+        let header = "Missing or invalid authorization header";
+        for (family, problem, error, message) in [
+            (Family::Flat, refused(), "Phone number is required", None),
+            (
+                Family::Titled,
+                refused(),
+                "Bad Request",
+                Some("Phone number is required"),
+            ),
+            (Family::Tenant, refused(), "Phone number is required", None),
+            (Family::Flat, nobody(), header, None),
+            (Family::Titled, nobody(), header, None),
+            (Family::Tenant, nobody(), "Not authenticated", None),
+            (Family::Bare, nobody(), "Unauthorized", None),
+        ] {
+            let body = problem.body(family, DateTime::UNIX_EPOCH);
+            assert_eq!(body["error"], error, "{family:?}");
+            assert_eq!(body["message"].as_str(), message, "{family:?}");
+        }
     }
 
     #[test]

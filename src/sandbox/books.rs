@@ -67,7 +67,27 @@ impl Sandbox {
     /// The customer's bank disputes a charge. Returns the dispute's id; none without such a charge.
     pub fn open_dispute(&self, charge_id: &str) -> Option<String> {
         let at = self.now().timestamp();
-        self.shared.world().stripe.open_dispute(at, charge_id)
+        let mut world = self.shared.world();
+        world.stripe.open_dispute(at, charge_id, false)
+    }
+
+    /// It inquires about one, and takes nothing. Returns the dispute's id; none without such a charge.
+    pub fn open_inquiry(&self, charge_id: &str) -> Option<String> {
+        let at = self.now().timestamp();
+        let mut world = self.shared.world();
+        world.stripe.open_dispute(at, charge_id, true)
+    }
+
+    /// An inquiry becomes a dispute. False when there is no such one.
+    pub fn escalate_dispute(&self, dispute_id: &str) -> bool {
+        let at = self.now().timestamp();
+        self.shared.world().stripe.escalate_dispute(at, dispute_id)
+    }
+
+    /// A customer's bank sends a refund back. False when there is no such one.
+    pub fn fail_refund(&self, refund_id: &str) -> bool {
+        let at = self.now().timestamp();
+        self.shared.world().stripe.fail_refund(at, refund_id)
     }
 
     /// Decide an open dispute. False when there is no such one.
@@ -107,6 +127,14 @@ pub(super) fn change(
             let dispute = sandbox.open_dispute(id);
             Ok(json!({"id": dispute.ok_or_else(|| missing("charge", id))?}))
         }
+        ("POST", ["charges", id, "inquiry"]) => {
+            let dispute = sandbox.open_inquiry(id);
+            Ok(json!({"id": dispute.ok_or_else(|| missing("charge", id))?}))
+        }
+        ("POST", ["disputes", id, "escalate"]) => {
+            found(sandbox.escalate_dispute(id), "inquiry", id)
+        }
+        ("POST", ["refunds", id, "fail"]) => found(sandbox.fail_refund(id), "refund", id),
         ("POST", ["disputes", id, "close"]) => {
             let Decision { won } = read(body)?;
             found(sandbox.close_dispute(id, won), "open dispute", id)

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use sqlx::PgConnection;
-use tollkeeper_jobs::{ApplyDispute, stripe::Dispute};
+use tollkeeper_jobs::{
+    ApplyDispute,
+    stripe::{Dispute, DisputeStatus},
+};
 
 use super::{
     Work,
@@ -51,7 +54,8 @@ async fn report(tx: &mut PgConnection, dispute: &Dispute, account_id: &str) -> s
         "amount_minor": dispute.amount,
         "currency": dispute.currency,
         "reason": dispute.reason,
+        "is_inquiry": dispute.status == DisputeStatus::Inquiry,
     });
-    findings::open(tx, FINDING, &dispute.id, account_id, &detail).await?;
+    findings::keep(tx, FINDING, &dispute.id, account_id, &detail).await?;
     Ok(())
 }

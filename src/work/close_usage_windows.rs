@@ -1,5 +1,6 @@
 //! Close the windows of usage that are over; see the promise in `jobs/close_usage_windows.rs`.
 
+use chrono::{DateTime, Utc};
 use tollkeeper_jobs::{ClosePeriod, CloseUsageWindows, NewJob, close_usage_windows::ended_before};
 
 use super::Work;
@@ -29,7 +30,7 @@ impl Work for CloseUsageWindows {
                 break;
             }
             let wrong = usage::correct_counters(&mut tx, &ended, Some(now)).await?;
-            rate_again(&mut tx, &ended).await?;
+            rate_again(&mut tx, &ended, now).await?;
             tx.commit().await?;
             crash::point(Moment::Done, "windows of usage are closed");
             closed += ended.len();
@@ -45,11 +46,11 @@ impl Work for CloseUsageWindows {
 }
 
 /// A window that is closed after a billing period it lies in was rated: something came late. The period is rated again.
-async fn rate_again(tx: &mut Fenced, ended: &[Counter]) -> Result<(), Failure> {
+async fn rate_again(tx: &mut Fenced, ended: &[Counter], now: DateTime<Utc>) -> Result<(), Failure> {
     let days: Vec<&Counter> = ended.iter().filter(|one| one.per == "day").collect();
     let accounts: Vec<&str> = days.iter().map(|one| one.account_id.as_str()).collect();
     let starts: Vec<_> = days.iter().map(|one| one.starts_at).collect();
-    let periods = periods::closed_around(tx, &accounts, &starts).await?;
+    let periods = periods::over_around(tx, &accounts, &starts, now).await?;
     let jobs = periods.into_iter().map(|(period_id, account_id)| {
         NewJob::of(&ClosePeriod { period_id }).of_account(Some(account_id))
     });

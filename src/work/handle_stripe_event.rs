@@ -43,7 +43,7 @@ impl Work for HandleStripeEvent {
                 carry_out(&mut tx, &webhook, &steps).await?;
                 ("handled", Outcome::Done)
             }
-            Plan::Ignore | Plan::FetchCheckoutSession(_) => {
+            Plan::Ignore | Plan::FetchCheckoutSession(_) | Plan::FetchRefund(_) => {
                 let why = format!("{} asks for nothing", webhook.kind);
                 ("ignored", Outcome::Skipped(why))
             }
@@ -60,6 +60,10 @@ async fn fetched(ctx: &Context, plan: Plan) -> Result<Plan, Failure> {
     Ok(match plan {
         Plan::FetchCheckoutSession(id) => match ctx.stripe.checkout_session(&id).await? {
             Some(session) => handle_stripe_event::decide_on_checkout(&session),
+            None => Plan::Ignore,
+        },
+        Plan::FetchRefund(id) => match ctx.stripe.refund(&id).await? {
+            Some(refund) => handle_stripe_event::decide_on_refund(&refund),
             None => Plan::Ignore,
         },
         plan => plan,

@@ -1,11 +1,8 @@
 //! Which invoice a charge paid.
 
-use tollkeeper_jobs::{
-    NewJob, RecordInvoice,
-    stripe::Charge,
-    sync_subscription::{UNRESOLVED_FOR, delay_of_unresolved},
-};
+use tollkeeper_jobs::{NewJob, RecordInvoice, stripe::Charge, sync_subscription::UNRESOLVED_FOR};
 
+use super::record_invoice::{LOOKS_MIN, delay_of_look};
 use crate::{
     context::Context,
     db::{
@@ -36,14 +33,14 @@ pub async fn paid_by(ctx: &Context, lease: &Lease, charge: &Charge) -> Result<Pa
     }
     let now = ctx.clock.now();
     let age = now - charge.created.unwrap_or(now);
-    if age >= UNRESOLVED_FOR {
+    if age >= UNRESOLVED_FOR && lease.attempt > LOOKS_MIN {
         let why = "nobody we know is its customer";
         return Ok(Paid::Ended(Outcome::Skipped(why.into())));
     }
     queue::enqueue_all(&mut tx, &[NewJob::of(&RecordInvoice { invoice_ref })]).await?;
     tx.commit().await?;
     ctx.wake.ring();
-    let at = now + delay_of_unresolved(age);
+    let at = now + delay_of_look(lease.attempt, age);
     Ok(Paid::Ended(Outcome::Later(
         at,
         "its invoice is recorded first".into(),

@@ -1,13 +1,17 @@
 //! Fetch the Stripe events that were not delivered, and take them in as if they had been.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tollkeeper_jobs::{
-    HandleStripeEvent, NewJob, PollStripeEvents, poll_stripe_events::LOOK_BACK, stripe_events,
+    HandleStripeEvent, NewJob, PollStripeEvents,
+    poll_stripe_events::{GIVEBACKS_LOOK_BACK, LOOK_BACK},
+    stripe_events,
 };
 use uuid::Uuid;
 
 use super::{Work, account, handle_stripe_event::UNREADABLE};
 use crate::{
+    clients::stripe::ListedEvent,
     context::Context,
     db::webhooks::{self, NewWebhook, Provider, State},
     queue::{self, Failure, Lease, Outcome},
@@ -20,10 +24,11 @@ impl Work for PollStripeEvents {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let now = ctx.clock.now();
         let kinds: Vec<_> = stripe_events::handled_types().collect();
-        let events = ctx
+        let mut events = ctx
             .stripe
             .undelivered_events(&kinds, now - LOOK_BACK)
             .await?;
+        events.append(&mut missing_givebacks(ctx, now).await?);
         let mut new = 0;
         // The oldest first, and each in a transaction of its own: what is taken in stays.
         for event in events.iter().rev() {
@@ -53,10 +58,22 @@ impl Work for PollStripeEvents {
         ctx.wake.ring();
         tracing::warn!(
             events = new,
-            "stripe events were fetched that nobody delivered, or taken up that were held"
+            "stripe events were fetched that were not here, or taken up that were held"
         );
         Ok(Outcome::Done)
     }
+}
+
+/// What was told of money given back, and is not stored.
+async fn missing_givebacks(ctx: &Context, now: DateTime<Utc>) -> Result<Vec<ListedEvent>, Failure> {
+    let kinds: Vec<_> = stripe_events::types_of_givebacks().collect();
+    let since = now - GIVEBACKS_LOOK_BACK;
+    let mut events = ctx.stripe.events(&kinds, since).await?;
+    let keys: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+    let mut conn = ctx.pools.work.acquire().await?;
+    let stored = webhooks::stored(&mut conn, Provider::Stripe, &keys).await?;
+    events.retain(|event| !stored.contains(&event.id));
+    Ok(events)
 }
 
 /// Events that were kept for later are looked at again. Those that cannot be read wait for a person: once the finding

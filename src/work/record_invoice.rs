@@ -1,6 +1,9 @@
 //! Record what Stripe says of one invoice; see the promise in `jobs/record_invoice.rs`.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use serde_json::json;
 use tollkeeper_jobs::{
     AttachCharges, NewJob, RecordInvoice, SyncSubscription,
     billing::{
@@ -20,28 +23,26 @@ use crate::{
     db::{
         accounts,
         billing::{charges, invoices, ledger},
-        subscriptions,
+        findings, subscriptions,
     },
     queue::{self, Failure, Fenced, Lease, Outcome},
 };
 
 /// Also an old invoice is looked at so often before it is nobody's.
-const LOOKS_MIN: i32 = 3;
+pub(super) const LOOKS_MIN: i32 = 3;
+/// So long a key is given to be put right.
+const OTHER_ACCOUNT_DELAY: Duration = Duration::from_secs(15 * 60);
 /// Its subscription is looked at meanwhile.
 const FIRST_DELAY: TimeDelta = TimeDelta::seconds(5);
 
 impl Work for RecordInvoice {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        let said = ctx.stripe.invoice(&self.invoice_ref).await?;
-        let facts = match &said {
-            Some(said) => facts(ctx, &self.invoice_ref, said).await?,
-            None => None,
+        let Some(said) = ctx.stripe.invoice(&self.invoice_ref).await? else {
+            return gone(ctx, lease, &self.invoice_ref).await;
         };
+        let facts = facts(ctx, &self.invoice_ref, &said).await?;
         let mut tx = lease.begin(&ctx.pools.work).await?;
         let known = invoices::by_ref(&mut tx, &self.invoice_ref).await?;
-        let Some(said) = said else {
-            return deleted(ctx, tx, known).await;
-        };
         let owner = match &known {
             Some(known) => Some(known.account_id.clone()),
             None => owner(&mut tx, &said).await?,
@@ -58,6 +59,9 @@ impl Work for RecordInvoice {
             row.is_own = is_own(&mut tx, &said, &row).await?;
         }
         row.invoice_id = invoices::store(&mut tx, &row).await?;
+        if row.status == "void" && known.is_some_and(|known| known.status != "void") {
+            report_voided(&mut tx, &row).await?;
+        }
         if let Some(facts) = &facts {
             let grace = account::past_due_grace(ctx)?;
             let now = ctx.clock.now();
@@ -76,6 +80,20 @@ impl Work for RecordInvoice {
         ctx.wake.ring();
         Ok(Outcome::Done)
     }
+}
+
+/// Usage on an invoice that somebody voided is on none any more, and is not owed again: perhaps it was meant to be billed
+/// by another one.
+async fn report_voided(tx: &mut Fenced, invoice: &invoices::Invoice) -> sqlx::Result<()> {
+    let charges = charges::of_invoice(tx, invoice.invoice_id).await?;
+    let usage_minor: i64 = charges.iter().map(|charge| charge.amount_minor).sum();
+    if usage_minor == 0 {
+        return Ok(());
+    }
+    let subject = invoice.stripe_ref.as_deref().unwrap_or_default();
+    let detail = json!({ "usage_minor": usage_minor, "currency": invoice.currency });
+    findings::open(tx, "usage_voided", subject, &invoice.account_id, &detail).await?;
+    Ok(())
 }
 
 /// What the ledger takes from it. None: it is in no ledger yet. What is entered of it already tells whether its lines
@@ -124,8 +142,15 @@ async fn usage_on(ctx: &Context, invoice_ref: &str) -> Result<i64, Failure> {
     })
 }
 
-/// Whose invoice it is: its subscription's, else its customer's.
+/// Whose invoice it is: of one that we planned whose periods stand on it, else its subscription's, else its customer's.
 async fn owner(tx: &mut Fenced, said: &Invoice) -> sqlx::Result<Option<String>> {
+    if let Some(invoice_id) = planned(said)
+        && let Some(own) = invoices::load(tx, invoice_id).await?
+        && own.is_own
+        && said.customer.as_ref().map(|one| &one.0) == Some(&own.customer_ref)
+    {
+        return Ok(Some(own.account_id));
+    }
     if let Some(subscription_ref) = said.subscription_ref()
         && let Some(subscription) = subscriptions::load(tx, subscription_ref).await?
     {
@@ -137,15 +162,19 @@ async fn owner(tx: &mut Fenced, said: &Invoice) -> sqlx::Result<Option<String>> 
     }
 }
 
-/// Whether it is one that we planned: Stripe may tell of it before it answers who asked for it. One that says so and was
-/// not planned here, or was made twice, is none of ours: `reconcile_account` tells of what stands on it.
-async fn is_own(tx: &mut Fenced, said: &Invoice, row: &invoices::Invoice) -> sqlx::Result<bool> {
+/// Which invoice of ours it says it is.
+fn planned(said: &Invoice) -> Option<Uuid> {
     let says_it_is = said
         .metadata
         .get(INVOICE_KEY)
         .filter(|_| is_ours(&said.metadata));
-    let planned = says_it_is.and_then(|id| Uuid::parse_str(id).ok());
-    let (Some(invoice_id), Some(invoice_ref)) = (planned, &row.stripe_ref) else {
+    says_it_is.and_then(|id| Uuid::parse_str(id).ok())
+}
+
+/// Whether it is one that we planned: Stripe may tell of it before it answers who asked for it. One that says so and was
+/// not planned here, or was made twice, is none of ours: `reconcile_account` tells of what stands on it.
+async fn is_own(tx: &mut Fenced, said: &Invoice, row: &invoices::Invoice) -> sqlx::Result<bool> {
+    let (Some(invoice_id), Some(invoice_ref)) = (planned(said), &row.stripe_ref) else {
         return Ok(false);
     };
     let made = invoices::made(tx, &row.account_id, invoice_id, invoice_ref).await?;
@@ -171,11 +200,16 @@ async fn unresolved(
     }
     tx.commit().await?;
     ctx.wake.ring();
-    let delay = match lease.attempt {
+    let delay = delay_of_look(lease.attempt, age);
+    Ok(Outcome::Later(now + delay, why.into()))
+}
+
+/// When what is that old and nobody's so far is looked at again.
+pub(super) fn delay_of_look(attempt: i32, age: TimeDelta) -> TimeDelta {
+    match attempt {
         1 => FIRST_DELAY,
         _ => delay_of_unresolved(age),
-    };
-    Ok(Outcome::Later(now + delay, why.into()))
+    }
 }
 
 fn row(
@@ -214,20 +248,34 @@ fn row(
     })
 }
 
-/// Only a draft can be deleted: what was to stand on it is owed again.
-async fn deleted(
-    ctx: &Context,
-    mut tx: Fenced,
-    known: Option<invoices::Invoice>,
-) -> Result<Outcome, Failure> {
+/// Only a draft can be deleted: what was to stand on it is owed again. A final one that is not found is nothing to act on:
+/// `reconcile_account` tells of it. Nor is a draft of which not even the customer is found: with the key of another account,
+/// or of the test mode, nothing is, and what is owed again then would be charged twice once the key is right.
+async fn gone(ctx: &Context, lease: &Lease, invoice_ref: &str) -> Result<Outcome, Failure> {
+    let mut conn = ctx.pools.work.acquire().await?;
+    let known = invoices::by_ref(&mut conn, invoice_ref).await?;
+    drop(conn);
     let Some(known) = known else {
         return Ok(Outcome::Skipped("Stripe knows no such invoice".into()));
     };
+    if !matches!(known.status.as_str(), "draft" | "deleted") {
+        let why = "Stripe does not know it, and it was no draft";
+        return Ok(Outcome::Skipped(why.into()));
+    }
+    if ctx.stripe.customer(&known.customer_ref).await?.is_none() {
+        return Err(Failure::Wait {
+            after: Some(OTHER_ACCOUNT_DELAY),
+            why: "Stripe knows neither it nor its customer: does STRIPE_SECRET_KEY belong to the account it was made in?"
+                .into(),
+        });
+    }
+    let mut tx = lease.begin(&ctx.pools.work).await?;
     accounts::lock(&mut tx, &known.account_id).await?;
-    invoices::deleted(&mut tx, known.invoice_id, ctx.clock.now()).await?;
-    let lines = charges::lines_of(&mut tx, known.invoice_id).await?;
-    let ids: Vec<Uuid> = lines.iter().map(|line| line.charge_id).collect();
-    charges::take_off(&mut tx, &ids, known.invoice_id).await?;
+    if invoices::deleted(&mut tx, known.invoice_id, ctx.clock.now()).await? {
+        let lines = charges::lines_of(&mut tx, known.invoice_id).await?;
+        let ids: Vec<Uuid> = lines.iter().map(|line| line.charge_id).collect();
+        charges::take_off(&mut tx, &ids, known.invoice_id).await?;
+    }
     tx.commit().await?;
     Ok(Outcome::Done)
 }

@@ -177,8 +177,10 @@ fn a_message_is_answered_as_its_number_wants_it() {
             ..Settings::default()
         };
         assert_eq!(reply(&settings, &house(sms_reply)), expected);
+        assert_eq!(own_reply(&settings, &house(sms_reply)), expected);
     }
     let own = Settings::default();
+    assert_eq!(own_reply(&own, &house("Thank you.")), None);
     assert_eq!(reply(&own, &house("Thank you.")), Some("Thank you."));
     assert_eq!(reply(&own, &house("")), None);
 }

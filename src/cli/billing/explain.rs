@@ -14,6 +14,8 @@ use super::{Program, Usage};
 use crate::{
     billing::explain::{Explanation, explain},
     cli::jobs_text,
+    clock::Clock,
+    db::billing::explain::Use,
 };
 
 const USES_MAX: i64 = 20;
@@ -35,7 +37,7 @@ impl Explain {
             return Err(Usage(why.into()).into());
         }
         let uses_max = (!self.all).then_some(USES_MAX);
-        let found = explain(conn, &self.line, uses_max).await?;
+        let found = explain(conn, &self.line, uses_max, Clock::default().now()).await?;
         if found.is_empty() {
             bail!(
                 "nothing that we charged is called {}: give a line (ii_…), a charge's id, or an invoice (in_…)",
@@ -112,9 +114,13 @@ fn text(told: &Explanation) -> String {
     for one in &told.listed {
         let at = one.occurred_at.format("%F %T");
         let quantity = MicroUnits(one.quantity);
+        let between = between(one).unwrap_or_default();
         line(
             "use",
-            format!("{at}  {quantity:>10}  {} {}", one.source, one.source_id),
+            format!(
+                "{at}  {quantity:>10}  {} {}{between}",
+                one.source, one.source_id
+            ),
         );
     }
     if let Some(uses) = &told.uses
@@ -134,6 +140,14 @@ fn text(told: &Explanation) -> String {
         lines.push(jobs_text::list(&told.jobs));
     }
     lines.join("\n")
+}
+
+/// Who called or wrote to whom, and for how long.
+fn between(one: &Use) -> Option<String> {
+    let from = one.from_number.as_deref()?;
+    let to = one.to_number.as_deref().unwrap_or("unknown");
+    let lasted = one.seconds.map(|seconds| format!(", {seconds} s"));
+    Some(format!("  {from} -> {to}{}", lasted.unwrap_or_default()))
 }
 
 fn terms(meter: &Meter) -> String {

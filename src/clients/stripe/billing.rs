@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use tollkeeper_jobs::{
-    stripe::{Charge, CreditNote, Dispute, Invoice, InvoiceItem, List, Preview, Reference},
+    stripe::{Charge, CreditNote, Dispute, Invoice, InvoiceItem, List, Preview, Reference, Refund},
     usage::Span,
 };
 
@@ -141,6 +141,10 @@ impl Stripe {
 
     pub async fn charge(&self, id: &str) -> Result<Option<Charge>, ClientError> {
         found(self.get(&["v1", "charges", id], &[]).await)
+    }
+
+    pub async fn refund(&self, id: &str) -> Result<Option<Refund>, ClientError> {
+        found(self.get(&["v1", "refunds", id], &[]).await)
     }
 
     pub async fn dispute(&self, id: &str) -> Result<Option<Dispute>, ClientError> {

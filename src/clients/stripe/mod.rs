@@ -99,26 +99,43 @@ impl Stripe {
         kinds: &[&str],
         since: DateTime<Utc>,
     ) -> Result<Vec<ListedEvent>, ClientError> {
-        let mut events = Vec::new();
-        for kinds in kinds.chunks(EVENT_KINDS_MAX) {
-            events.append(&mut self.undelivered_of(kinds, since).await?);
-        }
-        Ok(events)
+        let undelivered = &[("delivery_success", "false")];
+        self.list_events(kinds, since, undelivered).await
     }
 
-    async fn undelivered_of(
+    /// All events since then, newest first, whether an endpoint took them or not.
+    pub async fn events(
         &self,
         kinds: &[&str],
         since: DateTime<Utc>,
     ) -> Result<Vec<ListedEvent>, ClientError> {
+        self.list_events(kinds, since, &[]).await
+    }
+
+    async fn list_events(
+        &self,
+        kinds: &[&str],
+        since: DateTime<Utc>,
+        filter: &[(&str, &str)],
+    ) -> Result<Vec<ListedEvent>, ClientError> {
+        let mut events = Vec::new();
+        for kinds in kinds.chunks(EVENT_KINDS_MAX) {
+            events.append(&mut self.events_of(kinds, since, filter).await?);
+        }
+        Ok(events)
+    }
+
+    async fn events_of(
+        &self,
+        kinds: &[&str],
+        since: DateTime<Utc>,
+        filter: &[(&str, &str)],
+    ) -> Result<Vec<ListedEvent>, ClientError> {
         let since = since.timestamp().to_string();
         let mut events: Vec<ListedEvent> = Vec::new();
         for _ in 0..PAGES_MAX {
-            let mut query = vec![
-                ("delivery_success", "false"),
-                ("created[gte]", since.as_str()),
-                ("limit", PAGE),
-            ];
+            let mut query = vec![("created[gte]", since.as_str()), ("limit", PAGE)];
+            query.extend(filter);
             query.extend(kinds.iter().map(|kind| ("types[]", *kind)));
             let last = events.last().map(|event| event.id.clone());
             if let Some(last) = &last {

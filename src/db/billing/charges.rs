@@ -32,6 +32,8 @@ pub struct LastRevision {
     pub subject: String,
     pub revision: i32,
     pub rated_minor: i64,
+    /// What of it stands on void invoices, less what was taken back of that.
+    pub voided_minor: Option<i64>,
 }
 
 /// A charge as stored.
@@ -73,8 +75,11 @@ pub async fn last_revisions(
     sqlx::query_as(
         "select last.* from unnest($1::uuid[]) as wanted (period_id)
          cross join lateral (
-             select distinct on (meter, subject) period_id, meter, subject, revision, rated_minor
-             from charges where period_id = wanted.period_id
+             select distinct on (meter, subject) period_id, meter, subject, revision, rated_minor,
+                    (sum(amount_minor) filter (where waiver = 'invoice_voided' or i.status = 'void')
+                        over (partition by meter, subject))::bigint as voided_minor
+             from charges left join invoices i using (invoice_id)
+             where period_id = wanted.period_id
              order by meter, subject, revision desc) as last",
     )
     .bind(period_ids)
@@ -121,11 +126,16 @@ pub async fn insert(
     Ok(())
 }
 
-/// What an account owes that is on no invoice, oldest first.
+/// What an account owes that is on no invoice, oldest first. What takes back something that was written off waits: only if
+/// that is paid after all it is theirs.
 pub async fn unplaced(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<Charge>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from charges c join billing_periods p using (period_id)
          where c.account_id = $1 and c.invoice_id is null and c.waiver is null
+           and not (c.amount_minor < 0 and exists (
+               select 1 from charges before join invoices i on i.invoice_id = before.invoice_id
+               where before.period_id = c.period_id and before.meter = c.meter and before.subject = c.subject
+                 and before.revision < c.revision and before.amount_minor > 0 and i.status = 'uncollectible'))
          order by p.ends_at, c.meter, c.subject, c.revision"
     )))
     .bind(account_id)

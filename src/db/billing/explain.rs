@@ -79,7 +79,7 @@ pub async fn revisions(conn: &mut PgConnection, charge: &Charge) -> sqlx::Result
     .await
 }
 
-/// How much was used by what had come when a charge was made.
+/// How much was used by what had come until some moment.
 #[derive(Debug, Clone, Copy, FromRow, Serialize)]
 pub struct Uses {
     pub events: i64,
@@ -87,8 +87,12 @@ pub struct Uses {
     pub quantity: i64,
 }
 
-/// The uses of a charge in one sum.
-pub async fn uses(conn: &mut PgConnection, charge: &Charge) -> sqlx::Result<Uses> {
+/// The uses of a charge that came until then, in one sum.
+pub async fn uses(
+    conn: &mut PgConnection,
+    charge: &Charge,
+    until: DateTime<Utc>,
+) -> sqlx::Result<Uses> {
     sqlx::query_as(
         "select count(*) as events, coalesce(sum(e.quantity), 0)::bigint as quantity
          from billing_periods p
@@ -98,8 +102,31 @@ pub async fn uses(conn: &mut PgConnection, charge: &Charge) -> sqlx::Result<Uses
     )
     .bind(charge.period_id)
     .bind(&charge.meter)
-    .bind(charge.created_at)
+    .bind(until)
     .fetch_one(conn)
+    .await
+}
+
+/// When uses of a charge came that may have been under way when it was made: the nearest ones first.
+pub async fn came_about_then(
+    conn: &mut PgConnection,
+    charge: &Charge,
+    limit: i64,
+) -> sqlx::Result<Vec<DateTime<Utc>>> {
+    sqlx::query_scalar(
+        "select e.received_at
+         from billing_periods p
+         join usage_events e on e.account_id = p.account_id and e.feature = $2
+          and e.occurred_at >= p.starts_at and e.occurred_at < p.ends_at
+          and e.received_at between $3::timestamptz - interval '1 minute' and $3::timestamptz + interval '1 minute'
+         where p.period_id = $1
+         order by abs(extract(epoch from e.received_at - $3)) limit $4",
+    )
+    .bind(charge.period_id)
+    .bind(&charge.meter)
+    .bind(charge.created_at)
+    .bind(limit)
+    .fetch_all(conn)
     .await
 }
 
@@ -114,25 +141,45 @@ pub struct Use {
     pub occurred_at: DateTime<Utc>,
     pub received_at: DateTime<Utc>,
     pub reversal_of: Option<Uuid>,
+    /// Of a call or a message that we keep.
+    pub from_number: Option<String>,
+    pub to_number: Option<String>,
+    /// Of a call.
+    pub seconds: Option<i32>,
+    /// The callback that told of it, while it is kept.
+    pub webhook_id: Option<Uuid>,
 }
 
-/// The uses of a charge one by one, as they occurred. Without a limit all of them.
+/// The uses of a charge that came until then one by one, as they occurred. Without a limit all of them.
 pub async fn list_uses(
     conn: &mut PgConnection,
     charge: &Charge,
+    until: DateTime<Utc>,
     limit: Option<i64>,
 ) -> sqlx::Result<Vec<Use>> {
     sqlx::query_as(
-        "select e.event_id, e.source, e.source_id, e.quantity, e.occurred_at, e.received_at, e.reversal_of
-         from billing_periods p
-         join usage_events e on e.account_id = p.account_id and e.feature = $2
-          and e.occurred_at >= p.starts_at and e.occurred_at < p.ends_at and e.received_at <= $3
-         where p.period_id = $1
-         order by e.occurred_at, e.event_id limit $4",
+        "select e.event_id, e.source, e.source_id, e.quantity, e.occurred_at, e.received_at, e.reversal_of,
+                coalesce(c.from_number, m.from_number) as from_number,
+                coalesce(c.to_number, m.to_number) as to_number, c.seconds, told.id as webhook_id
+         from (select e.*
+               from billing_periods p
+               join usage_events e on e.account_id = p.account_id and e.feature = $2
+                and e.occurred_at >= p.starts_at and e.occurred_at < p.ends_at and e.received_at <= $3
+               where p.period_id = $1
+               order by e.occurred_at, e.event_id limit $4) e
+         left join calls c on c.account_id = e.account_id and c.call_ref = e.source_id
+         left join messages m on m.account_id = e.account_id and m.message_ref = e.source_id
+         -- It was stored a moment before its job counted the use.
+         left join lateral (select id from webhooks
+                            where provider = e.source and position(':' || e.source_id in event_key) > 0
+                              and received_at between e.received_at - interval '10 minutes'
+                                                  and e.received_at + interval '1 minute'
+                            order by received_at desc limit 1) told on e.source in ('twilio', 'voipms')
+         order by e.occurred_at, e.event_id",
     )
     .bind(charge.period_id)
     .bind(&charge.meter)
-    .bind(charge.created_at)
+    .bind(until)
     .bind(limit)
     .fetch_all(conn)
     .await

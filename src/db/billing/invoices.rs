@@ -190,16 +190,16 @@ pub async fn deleted(
     conn: &mut PgConnection,
     invoice_id: Uuid,
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query(
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
         "update invoices set status = 'deleted', finalizes_at = null, synced_at = $2
-         where invoice_id = $1 and status = 'draft'",
+         where invoice_id = $1 and status in ('draft', 'deleted')",
     )
     .bind(invoice_id)
     .bind(now)
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// It turned out to be no draft any more; what it is now is still to be asked.

@@ -262,24 +262,26 @@ pub async fn unclosed_of(
     .await
 }
 
-/// Closed periods that somebody pays for and in which days of these accounts lie, given as two equally long lists of
-/// accounts and of the days' beginnings: what was used there meanwhile is still to be rated. No day is longer than 26
-/// hours; to rate a period too often harms nothing.
-pub async fn closed_around(
+/// Periods that are over, that somebody pays for and in which days of these accounts lie, given as two equally long lists
+/// of accounts and of the days' beginnings: what was used there meanwhile is still to be rated, also by whoever is
+/// closing one at this moment. No day is longer than 26 hours; to rate a period too often harms nothing.
+pub async fn over_around(
     conn: &mut PgConnection,
     account_ids: &[&str],
     days: &[DateTime<Utc>],
+    now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<(Uuid, String)>> {
     sqlx::query_as(
         "select distinct p.period_id, p.account_id
          from unnest($1::text[], $2::timestamptz[]) as used (account_id, starts_at)
          join billing_periods p on p.account_id = used.account_id
           and p.starts_at < used.starts_at + interval '26 hours' and p.ends_at > used.starts_at
-         where p.closed_at is not null and p.subscription_ref is not null
+         where (p.closed_at is not null or p.ends_at <= $3) and p.subscription_ref is not null
          order by p.account_id, p.period_id",
     )
     .bind(account_ids)
     .bind(days)
+    .bind(now)
     .fetch_all(conn)
     .await
 }

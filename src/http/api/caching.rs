@@ -88,7 +88,7 @@ fn tag(family: Family, body: &[u8]) -> String {
 fn members(family: Family, body: &[u8]) -> Option<BTreeMap<&str, &RawValue>> {
     match family {
         Family::Enveloped => serde_json::from_slice(body).ok(),
-        Family::Flat | Family::Tenant | Family::Bare => None,
+        Family::Flat | Family::Titled | Family::Tenant | Family::Bare => None,
     }
 }
 

@@ -60,13 +60,16 @@ pub struct ProblemBody {
     pub details: Option<Any<Value>>,
 }
 
-/// A refusal of `/api/twilio/*` and of `/api/subscription/{userId}`.
+/// A refusal of `/api/twilio/*`, `/api/sms/*` and `/api/subscription/{userId}`.
 #[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub struct FlatProblem {
     /// Always false.
     pub success: bool,
-    /// A sentence for a person.
+    /// A sentence for a person; of calls and messages the status in words (`Bad Request`).
     pub error: String,
+    /// The sentence, where `error` is the status in words.
+    pub message: Option<String>,
     /// UPPER_SNAKE; never changes once given out.
     pub code: String,
 }

@@ -27,10 +27,8 @@ pub fn to(answer: Answer, line: &Line, config: &Config) -> Response {
         Answer::Silence => xml(&[]),
         Answer::Goodbye => xml(&[Verb::Say(GOODBYE), Verb::Hangup]),
         Answer::Apology => fixed_apology(),
-        Answer::Reply => match inbound::reply(&line.settings, &house) {
-            Some(text) => xml(&[Verb::Message(text)]),
-            None => xml(&[]),
-        },
+        Answer::Reply => reply(inbound::reply(&line.settings, &house)),
+        Answer::OwnReply => reply(inbound::own_reply(&line.settings, &house)),
         Answer::Greeting => {
             let next = inbound::answer(&line.settings, &line.call(), &house);
             on_the_line(&next, line, config)
@@ -39,6 +37,13 @@ pub fn to(answer: Answer, line: &Line, config: &Config) -> Response {
             let next = inbound::after_dial(&line.settings, &line.dialled);
             on_the_line(&next, line, config)
         }
+    }
+}
+
+fn reply(text: Option<&str>) -> Response {
+    match text {
+        Some(text) => xml(&[Verb::Message(text)]),
+        None => xml(&[]),
     }
 }
 

@@ -164,7 +164,9 @@ impl Receiver {
             return Err(Fault::OtherUser);
         }
         let answer = match callback.answer {
-            Answer::Reply if self.is_better_unanswered(&incoming).await? => Answer::Silence,
+            reply if reply.is_reply() && self.is_better_unanswered(&incoming).await? => {
+                Answer::Silence
+            }
             answer => answer,
         };
         let line = match answer.is_by_settings() {
@@ -172,7 +174,7 @@ impl Receiver {
             false => Line::default(),
         };
         let answer = match answer {
-            Answer::Reply if line.is_spent() => Answer::Silence,
+            reply if reply.is_reply() && line.is_spent() => Answer::Silence,
             answer => answer,
         };
         let is_handled = handle_twilio_callback::is_handled(callback.kind);

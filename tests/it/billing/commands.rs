@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use chrono::TimeDelta;
+use chrono::{Months, TimeDelta};
 use serde_json::Value;
 use sqlx::ConnectOptions;
+use tollkeeper::{billing::explain::explain, clock::Clock};
 
 use super::{Billing, MESSAGES, MINUTES};
 
@@ -66,12 +67,7 @@ impl Billing {
 #[tokio::test]
 async fn a_line_explains_itself_down_to_its_calls_and_adds_up() {
     let billing = Billing::with_a_paid_bill().await;
-    let line = billing
-        .value(
-            "select ext_ref from provider_calls call join charges c
-             on call.subject = c.charge_id || ':' || c.invoice_id where c.meter = 'voice_minutes'",
-        )
-        .await;
+    let line = voice_line(&billing).await;
 
     let told = billing.json(&["explain", &line]).await;
 
@@ -130,6 +126,111 @@ async fn a_line_explains_itself_down_to_its_calls_and_adds_up() {
     assert!(text.contains("NOT SO:   25 uses add up to 151"), "{text}");
     assert_eq!(billing.command(&["explain", "il_1"]).await.0, 2);
     assert_eq!(billing.command(&["explain", "ii_nobodys"]).await.0, 1);
+}
+
+#[tokio::test]
+async fn a_use_explains_itself_down_to_its_call_and_the_callback_that_told_of_it() {
+    let billing = Billing::with_a_paid_bill().await;
+    let service = &billing.house.service;
+    service
+        .execute(
+            "insert into calls (account_id, call_ref, direction, from_number, to_number, status, seconds,
+                                began_at, updated_at)
+             select account_id, source_id, 'inbound', '+14155550101', '+14155550102', 'completed', 355,
+                    occurred_at, received_at
+             from usage_events where source_id = 'CA00'",
+        )
+        .await;
+    service
+        .execute(
+            "insert into webhooks (id, provider, event_key, kind, endpoint, headers, body, state, received_at)
+             select '0198c0de-0000-7000-8000-000000000001', 'twilio', 'AC1:call_status:CA00:completed:1:355',
+                    'call_status', 'AC1', '{}', '', 'handled', received_at
+             from usage_events where source_id = 'CA00'",
+        )
+        .await;
+
+    let (status, text) = billing
+        .command(&["explain", &voice_line(&billing).await])
+        .await;
+
+    assert_eq!(status, 0, "{text}");
+    let call = "twilio CA00  +14155550101 -> +14155550102, 355 s";
+    assert!(text.contains(call), "{text}");
+    let told = billing
+        .json(&["explain", &voice_line(&billing).await])
+        .await;
+    assert_eq!(
+        told[0]["listed"][0]["webhook_id"],
+        "0198c0de-0000-7000-8000-000000000001"
+    );
+}
+
+#[tokio::test]
+async fn a_use_that_came_in_the_moment_of_the_charge_is_counted_as_the_charge_counted_it() {
+    let billing = Billing::with_a_paid_bill().await;
+    let line = voice_line(&billing).await;
+    let at = async |change: &str| {
+        sqlx::query(
+            "update usage_events set received_at = c.created_at + $1::text::interval
+             from charges c where c.meter = 'voice_minutes' and source_id = 'CA00'",
+        )
+        .bind(change)
+        .execute(&billing.house.service.db)
+        .await
+        .unwrap();
+        billing.command(&["explain", &line]).await
+    };
+
+    // Rated, though by its time it came later: another machine's clock.
+    let (status, text) = at("2 seconds").await;
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("25 uses add up to 150"), "{text}");
+    let (status, text) = at("2 hours").await;
+    assert_eq!(status, 1, "{text}");
+    // Not rated, though by its time it came before: it was stored a little later.
+    at("-1 hour").await;
+    billing
+        .house
+        .service
+        .execute(
+            "insert into usage_events
+             select (jsonb_populate_record(e, jsonb_build_object('event_id', gen_random_uuid(), 'source_id', 'CA99',
+                     'received_at', c.created_at - interval '1 second'))).*
+             from usage_events e, charges c where e.source_id = 'CA00' and c.meter = 'voice_minutes'",
+        )
+        .await;
+    let (status, text) = billing.command(&["explain", &line]).await;
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("25 uses add up to 150"), "{text}");
+}
+
+#[tokio::test]
+async fn a_line_whose_uses_are_no_longer_kept_says_so_and_adds_up_by_its_quantity() {
+    let billing = Billing::with_a_paid_bill().await;
+    let line = voice_line(&billing).await;
+    let mut conn = billing.house.service.db.acquire().await.unwrap();
+    let later = Clock::default().now() + Months::new(27);
+
+    let told = explain(&mut conn, &line, None, later).await.unwrap();
+
+    let says: Vec<&str> = told[0]
+        .parts
+        .iter()
+        .map(|part| part.says.as_str())
+        .collect();
+    assert!(told[0].adds_up, "{says:?}");
+    assert_eq!(says[0], "150 used, by uses no longer kept");
+}
+
+/// The line of an invoice that Ann's minutes are on.
+async fn voice_line(billing: &Billing) -> String {
+    billing
+        .value(
+            "select ext_ref from provider_calls call join charges c
+             on call.subject = c.charge_id || ':' || c.invoice_id where c.meter = 'voice_minutes'",
+        )
+        .await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod commands;
 mod cycle;
 mod dunning;
+mod given_up;
 pub mod histories;
 mod history;
 mod invariants;

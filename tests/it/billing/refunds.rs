@@ -209,3 +209,98 @@ async fn what_was_held_back_before_is_taken_up_by_a_poll() {
     assert_eq!(runs().await, before + 1);
     billing.house.worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_refund_that_comes_back_is_entered_and_somebody_is_told_to_pay_it_some_other_way() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.pass(LATER).await;
+    let charge = billing.last_charge(&ann).await;
+    let form = [("charge", charge.as_str()), ("amount", "1000")];
+    let refund = billing.order(&["refunds"], &form).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    billing.pass(TimeDelta::days(5)).await;
+
+    assert!(billing.house.sandbox.fail_refund(&refund));
+    billing.pass(TimeDelta::seconds(1)).await;
+
+    assert_eq!(billing.balances("ann").await, balances(&PAID));
+    assert_eq!(billing.house.findings().await, ["refund_failed"]);
+    billing.hear_again_backwards().await;
+    assert_eq!(billing.balances("ann").await, balances(&PAID));
+}
+
+#[tokio::test]
+async fn an_inquiry_that_becomes_a_dispute_is_entered_then() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.pass(LATER).await;
+    let charge = billing.last_charge(&ann).await;
+    let dispute = billing.house.sandbox.open_inquiry(&charge).unwrap();
+    billing.pass(TimeDelta::seconds(1)).await;
+    assert_eq!(billing.balances("ann").await, balances(&PAID));
+    let is_inquiry = async || -> bool {
+        billing
+            .house
+            .service
+            .value("select (detail -> 'is_inquiry')::bool from findings where closed_at is null")
+            .await
+    };
+    assert!(is_inquiry().await);
+
+    assert!(billing.house.sandbox.escalate_dispute(&dispute));
+    billing.pass(TimeDelta::seconds(1)).await;
+
+    let open = [("disputes", 4000), ("subscription_revenue", -4000)];
+    assert_eq!(billing.balances("ann").await, balances(&open));
+    assert!(!is_inquiry().await);
+}
+
+/// Of the time before the service, or before its customer was known.
+#[tokio::test]
+async fn a_refund_of_an_old_payment_that_is_not_in_the_books_is_entered_all_the_same() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.pass(TimeDelta::days(3)).await;
+    let charge = billing.last_charge(&ann).await;
+    billing
+        .house
+        .service
+        .execute("truncate invoices, ledger_transactions cascade")
+        .await;
+
+    billing.refund(&charge, "1000").await;
+    billing.pass(TimeDelta::minutes(1)).await;
+    billing.pass(TimeDelta::hours(1)).await;
+
+    let after = [
+        ("cash", 3000),
+        ("refunds", 1000),
+        ("subscription_revenue", -4000),
+    ];
+    assert_eq!(billing.balances("ann").await, balances(&after));
+}
+
+/// A database that was restored has lost what was acknowledged, and Stripe delivers it no more.
+#[tokio::test]
+async fn a_refund_that_the_database_lost_is_fetched_again() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.pass(LATER).await;
+    let charge = billing.last_charge(&ann).await;
+    let before = billing.balances("ann").await;
+    billing.refund(&charge, "1000").await;
+    let events = billing.house.sandbox.events();
+    assert_eq!(events.last().unwrap().event_type, "charge.refunded");
+    billing.house.pass(TimeDelta::days(20)).await;
+    assert_eq!(billing.balances("ann").await, before);
+
+    let tick_at = billing.now();
+    let service = &billing.house.service;
+    service.enqueue(&PollStripeEvents { tick_at }).await;
+    billing.house.settle().await;
+
+    assert_eq!(billing.told("ann").await.last().unwrap(), "refund 1000");
+}

@@ -91,6 +91,19 @@ impl Phone {
 
     /// Somebody wrote to it. Answers what they hear.
     pub async fn message(&self, web: &Web, message_ref: &str, from: &str, body: &str) -> String {
+        self.message_at("/api/twilio/sms", web, message_ref, from, body)
+            .await
+    }
+
+    /// The same where the number has another URL.
+    pub async fn message_at(
+        &self,
+        path: &str,
+        web: &Web,
+        message_ref: &str,
+        from: &str,
+        body: &str,
+    ) -> String {
         let params = [
             ("MessageSid", message_ref),
             ("SmsStatus", "received"),
@@ -99,7 +112,7 @@ impl Phone {
             ("Body", body),
             ("NumSegments", "1"),
         ];
-        let answer = self.tell(web, "/api/twilio/sms", &params).await;
+        let answer = self.tell(web, path, &params).await;
         assert_eq!(answer.status(), 200);
         answer.text().await.unwrap()
     }

@@ -1,7 +1,9 @@
 //! `track-usage`: it was done, and it is counted once.
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tollkeeper::clock::Clock;
 
 use super::{App, BASE, part};
 use crate::support::api::{assert_enveloped, token};
@@ -187,6 +189,20 @@ async fn another_list_under_the_same_key_is_no_copy() {
         assert_eq!(result["code"], "IDEMPOTENCY_KEY_REUSED", "{}", shorter.text);
     }
     assert_eq!(app.used("ann", "ai_queries").await, 5);
+}
+
+#[tokio::test]
+async fn a_use_that_is_reported_seventy_days_late_is_counted_and_a_later_one_refused() {
+    let app = App::start().await;
+    let report = async |days| {
+        let used_at = Clock::default().now() - TimeDelta::days(days);
+        let body = json!({ "userId": "ann", "feature": "calls", "occurredAt": used_at });
+        app.post("track-usage", body).await
+    };
+    assert_eq!(report(70).await.status, 200);
+    let refused = report(81).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.body["error"]["code"], "INVALID_OCCURRED_AT");
 }
 
 #[tokio::test]

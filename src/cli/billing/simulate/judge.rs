@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tollkeeper_jobs::billing::matching::CHARGE_KEY;
@@ -9,7 +10,7 @@ use tollkeeper_jobs::billing::matching::CHARGE_KEY;
 use super::people::People;
 use crate::{
     db::{
-        billing::{books, parks},
+        billing::{books, parks, periods},
         findings,
     },
     queue::look::{self, Filter},
@@ -17,6 +18,8 @@ use crate::{
 };
 
 const TOLD_MAX: i64 = 100;
+/// A month that ended so long ago has been rated.
+const OVERDUE_AFTER: TimeDelta = TimeDelta::days(2);
 
 #[derive(Debug, Default, Serialize)]
 pub struct Judged {
@@ -30,7 +33,9 @@ pub struct Judged {
     pub parked: usize,
     /// Where the books differ, a line each.
     pub differences: Vec<String>,
-    /// Jobs that gave up, and findings that are open.
+    /// Jobs that gave up, and months that are over and were not rated.
+    pub undone: Vec<String>,
+    /// Findings that are open: somebody did not pay, or owes a trifle.
     pub left: Vec<String>,
 }
 
@@ -58,9 +63,12 @@ pub async fn judge(
         .iter()
         .map(|row| (row.account_id.as_str(), row))
         .collect();
+    let accounts = people.all.iter().map(|person| person.account_id.clone());
+    let accounts: Vec<String> = accounts.collect();
     let mut judged = Judged {
         parked: parks::all(conn).await?.len(),
-        left: left(conn, people).await?,
+        undone: undone(conn, sandbox.now()).await?,
+        left: findings::open_lines(conn, &accounts).await?,
         ..Judged::default()
     };
     for person in &people.all {
@@ -108,28 +116,20 @@ impl AtStripe {
     }
 }
 
-async fn left(conn: &mut PgConnection, people: &People) -> anyhow::Result<Vec<String>> {
+/// A year that looks right because nothing was done in it is not right.
+async fn undone(conn: &mut PgConnection, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     let dead = Filter {
         state: Some("dead".to_owned()),
         ..Filter::default()
     };
     let dead = look::list(conn, &dead, None, TOLD_MAX).await?;
-    let mut left: Vec<String> = dead
-        .iter()
-        .map(|job| {
-            format!(
-                "the job {} {} gave up: {}",
-                job.kind,
-                job.key,
-                job.note.as_deref().unwrap_or_default()
-            )
-        })
-        .collect();
-    let accounts: Vec<String> = people
-        .all
-        .iter()
-        .map(|person| person.account_id.clone())
-        .collect();
-    left.extend(findings::open_lines(conn, &accounts).await?);
-    Ok(left)
+    let gave_up = dead.iter().map(|job| {
+        let why = job.note.as_deref().unwrap_or_default();
+        format!("the job {} {} gave up: {why}", job.kind, job.key)
+    });
+    let overdue = periods::ended(conn, now - OVERDUE_AFTER, None, TOLD_MAX).await?;
+    let not_rated = overdue.iter().map(|(ends_at, _, account_id)| {
+        format!("the month of {account_id} that ended at {ends_at} was not rated")
+    });
+    Ok(gave_up.chain(not_rated).collect())
 }

@@ -26,7 +26,8 @@ pub struct Report {
 impl Report {
     /// An error says what is wrong.
     pub fn verdict(&self) -> anyhow::Result<()> {
-        let wrong = self.broken.len() + self.judged.differences.len();
+        let judged = &self.judged;
+        let wrong = self.broken.len() + judged.differences.len() + judged.undone.len();
         if wrong > 0 {
             bail!(
                 "{wrong} things are wrong; see them again with --seed {}",
@@ -65,7 +66,8 @@ pub fn told(report: &Report) -> String {
             one.invariant, one.says, offence.subject, offence.what
         )
     }));
-    lines.extend(judged.differences.iter().map(|line| format!("✗ {line}")));
+    let wrong = judged.differences.iter().chain(&judged.undone);
+    lines.extend(wrong.map(|line| format!("✗ {line}")));
     lines.extend(judged.left.iter().map(|line| format!("· {line}")));
     if report.verdict().is_ok() {
         lines.push(format!(

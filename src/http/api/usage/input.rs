@@ -23,8 +23,8 @@ const KEY_LENGTH_MAX: usize = 255;
 const APP_NAME_LENGTH_MAX: usize = 100;
 /// In bytes of JSON.
 const METADATA_MAX: usize = 4096;
-/// A use may be reported so late.
-const LATE_MAX: TimeDelta = TimeDelta::days(60);
+/// A use may be reported so late. Keys are remembered for ninety days, so no copy of it comes after its key is forgotten.
+const LATE_MAX: TimeDelta = TimeDelta::days(80);
 /// Clocks differ.
 const EARLY_MAX: TimeDelta = TimeDelta::minutes(5);
 
@@ -93,7 +93,7 @@ impl Shared {
         at.ok().filter(is_fit).map(Some).ok_or_else(|| {
             Problem::bad_request(
                 "INVALID_OCCURRED_AT",
-                "occurredAt is an instant (2026-11-20T14:35:00Z), at most 60 days ago and not ahead of now",
+                "occurredAt is an instant (2026-11-20T14:35:00Z), at most 80 days ago and not ahead of now",
             )
         })
     }

@@ -40,7 +40,7 @@ pub struct TrackUsage {
     metadata: Option<Any<Map<String, Value>>>,
     /// As the `Idempotency-Key` header.
     idempotency_key: Option<String>,
-    /// When it was used, up to 60 days ago; now when left out.
+    /// When it was used, up to 80 days ago; now when left out.
     occurred_at: Option<String>,
     /// Up to 1,000 uses of this user, each with a result of its own.
     events: Option<Vec<Use>>,

@@ -38,7 +38,7 @@ const PATHS: [(&str, Address); 22] = [
     ("/sms", Address::Message),
     ("/sms/:user_id", Address::Message),
     ("/sms/fallback/:user_id", Address::Message),
-    ("/sms-webhook", Address::Message),
+    ("/sms-webhook", Address::QuietMessage),
     ("/recording", Address::Action),
     ("/record-done", Address::Action),
     ("/voicemail-recording", Address::Action),
@@ -58,7 +58,7 @@ const PATHS: [(&str, Address); 22] = [
 const BARE_PATHS: [(&str, Address); 5] = [
     ("/voice/inbound", Address::Call),
     ("/voice/:user_id", Address::Call),
-    ("/sms/inbound", Address::Message),
-    ("/sms/:user_id", Address::Message),
+    ("/sms/inbound", Address::QuietMessage),
+    ("/sms/:user_id", Address::QuietMessage),
     ("/phone/status/:user_id", Address::Report),
 ];

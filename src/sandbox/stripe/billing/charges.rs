@@ -40,6 +40,8 @@ pub(in crate::sandbox) struct Refund {
     pub payment_intent: Option<String>,
     pub reason: Option<String>,
     pub metadata: Metadata,
+    /// The customer's bank sent it back.
+    pub has_failed: bool,
 }
 
 impl Object for Charge {
@@ -102,7 +104,7 @@ impl Refund {
             "metadata": self.metadata,
             "payment_intent": self.payment_intent,
             "reason": self.reason,
-            "status": "succeeded",
+            "status": if self.has_failed { "failed" } else { "succeeded" },
         })
     }
 }
@@ -205,11 +207,40 @@ impl Stripe {
             payment_intent: charge.payment_intent,
             reason,
             metadata,
+            has_failed: false,
         });
         self.books.refund(&charge.invoice, amount);
         let (after, before) = (Snapshot::from(after), Snapshot::from(before));
         self.emit(at, "charge.refunded", after, Some(before));
         Some(id)
+    }
+
+    /// The customer's bank sends a refund back. False when there is none of that id that succeeded.
+    pub(in crate::sandbox) fn fail_refund(&mut self, at: i64, id: &str) -> bool {
+        let refund = self.refunds.get_mut(id);
+        let Some(refund) = refund.filter(|refund| !refund.has_failed) else {
+            return false;
+        };
+        let before = Both::render(|_| refund.json());
+        refund.has_failed = true;
+        let after = Both::render(|_| refund.json());
+        let (amount, charge) = (refund.amount, refund.charge.clone());
+        if let Some(charge) = self.charges.get_mut(&charge) {
+            charge.amount_refunded -= amount;
+            let invoice = charge.invoice.clone();
+            self.books.refund(&invoice, -amount);
+        }
+        let snapshots = || {
+            (
+                Snapshot::from(after.clone()),
+                Snapshot::from(before.clone()),
+            )
+        };
+        for event in ["charge.refund.updated", "refund.updated", "refund.failed"] {
+            let (after, before) = snapshots();
+            self.emit(at, event, after, Some(before));
+        }
+        true
     }
 
     pub(super) fn get_refund(&self, id: &str) -> Result<Value, Reply> {

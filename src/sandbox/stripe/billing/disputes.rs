@@ -61,8 +61,14 @@ impl Dispute {
 }
 
 impl Stripe {
-    /// The customer's bank disputes a charge. Returns the dispute's id; none without such a charge.
-    pub(in crate::sandbox) fn open_dispute(&mut self, at: i64, charge_id: &str) -> Option<String> {
+    /// The customer's bank disputes a charge, or only inquires about it. Returns the dispute's id; none without such a
+    /// charge.
+    pub(in crate::sandbox) fn open_dispute(
+        &mut self,
+        at: i64,
+        charge_id: &str,
+        is_inquiry: bool,
+    ) -> Option<String> {
         let charge = self.charges.get_mut(charge_id)?;
         charge.is_disputed = true;
         let charge = charge.clone();
@@ -73,12 +79,29 @@ impl Stripe {
             currency: charge.currency,
             charge: charge.id,
             payment_intent: charge.payment_intent,
-            status: "needs_response",
+            status: match is_inquiry {
+                true => "warning_needs_response",
+                false => "needs_response",
+            },
         };
         let (id, object) = (dispute.id.clone(), dispute.snapshot());
         self.disputes.add(dispute);
         self.emit(at, "charge.dispute.created", object, None);
         Some(id)
+    }
+
+    /// An inquiry becomes a dispute: the bank takes the money. False when there is no inquiry of that id.
+    pub(in crate::sandbox) fn escalate_dispute(&mut self, at: i64, id: &str) -> bool {
+        let inquiry = self.disputes.get_mut(id);
+        let Some(dispute) = inquiry.filter(|one| one.status == "warning_needs_response") else {
+            return false;
+        };
+        let before = dispute.snapshot();
+        dispute.status = "needs_response";
+        let (updated, withdrawn) = (dispute.snapshot(), dispute.snapshot());
+        self.emit(at, "charge.dispute.updated", updated, Some(before));
+        self.emit(at, "charge.dispute.funds_withdrawn", withdrawn, None);
+        true
     }
 
     /// Decide an open dispute. False when there is none of that id.

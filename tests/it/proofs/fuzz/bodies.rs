@@ -112,7 +112,11 @@ fn look_into(object: &Object) {
         Object::Customer(customer) => {
             let _ = account_in(&customer.metadata);
         }
-        Object::Charge(_) | Object::Dispute(_) | Object::Related { .. } | Object::Other => {}
+        Object::Charge(_)
+        | Object::Refund(_)
+        | Object::Dispute(_)
+        | Object::Related { .. }
+        | Object::Other => {}
     }
 }
 
@@ -128,6 +132,7 @@ fn callbacks(cases: usize, seed: u64) -> usize {
         Address::Call,
         Address::CallFallback,
         Address::Message,
+        Address::QuietMessage,
         Address::Action,
         Address::Report,
     ];

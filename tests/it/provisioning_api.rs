@@ -27,6 +27,14 @@ async fn until_asked(api: &Api, account_id: &str) {
     }
 }
 
+/// As the workers leave what they gave up.
+async fn fail_when_asked(api: &Api) {
+    until_asked(api, "ann").await;
+    let failed = "update telephony set status = 'failed', why = 'no +14155550100 in stock';
+                  delete from queue.jobs";
+    sqlx::raw_sql(failed).execute(&api.db).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_order_waits_for_its_number() {
     let api = Api::start().await;
@@ -132,16 +140,10 @@ async fn an_order_that_failed_says_why_and_may_be_repeated() {
     api.subscriber("ann", "repx1", "active").await;
     let ann = token("ann");
 
-    let (failed, ()) = tokio::join!(api.post(PROVISION, &ann, wish("ann")), async {
-        until_asked(&api, "ann").await;
-        sqlx::raw_sql(
-            "update telephony set status = 'failed', why = 'no +14155550100 in stock';
-             delete from queue.jobs",
-        )
-        .execute(&api.db)
-        .await
-        .unwrap();
-    });
+    let (failed, ()) = tokio::join!(
+        api.post(PROVISION, &ann, wish("ann")),
+        fail_when_asked(&api)
+    );
     let (again, ()) = tokio::join!(
         api.post(PROVISION, &ann, wish("ann")),
         provision_when_asked(&api, "ann", "+14155550100"),
@@ -155,6 +157,22 @@ async fn an_order_that_failed_says_why_and_may_be_repeated() {
     );
     assert_eq!(failed.body["error"]["details"], "no +*** in stock");
     assert_eq!(again.status, StatusCode::OK, "{}", again.text);
+}
+
+#[tokio::test]
+async fn clients_of_the_one_number_are_told_that_it_failed() {
+    let api = Api::start().await;
+    api.subscriber("ann", "repx1", "active").await;
+    let ann = token("ann");
+
+    let (failed, ()) = tokio::join!(
+        api.post("/api/phone/provision", &ann, json!({})),
+        fail_when_asked(&api)
+    );
+
+    assert_eq!(failed.status, 500, "{}", failed.text);
+    assert_eq!(failed.body["error"], "Failed to provision phone number");
+    assert_eq!(failed.body["details"], "no +*** in stock");
 }
 
 #[tokio::test]

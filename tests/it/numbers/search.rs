@@ -64,6 +64,8 @@ async fn each_client_is_shown_what_is_on_sale_in_its_own_words() {
     ];
     assert_eq!(keys(one), all);
 
+    let empty = desk.get("ann", "/api/phone/search?country=").await;
+    assert_eq!(empty.body["count"], 10, "{}", empty.body);
     let toll_free = desk.post("ann", SEARCH, json!({ "numberType": "tollfree" }));
     let toll_free = toll_free.await.body["data"][0]["phoneNumber"].clone();
     assert!(toll_free.as_str().unwrap().starts_with("+1833"));
@@ -139,6 +141,36 @@ async fn a_number_is_described_as_the_provider_has_it() {
     ] {
         assert_eq!(answer.status, 404, "{}", answer.body);
         assert_eq!(answer.body["error"], text);
+    }
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_the_words_of_what_was_asked() {
+    let desk = Desk::of_ann().await;
+    let refuse = Fault::Refuse {
+        status: 400,
+        code: "20001".into(),
+    };
+    desk.house
+        .strike("GET", "PhoneNumbers", When::Always, refuse);
+    for (path, code, text) in [
+        (
+            "/api/phone/search",
+            "SEARCH_ERROR",
+            "Failed to search phone numbers",
+        ),
+        (
+            "/api/phone/details",
+            "DETAILS_ERROR",
+            "Failed to fetch phone number details",
+        ),
+    ] {
+        let answer = desk.get("ann", path).await;
+        assert_eq!(answer.status, 500, "{}", answer.body);
+        assert_eq!(answer.body["code"], code);
+        assert_eq!(answer.body["error"], text);
+        assert!(answer.body["details"].is_string(), "{}", answer.body);
     }
     desk.close().await;
 }

@@ -12,15 +12,17 @@ use serde_json::json;
 use tollkeeper_jobs::telephony::outbound::Carrier;
 
 use super::{
-    account, area_code, no_subaccount, not_found, number,
+    account, area_code,
+    details::PhoneDetails,
+    no_subaccount, number,
     order::{Kind, Ordered, Place, Wish},
     release::{Released, Which},
-    search::{self, Search},
+    search::Search,
     unpaid,
 };
 use crate::{
     clients::on_sale::OnSale,
-    db::overview::{self, PhoneNumber},
+    db::overview,
     http::{
         api::{
             Shared, Tag,
@@ -29,7 +31,7 @@ use crate::{
             number_view::Capabilities,
         },
         auth::{AccountId, Caller, Scope},
-        problem::{Problem, timestamp},
+        problem::Problem,
     },
 };
 
@@ -93,23 +95,6 @@ enum ReleasePhoneAnswer {
     ),
 }
 
-/// The primary number, as its provider describes it at this moment.
-#[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
-struct PhoneDetails {
-    /// E.164.
-    phone_number: String,
-    /// `PN…`; at VoIP.ms the number's ten digits.
-    sid: String,
-    friendly_name: Option<String>,
-    voice_url: Option<String>,
-    sms_url: Option<String>,
-    status_callback: Option<String>,
-    capabilities: Capabilities,
-    date_created: Option<String>,
-    date_updated: Option<String>,
-}
-
 #[derive(Debug, Object)]
 struct FoundPhones {
     count: usize,
@@ -165,7 +150,8 @@ impl PhoneService {
             kind: Kind::Included,
         };
         self.look_before_the_order(&caller, &account, &wish).await?;
-        Ok(match self.0.order_number(&caller, &account, &wish).await? {
+        let ordered = self.0.order_number(&caller, &account, &wish).await;
+        Ok(match ordered.map_err(as_of_a_number)? {
             Ordered::Active(row) if wish.will_do(&row.phone_number) => {
                 ProvisionPhoneAnswer::Active(Json(ProvisionedPhone {
                     message: "Phone number provisioned successfully".to_owned(),
@@ -239,10 +225,10 @@ impl PhoneService {
         let row = numbers.into_iter().next();
         Ok(Json(match (row, subaccount) {
             (Some(row), _) if row.provider == Carrier::Voipms.as_str() => {
-                self.described_by_voipms(row).await?
+                self.0.described_by_voipms(row).await?
             }
             (Some(row), Some(subaccount)) => {
-                self.described(row, &subaccount.subaccount_ref).await?
+                self.0.described(row, &subaccount.subaccount_ref).await?
             }
             _ => return Err(Problem::not_found("No phone number provisioned").into()),
         }))
@@ -320,45 +306,6 @@ impl PhoneService {
         }
         Ok(())
     }
-
-    async fn described(&self, row: PhoneNumber, account: &str) -> Result<PhoneDetails, Problem> {
-        let shared = &self.0;
-        let asked = shared.asked(shared.twilio.number(account, &row.number_ref));
-        let there = asked.await?.map_err(|error| search::refused(&error))?;
-        let there = there.ok_or_else(not_found)?;
-        Ok(PhoneDetails {
-            phone_number: there.phone_number,
-            sid: there.sid,
-            friendly_name: row.friendly_name,
-            voice_url: there.voice_url,
-            sms_url: there.sms_url,
-            status_callback: there.status_callback,
-            capabilities: Capabilities::of(Some(&there.capabilities)),
-            date_created: there.date_created.map(timestamp),
-            date_updated: there.date_updated.map(timestamp),
-        })
-    }
-}
-
-impl PhoneService {
-    /// Without the URL that is told of its messages, which holds a secret.
-    async fn described_by_voipms(&self, row: PhoneNumber) -> Result<PhoneDetails, Problem> {
-        let shared = &self.0;
-        let asked = shared.asked(shared.at_voipms()?.did(&row.phone_number));
-        let there = asked.await?.map_err(|error| search::refused(&error))?;
-        let there = there.ok_or_else(not_found)?;
-        Ok(PhoneDetails {
-            capabilities: Capabilities::of(Some(&there.capabilities())),
-            phone_number: there.phone_number,
-            sid: row.number_ref,
-            friendly_name: row.friendly_name,
-            voice_url: None,
-            sms_url: None,
-            status_callback: None,
-            date_created: row.purchased_at.map(timestamp),
-            date_updated: None,
-        })
-    }
 }
 
 /// 400 with the number that they have.
@@ -370,6 +317,17 @@ fn already(number: &str) -> Problem {
             "ALREADY_PROVISIONED",
             "Phone number already provisioned",
         )
+    }
+}
+
+/// Its clients know of a number, and of nothing that it needs.
+fn as_of_a_number(problem: Problem) -> Problem {
+    match problem.code {
+        "PROVISIONING_ERROR" => Problem {
+            message: "Failed to provision phone number".to_owned(),
+            ..problem
+        },
+        _ => problem,
     }
 }
 

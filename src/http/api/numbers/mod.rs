@@ -2,6 +2,7 @@
 //! same, and is done in one place.
 
 mod bare;
+mod details;
 mod order;
 mod phone_system;
 mod release;

@@ -47,7 +47,8 @@ impl Shared {
         let kind = kind(search.kind.as_deref())?;
         let area_code = super::area_code(search.area_code)?;
         let pattern = pattern(search.pattern)?;
-        let country = search.country.as_deref().unwrap_or(&self.country);
+        let country = search.country.as_deref().filter(|named| !named.is_empty());
+        let country = country.unwrap_or(&self.country);
         if !country.eq_ignore_ascii_case(&self.country) {
             return Err(Problem::bad_request(
                 "COUNTRY_NOT_SERVED",
@@ -82,7 +83,10 @@ impl Shared {
             Ok(found) => found,
             // There is no such area, or nothing of that kind in the country.
             Err(error) if error.is_not_found() || is_refused_area(&error) => Vec::new(),
-            Err(error) => return Err(refused(&error)),
+            Err(error) => {
+                let why = "Failed to search phone numbers";
+                return Err(refused(&error, "SEARCH_ERROR", why));
+            }
         };
         found.truncate(search.count.into());
         Ok(found)
@@ -116,16 +120,12 @@ fn is_refused_area(error: &ClientError) -> bool {
 }
 
 /// A no of the provider's that is not about what was looked for.
-pub fn refused(error: &ClientError) -> Problem {
+pub fn refused(error: &ClientError, code: &'static str, why: &str) -> Problem {
     let error = mask(&error.to_string());
     tracing::error!(%error, "a provider refused what an app asked");
     Problem {
         details: Some(error.into()),
-        ..Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "SEARCH_ERROR",
-            "Failed to search phone numbers",
-        )
+        ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR, code, why)
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Asked {
     pub row: Outbound,
     /// It was asked for before: nothing is done for it a second time.
     pub is_copy: bool,
-    /// What the plan had left of it before; none where it sets no limit.
+    /// What the plan has left, this wish taken off; none where it sets no limit.
     pub plan_left: Option<MicroUnits>,
 }
 
@@ -83,10 +83,11 @@ pub async fn ask(
     match earlier(tx, wish, &request_sha256, now).await? {
         Some(row) if row.request_sha256 != request_sha256 => return Ok(Err(Denied::KeyReused)),
         Some(row) => {
+            let (_, verdict) = gate(tx, policy, wish).await?;
             return Ok(Ok(Asked {
                 row,
                 is_copy: true,
-                plan_left: None,
+                plan_left: verdict.and_then(|verdict| verdict.remaining),
             }));
         }
         None => {}
@@ -248,6 +249,7 @@ struct Share {
     units: u32,
     cost_micros: i64,
     hold_id: Option<Uuid>,
+    /// Without it.
     plan_left: Option<MicroUnits>,
 }
 
@@ -298,7 +300,9 @@ async fn set_aside(
         units,
         cost_micros: rules::cost(prices, carrier, wish.channel, units),
         hold_id,
-        plan_left: verdict.and_then(|verdict| verdict.remaining),
+        plan_left: verdict
+            .and_then(|verdict| verdict.remaining)
+            .map(|left| (left - MicroUnits::of_units(units.into())).at_least_zero()),
     }))
 }
 

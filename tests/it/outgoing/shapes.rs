@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ann, CALL, SMS, THEM, assert_refused};
+use crate::support::{api::token, house::PRICE};
 
 #[tokio::test]
 async fn every_older_client_finds_what_it_reads() {
@@ -82,6 +83,14 @@ async fn every_older_client_finds_what_it_reads() {
         "smsMessageId": trip.body["smsMessageId"],
     });
     assert_eq!(trip.body, expected);
+    // The same wish, with nothing under its first names: the same answer.
+    let again = ann
+        .ask(
+            "/api/sms/send",
+            json!({ "toPhone": "", "to": THEM, "messageBody": " ", "message": "three" }),
+        )
+        .await;
+    assert_eq!(again.body, expected);
     let kept: Value = ann
         .house
         .service
@@ -149,4 +158,17 @@ async fn what_is_missing_is_said_in_each_clients_words() {
         "CHANNEL_NOT_OFFERED",
     );
     assert_eq!(ann.made(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_plan_without_a_limit_has_left_is_null_and_not_left_out() {
+    let ann = Ann::new().await;
+    ann.house.sign_up_to("ben", PRICE);
+    ann.house.take_in_all().await;
+    for _ in 0..2 {
+        let body = json!({ "to": THEM, "message": "hello" });
+        let sent = ann.api.post("/api/sms/send", &token("ben"), body).await;
+        assert_eq!(sent.status, 200, "{}", sent.text);
+        assert_eq!(sent.body.get("remainingBalance"), Some(&Value::Null));
+    }
 }

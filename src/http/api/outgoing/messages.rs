@@ -93,7 +93,7 @@ pub struct OutgoingMessage {
 }
 
 #[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename_all = "camelCase")]
 pub struct SentSms {
     /// Always true.
     success: bool,
@@ -105,7 +105,7 @@ pub struct SentSms {
     from: String,
     /// What it took of the plan: its segments.
     points_deducted: i32,
-    /// What the plan has left; absent where it sets no limit, or the request is a copy.
+    /// What the plan has left; null where it sets no limit.
     remaining_balance: Option<i64>,
     /// Ours.
     sms_message_id: String,
@@ -186,8 +186,8 @@ pub async fn send_message(
         channel: Channel::Message,
         user_id: body.user_id.map(|id| id.0),
         from: body.from,
-        to: required(body.to_phone.or(body.to), MISSING)?,
-        body: required(body.message_body.or(body.message), MISSING)?,
+        to: required(either(body.to_phone, body.to), MISSING)?,
+        body: required(either(body.message_body, body.message), MISSING)?,
         is_recorded: false,
         metadata: Some(
             told.into_iter()
@@ -199,7 +199,6 @@ pub async fn send_message(
     };
     let granted = shared.dispatch(caller, said).await.map_err(as_points)?;
     let wish = &granted.standing.wish;
-    let left = granted.plan_left.map(|left| i64::from(left.whole()));
     let answer = SentSms {
         success: true,
         message_id: granted.sid(),
@@ -208,10 +207,15 @@ pub async fn send_message(
         to: wish.to_number.clone(),
         from: wish.from_number.clone(),
         points_deducted: wish.units,
-        remaining_balance: left.map(|left| (left - i64::from(wish.units)).max(0)),
+        remaining_balance: granted.plan_left.map(|left| left.whole().into()),
         sms_message_id: wish.id.to_string(),
     };
     Ok(Reply::of(granted.is_sent(), Json(answer)))
+}
+
+/// The one of two names under which something is said.
+fn either(one: Option<String>, other: Option<String>) -> Option<String> {
+    one.filter(|text| !text.trim().is_empty()).or(other)
 }
 
 /// Its clients know one word for a plan that is used up.

@@ -45,7 +45,7 @@ pub struct Said {
 /// A wish that was granted.
 pub struct Granted {
     pub standing: Standing,
-    /// What the plan had left of it; none where it sets no limit, or the wish was granted before.
+    /// What the plan has left; none where it sets no limit.
     pub plan_left: Option<MicroUnits>,
 }
 

@@ -1,7 +1,7 @@
 //! What apps ask about their users, and what they are answered.
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tollkeeper::http::auth::Scope;
 
 use crate::support::api::{Api, assert_enveloped, token};
@@ -75,9 +75,12 @@ async fn a_subscription_shows_its_plan_and_limits() {
                 "status": "active",
                 "stripe_subscription_id": "sub_ann",
                 "stripe_customer_id": "cus_ann",
+                "stripe_price_id": null,
                 "current_period_start": "2026-11-01T00:00:00.000Z",
                 "current_period_end": "2026-12-01T00:00:00.000Z",
+                "trial_end": null,
                 "cancel_at_period_end": false,
+                "canceled_at": null,
                 "created_at": "2026-11-01T00:00:00.000Z",
                 "updated_at": "2026-11-01T00:00:00.000Z",
             },
@@ -91,24 +94,45 @@ async fn a_subscription_shows_its_plan_and_limits() {
 #[tokio::test]
 async fn without_a_running_subscription_the_free_plan_is_in_effect() {
     let api = Api::start().await;
-    api.subscriber("lapsed", "repx1", "canceled").await;
+    for status in ["canceled", "past_due", "unpaid", "paused"] {
+        api.subscriber(status, "repx1", status).await;
+    }
     let key = api.key(&[Scope::SubscriptionRead]).await;
 
     let nobody = api.get("/api/subscription/nobody", &key).await;
-    let lapsed = api.get("/api/subscription/lapsed", &key).await;
+    let canceled = api.get("/api/subscription/canceled", &key).await;
 
-    assert_eq!(
-        nobody.body["subscription"],
-        json!({ "user_id": "nobody", "plan_id": "free", "status": "free" })
-    );
+    let row = nobody.body["subscription"].as_object().unwrap();
+    for (column, value) in row {
+        let expected = match column.as_str() {
+            "user_id" => json!("nobody"),
+            "plan_id" | "status" => json!("free"),
+            _ => Value::Null,
+        };
+        assert_eq!(*value, expected, "{column}");
+    }
+    assert!(row.contains_key("stripe_subscription_id"));
     assert_eq!(nobody.body["plan"]["id"], "free");
     assert_eq!(
         nobody.body["limits"],
         json!({ "calls": 0, "emails": 0, "canvas_scans": 0, "ai_queries": 10, "transcriptions": 5 })
     );
-    assert_eq!(lapsed.body["subscription"]["plan_id"], "repx1");
-    assert_eq!(lapsed.body["subscription"]["status"], "canceled");
-    assert_eq!(lapsed.body["plan"]["id"], "free");
+    let row = &canceled.body["subscription"];
+    assert_eq!(row["plan_id"], "free");
+    assert_eq!(row["status"], "canceled");
+    assert_eq!(row.get("stripe_subscription_id"), Some(&Value::Null));
+    assert_eq!(row["stripe_customer_id"], "cus_canceled");
+    assert_eq!(canceled.body["plan"]["id"], "free");
+    // What may be paid yet is a subscription still.
+    for status in ["past_due", "unpaid", "paused"] {
+        let answer = api.get(&format!("/api/subscription/{status}"), &key).await;
+        let row = &answer.body["subscription"];
+        assert_eq!(
+            (&row["plan_id"], &row["status"]),
+            (&json!("repx1"), &json!(status))
+        );
+        assert_eq!(row["stripe_subscription_id"], format!("sub_{status}"));
+    }
 }
 
 #[tokio::test]

@@ -31,13 +31,13 @@ pub struct SubscriptionView {
 }
 
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
 struct SubscriptionRow {
     user_id: String,
-    /// The tier's id; `free` without a subscription.
+    /// The tier's id; `free` without a subscription, and when it has ended.
     plan_id: String,
     /// As Stripe says it; `free` without a subscription.
     status: String,
+    /// Null when it has ended.
     stripe_subscription_id: Option<String>,
     stripe_customer_id: Option<String>,
     stripe_price_id: Option<String>,
@@ -115,11 +115,14 @@ fn month_minor(tier: &Tier) -> Option<i64> {
 
 fn row(account: &AccountId, subscription: Subscription) -> SubscriptionRow {
     let instant = |at: Option<DateTime<Utc>>| at.map(timestamp);
+    // One that has ended is nobody's plan any more.
+    let stands = subscription.status != "canceled";
+    let tier = subscription.tier.filter(|_| stands);
     SubscriptionRow {
         user_id: account.as_str().to_owned(),
-        plan_id: subscription.tier.unwrap_or_else(|| FREE.to_owned()),
+        plan_id: tier.unwrap_or_else(|| FREE.to_owned()),
         status: subscription.status,
-        stripe_subscription_id: Some(subscription.subscription_ref),
+        stripe_subscription_id: stands.then_some(subscription.subscription_ref),
         stripe_customer_id: Some(subscription.customer_ref),
         stripe_price_id: subscription.price_ref,
         current_period_start: instant(subscription.period_starts_at),

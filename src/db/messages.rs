@@ -1,10 +1,15 @@
 //! Messages, as the providers told of them, and who wants none.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::telephony::messages::{Message, Status};
+use uuid::Uuid;
 
-use super::{calls::direction, phone_log::Page};
+use super::{
+    calls::direction,
+    phone_log::{Page, Table},
+};
 
 /// A message as it is stored.
 #[derive(Debug, Clone, FromRow)]
@@ -24,6 +29,27 @@ pub struct StoredMessage {
     pub cost_micros: Option<i64>,
 }
 
+/// A message as apps are shown it: with what its row has under the old names, in `legacy.sms_messages`.
+#[derive(Debug, Clone, FromRow)]
+pub struct ShownMessage {
+    #[sqlx(flatten)]
+    pub message: StoredMessage,
+    pub id: Uuid,
+    /// The account's own number that it came to or went from.
+    pub phone_number_id: Option<Uuid>,
+    /// None: it is not known yet between which numbers it went.
+    pub conversation_id: Option<Uuid>,
+    /// What the provider takes, in `price_unit`. None: it has not said it yet.
+    pub price: Option<f64>,
+    /// ISO 4217.
+    pub price_unit: String,
+    pub error_message: Option<String>,
+    /// What the app gave along that asked for it; empty where none did.
+    pub metadata: Value,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub delivered_at: Option<DateTime<Utc>>,
+}
+
 impl From<StoredMessage> for Message {
     fn from(row: StoredMessage) -> Message {
         Message {
@@ -41,9 +67,18 @@ impl From<StoredMessage> for Message {
     }
 }
 
-pub(super) const COLUMNS: &str =
+const COLUMNS: &str =
     "account_id, message_ref, direction, from_number, to_number, body, segments, media, status,
      error_code, began_at, updated_at, cost_micros";
+
+pub(super) const TABLE: Table = Table {
+    name: "messages",
+    id: "message_ref",
+    columns: COLUMNS,
+    shown: "one.*, sms.id, sms.phone_number_id, sms.conversation_id, sms.price::float8 as price, sms.price_unit,
+            sms.error_message, sms.metadata, sms.sent_at, sms.delivered_at",
+    beside: "join legacy.sms_messages sms on sms.message_sid = one.message_ref",
+};
 
 /// One message of an account, locked until the transaction ends. Nobody stores a first row of it beside this one: the
 /// caller has locked the account.
@@ -100,14 +135,13 @@ pub async fn store(
     Ok(())
 }
 
-/// Messages of an account, the newest first.
+/// Messages of an account, the newest first, as apps are shown them.
 pub async fn list(
     conn: &mut PgConnection,
     account_id: &str,
     page: &Page<'_>,
-) -> sqlx::Result<Vec<StoredMessage>> {
-    page.of(conn, account_id, "messages", "message_ref", COLUMNS)
-        .await
+) -> sqlx::Result<Vec<ShownMessage>> {
+    page.of(conn, account_id, &TABLE).await
 }
 
 /// They said whether they want messages from this number. Only the last word counts, whenever it comes.

@@ -1,6 +1,7 @@
 //! What calls and messages used, as it was metered, with what the provider takes for it.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::{
     compare_usage::Came,
@@ -10,6 +11,7 @@ use tollkeeper_jobs::{
     },
     usage::{MicroUnits, Span},
 };
+use uuid::Uuid;
 
 use super::phone_log::Page;
 
@@ -47,8 +49,14 @@ impl From<Alike> for Used {
 /// One call or message that was metered.
 #[derive(Debug, Clone, FromRow)]
 pub struct One {
+    pub event_id: Uuid,
+    /// The provider's id of the call or the message.
     pub source_id: String,
     pub occurred_at: DateTime<Utc>,
+    /// The account's own number that it came to or went from, as `legacy.phone_usage_records` finds it.
+    pub phone_number_id: Option<Uuid>,
+    /// What was given along with the use; empty where nothing was.
+    pub metadata: Value,
     #[sqlx(flatten)]
     alike: Alike,
 }
@@ -61,10 +69,12 @@ impl One {
 
 /// Each use that a provider's word was metered for, beside the call or the message that it was.
 const USES: &str = "
-    select e.source, e.source_id, e.occurred_at, e.quantity, e.feature = 'voice_minutes' as is_call,
+    select e.event_id, e.source, e.source_id, e.occurred_at, e.quantity, coalesce(e.metadata, '{}') as metadata,
+           e.feature = 'voice_minutes' as is_call,
            coalesce(c.direction, m.direction, 'outbound') = 'inbound' as is_inbound, coalesce(m.media, 0) > 0 as has_media,
            case c.direction when 'inbound' then c.to_number end as called, coalesce(c.seconds, 0)::bigint as seconds,
-           coalesce(c.cost_micros, m.cost_micros) as cost_micros
+           coalesce(c.cost_micros, m.cost_micros) as cost_micros,
+           coalesce(case c.direction when 'inbound' then c.to_number else c.from_number end, m.our_number) as our_number
     from usage_events e
     left join calls c on e.feature = 'voice_minutes' and c.account_id = e.account_id and c.call_ref = e.source_id
     left join messages m on e.feature = 'sms' and m.account_id = e.account_id and m.message_ref = e.source_id
@@ -99,11 +109,15 @@ pub async fn list(
     page: &Page<'_>,
 ) -> sqlx::Result<Vec<One>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select used.*, 1::bigint as count from ({USES}) used
-         where ($4::boolean is null or is_call = $4)
-           and ($4 is not false or (is_inbound = $5 and has_media = $6))
-           and ($7::timestamptz is null or (occurred_at, source_id) < ($7, $8))
-         order by occurred_at desc, source_id desc limit $9"
+        "select one.*, 1::bigint as count,
+                (select n.id from phone_numbers n where n.account_id = $1 and n.phone_number = one.our_number
+                 order by n.released_at desc nulls first limit 1) as phone_number_id
+         from (select * from ({USES}) used
+               where ($4::boolean is null or is_call = $4)
+                 and ($4 is not false or (is_inbound = $5 and has_media = $6))
+                 and ($7::timestamptz is null or (occurred_at, source_id) < ($7, $8))
+               order by occurred_at desc, source_id desc limit $9) one
+         order by occurred_at desc, source_id desc"
     )))
     .bind(account_id)
     .bind(span.starts_at)

@@ -12,6 +12,7 @@ mod numbers;
 mod outgoing;
 mod phone;
 mod phone_log;
+mod phone_log_view;
 mod phone_settings;
 mod phone_usage;
 mod plan;

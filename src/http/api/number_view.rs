@@ -1,7 +1,7 @@
 //! Numbers as `GET /api/twilio/numbers` shows them.
 
-use poem_openapi::Object;
-use serde_json::Value;
+use poem_openapi::{Object, types::Any};
+use serde_json::{Value, json};
 
 use crate::{db::overview::PhoneNumber, http::problem::timestamp};
 
@@ -34,7 +34,6 @@ pub struct Number {
 
 /// The same number, as the phone system's clients know it.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
 pub struct HeldNumber {
     id: String,
     /// E.164.
@@ -45,9 +44,13 @@ pub struct HeldNumber {
     provider: String,
     /// `PN…`; at VoIP.ms the number's ten digits.
     provider_sid: String,
+    /// Always null: what a number costs is in the user's plan, and on their bill.
+    monthly_cost: Option<f64>,
     status: String,
     /// The user.
     assigned_to: String,
+    /// Always empty.
+    metadata: Any<Value>,
     created_at: String,
     updated_at: String,
 }
@@ -70,8 +73,10 @@ impl HeldNumber {
             capabilities: UpperCapabilities::of(row.capabilities.as_ref()),
             provider: row.provider,
             provider_sid: row.number_ref,
+            monthly_cost: None,
             status: row.status,
             assigned_to: row.account_id,
+            metadata: Any(json!({})),
             created_at: timestamp(row.created_at),
             updated_at: timestamp(row.updated_at),
         }

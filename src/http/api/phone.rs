@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
+use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::Any};
+use serde_json::{Value, json};
 
 use super::{
     Shared, Tag,
     envelope::{Envelope, EnvelopedProblem, Refused},
     number_view::HeldNumber,
-    phone_log::{self, Asked, TextMessage},
+    phone_log::{self, Asked, PAGE_MAX},
+    phone_log_view::SaidMessage,
     phone_usage,
 };
 use crate::{
     db::{
-        conversations::{self, Said},
+        conversations::{self, Most, Said},
         overview,
     },
     http::{auth::Caller, problem::timestamp},
@@ -23,8 +25,11 @@ pub struct Phone(pub(super) Arc<Shared>);
 
 /// So much of the last message is shown beside its conversation.
 const PREVIEW_MAX: usize = 100;
-/// So many of its messages are shown with a conversation.
-const MESSAGES_SHOWN: i64 = 20;
+/// So many messages are shown with a conversation, and with all of a page: many long conversations are several pages.
+const MESSAGES_SHOWN: Most = Most {
+    of_each: 100,
+    in_all: 10_000,
+};
 
 #[derive(Debug, Object)]
 struct Conversations {
@@ -45,17 +50,28 @@ struct ConversationPage {
 }
 
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
 struct Conversation {
+    /// A UUID.
+    id: Option<String>,
+    /// Of the user's own number.
+    phone_number_id: Option<String>,
     /// The user's, E.164.
     phone_number: String,
     /// Whom they write with.
     participant_number: String,
     last_message_at: String,
-    /// The first hundred characters of it; absent where its text is not known.
+    /// The first hundred characters of it; null where its text is not known.
     last_message_preview: Option<String>,
-    /// The last twenty, the newest first.
-    messages: Vec<TextMessage>,
+    /// Always 0: nobody says here what they have read.
+    unread_count: i32,
+    /// Always false: nobody puts anything away here.
+    is_archived: bool,
+    /// Always empty.
+    metadata: Any<Value>,
+    /// When its first message went.
+    created_at: String,
+    /// The last hundred, the newest first.
+    messages: Vec<SaidMessage>,
 }
 
 type Answer<T> = Result<Json<Envelope<T>>, Refused<EnvelopedProblem>>;
@@ -85,8 +101,8 @@ impl Phone {
 
     /// What a user wrote and was written, by whom they wrote with
     ///
-    /// The conversation with the newest message comes first, each with its last messages; `GET /api/twilio/sms` has all
-    /// of them.
+    /// The conversation with the newest message comes first, each with its last hundred messages, of which a page has ten
+    /// thousand at most; `GET /api/twilio/sms` has all of them.
     #[oai(
         path = "/sms/conversations",
         method = "get",
@@ -101,20 +117,26 @@ impl Phone {
         /// Only those of this number, of either side. In any usual form.
         #[oai(name = "phoneNumber")]
         phone_number: Query<Option<String>>,
-        /// How many conversations: 50 when left out, 1000 at most.
+        /// How many conversations: 1000 when left out, which is the most.
         limit: Query<Option<u32>>,
         /// `nextCursor` of the answer before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<Conversations>, Refused<EnvelopedProblem>> {
         let account = phone_log::account(&caller, user_id.as_deref())?;
-        let page = Asked::read(phone_number.as_deref(), *limit, cursor.as_deref())?;
+        let limit = limit.unwrap_or(PAGE_MAX);
+        let mut page = Asked::read(phone_number.as_deref(), Some(limit), cursor.as_deref())?;
         let mut tx = self.0.begin(&account).await?;
         let rows =
             conversations::list(&mut tx, account.as_str(), &page.rows(), MESSAGES_SHOWN).await?;
         drop(tx);
+        let is_cut_short = rows.len() == MESSAGES_SHOWN.in_all;
         let mut found = by_numbers(rows);
+        if is_cut_short {
+            // The last one may lack messages: it comes with the next page.
+            page = page.at_most(found.len() - 1);
+        }
         let next_cursor = page.next(&mut found, |said| {
-            let last = &said[0].message;
+            let last = &said[0].message.message;
             (last.began_at, &last.message_ref)
         });
         Ok(Json(Conversations {
@@ -136,16 +158,27 @@ fn by_numbers(rows: Vec<Said>) -> Vec<Vec<Said>> {
 
 /// Of messages between the same two numbers, the newest first.
 fn conversation(said: Vec<Said>) -> Conversation {
-    let last = &said[0];
+    let Said {
+        our_number,
+        their_number,
+        first_at,
+        message: shown,
+    } = &said[0];
     let preview = |body: &String| body.chars().take(PREVIEW_MAX).collect();
     Conversation {
-        phone_number: last.our_number.clone(),
-        participant_number: last.their_number.clone(),
-        last_message_at: timestamp(last.message.began_at),
-        last_message_preview: last.message.body.as_ref().map(preview),
+        id: shown.conversation_id.map(|id| id.to_string()),
+        phone_number_id: shown.phone_number_id.map(|id| id.to_string()),
+        phone_number: our_number.clone(),
+        participant_number: their_number.clone(),
+        last_message_at: timestamp(shown.message.began_at),
+        last_message_preview: shown.message.body.as_ref().map(preview),
+        unread_count: 0,
+        is_archived: false,
+        metadata: Any(json!({})),
+        created_at: timestamp(*first_at),
         messages: said
             .into_iter()
-            .map(|said| phone_log::message(said.message))
+            .map(|said| SaidMessage::of(said.message))
             .collect(),
     }
 }

@@ -9,23 +9,20 @@ use tollkeeper_jobs::telephony::e164::E164;
 use super::{
     Shared, Tag,
     envelope::{FlatProblem, Refused},
+    phone_log_view::{PhoneCall, TextMessage},
 };
 use crate::{
-    db::{
-        calls::{self, StoredCall},
-        messages::{self, StoredMessage},
-        phone_log::Page,
-    },
+    db::{calls, messages, phone_log::Page},
     http::{
         auth::{AccountId, Caller, Scope},
-        problem::{Problem, timestamp},
+        problem::Problem,
     },
 };
 
 pub struct PhoneLog(pub(super) Arc<Shared>);
 
 const PAGE_DEFAULT: u32 = 50;
-const PAGE_MAX: u32 = 1000;
+pub const PAGE_MAX: u32 = 1000;
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
@@ -41,28 +38,6 @@ struct Calls {
 
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub struct PhoneCall {
-    /// `CA…`
-    call_sid: String,
-    user_id: String,
-    /// E.164, or a word where the caller has no number.
-    from_number: Option<String>,
-    to_number: Option<String>,
-    /// inbound or outbound.
-    direction: Option<String>,
-    /// queued, initiated, ringing, in-progress, completed, busy, failed, no-answer or canceled.
-    status: String,
-    /// In seconds; absent until it is over.
-    duration: Option<i32>,
-    /// The call that it is a leg of.
-    parent_call_sid: Option<String>,
-    created_at: String,
-    ended_at: Option<String>,
-    updated_at: String,
-}
-
-#[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
 struct Messages {
     /// Always true.
     success: bool,
@@ -71,28 +46,6 @@ struct Messages {
     /// Sent back as `cursor`, it asks for the next ones. Absent: there are no more.
     #[oai(rename = "nextCursor")]
     next_cursor: Option<String>,
-}
-
-#[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
-pub struct TextMessage {
-    /// `SM…` or `MM…`
-    message_sid: String,
-    user_id: String,
-    from_number: Option<String>,
-    to_number: Option<String>,
-    /// Absent where only its delivery was told of.
-    body: Option<String>,
-    /// inbound or outbound.
-    direction: Option<String>,
-    /// queued, sending, sent, delivered, undelivered, failed, read, received and a few more of Twilio's words.
-    status: String,
-    num_segments: Option<i32>,
-    num_media: i32,
-    /// The provider's, where it was not delivered.
-    error_code: Option<String>,
-    created_at: String,
-    updated_at: String,
 }
 
 type Answer<T> = Result<Json<T>, Refused<FlatProblem>>;
@@ -120,10 +73,13 @@ impl PhoneLog {
         let mut tx = self.0.begin(&account).await?;
         let mut rows = calls::list(&mut tx, account.as_str(), &page.rows()).await?;
         drop(tx);
-        let next_cursor = page.next(&mut rows, |row| (row.began_at, &row.call_ref));
+        let next_cursor = page.next(&mut rows, |row| (row.call.began_at, &row.call.call_ref));
         Ok(Json(Calls {
             success: true,
-            calls: rows.into_iter().map(call).collect(),
+            calls: rows
+                .into_iter()
+                .map(|row| PhoneCall::of(row, &self.0.twilio))
+                .collect(),
             next_cursor,
         }))
     }
@@ -149,10 +105,12 @@ impl PhoneLog {
         let mut tx = self.0.begin(&account).await?;
         let mut rows = messages::list(&mut tx, account.as_str(), &page.rows()).await?;
         drop(tx);
-        let next_cursor = page.next(&mut rows, |row| (row.began_at, &row.message_ref));
+        let next_cursor = page.next(&mut rows, |row| {
+            (row.message.began_at, &row.message.message_ref)
+        });
         Ok(Json(Messages {
             success: true,
-            messages: rows.into_iter().map(message).collect(),
+            messages: rows.into_iter().map(TextMessage::of).collect(),
             next_cursor,
         }))
     }
@@ -214,6 +172,15 @@ impl Asked {
         }
     }
 
+    /// The same, of fewer rows than were asked for.
+    pub fn at_most(self, rows: usize) -> Asked {
+        let most = i64::try_from(rows).unwrap_or(i64::MAX);
+        Asked {
+            limit: self.limit.min(most),
+            ..self
+        }
+    }
+
     /// Cut off the one row that was asked for too many, and say where the next page begins if there is one.
     pub fn next<T>(
         &self,
@@ -227,38 +194,5 @@ impl Asked {
         rows.truncate(limit);
         let (at, id) = rows.last().map(of)?;
         Some(format!("{}.{id}", at.timestamp_micros()))
-    }
-}
-
-pub fn call(row: StoredCall) -> PhoneCall {
-    PhoneCall {
-        call_sid: row.call_ref,
-        user_id: row.account_id,
-        from_number: row.from_number,
-        to_number: row.to_number,
-        direction: row.direction,
-        status: row.status,
-        duration: row.seconds,
-        parent_call_sid: row.parent_ref,
-        created_at: timestamp(row.began_at),
-        ended_at: row.ended_at.map(timestamp),
-        updated_at: timestamp(row.updated_at),
-    }
-}
-
-pub fn message(row: StoredMessage) -> TextMessage {
-    TextMessage {
-        message_sid: row.message_ref,
-        user_id: row.account_id,
-        from_number: row.from_number,
-        to_number: row.to_number,
-        body: row.body,
-        direction: row.direction,
-        status: row.status,
-        num_segments: row.segments,
-        num_media: row.media,
-        error_code: row.error_code,
-        created_at: timestamp(row.began_at),
-        updated_at: timestamp(row.updated_at),
     }
 }

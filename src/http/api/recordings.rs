@@ -8,16 +8,18 @@ use poem_openapi::{
     payload::Json,
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     Shared, Tag,
     envelope::{BareProblem, Envelope, EnvelopedProblem, FlatProblem, Refused},
-    phone_log::{self, PhoneCall},
+    phone_log,
+    phone_log_view::PhoneCall,
     transcript_view::{Opened, Summary},
 };
 use crate::{
     db::{
-        calls::{self, StoredCall},
+        calls::{self, ShownCall},
         recordings::{self, StoredRecording},
     },
     http::{
@@ -37,32 +39,33 @@ struct RecordingsOfCall {
 }
 
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
 struct Recording {
     /// `RE…`
     recording_sid: String,
     call_sid: Option<String>,
-    /// At the provider, who gives it out to the account's own token; absent once it is deleted there.
+    /// At the provider, who gives it out to the account's own token; null once it is deleted there.
     recording_url: Option<String>,
-    /// In seconds; absent until it is over.
+    /// In seconds; null until it is over.
     duration: Option<i32>,
     /// Of its transcription: pending, processing, completed, failed or deleted.
     status: String,
-    /// Absent once it is deleted.
+    /// Null once it is deleted.
     transcription_id: Option<String>,
     created_at: String,
 }
 
 /// A call, and what is known from its recording.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
 struct CallInFull {
     #[oai(flatten)]
     call: PhoneCall,
-    /// `RE…`
-    recording_sid: Option<String>,
-    recording_url: Option<String>,
-    transcription_id: Option<String>,
+    /// Of the user's own number.
+    phone_number_id: Option<String>,
+    /// What the provider takes; null until it says so.
+    price: Option<f64>,
+    /// ISO 4217.
+    price_unit: String,
+    answered_at: Option<String>,
     /// What was said.
     transcription: Option<String>,
     /// What it comes to, in a few sentences.
@@ -119,13 +122,14 @@ impl Recordings {
     async fn call_recordings(
         &self,
         caller: Caller,
-        /// `CA…`
+        /// `CA…`, or the call's `id`.
         call_sid: Path<String>,
         /// Required from an app; a user's own when left out.
         #[oai(name = "userId")]
         user_id: Query<Option<String>>,
     ) -> Result<Json<Envelope<Vec<Recording>>>, Refused<EnvelopedProblem>> {
         let account = phone_log::account(&caller, user_id.as_deref())?;
+        let call_sid = self.sid(&account, call_sid.0).await?;
         let recordings = self.of_call(&account, &call_sid).await?;
         let now = self.0.clock.now();
         Ok(Envelope::new(recordings, "Recordings retrieved", now))
@@ -140,18 +144,22 @@ impl Recordings {
     async fn call(
         &self,
         caller: Caller,
-        /// `CA…`
+        /// `CA…`, or the call's `id`.
         call_sid: Path<String>,
         /// Required from an app; a user's own when left out.
         #[oai(name = "userId")]
         user_id: Query<Option<String>>,
     ) -> Result<Json<Envelope<CallInFull>>, Refused<EnvelopedProblem>> {
         let account = phone_log::account(&caller, user_id.as_deref())?;
+        let call_sid = self.sid(&account, call_sid.0).await?;
         let mut tx = self.0.begin(&account).await?;
         let call = known(&mut tx, &account, &call_sid).await?;
-        let of_call = recordings::of_call(&mut tx, account.as_str(), &call_sid).await?;
+        let recording = match &call.recording_sid {
+            Some(sid) => recordings::load(&mut tx, account.as_str(), sid).await?,
+            None => None,
+        };
         drop(tx);
-        let call = self.in_full(call, the_one(of_call))?;
+        let call = self.in_full(call, recording)?;
         let now = self.0.clock.now();
         Ok(Envelope::new(call, "Call retrieved", now))
     }
@@ -215,6 +223,16 @@ impl Recordings {
 }
 
 impl Recordings {
+    /// The SID of a call that is named by either.
+    async fn sid(&self, account: &AccountId, sid_or_id: String) -> Result<String, Problem> {
+        let Ok(id) = Uuid::try_parse(&sid_or_id) else {
+            return Ok(sid_or_id);
+        };
+        let mut tx = self.0.begin(account).await?;
+        let found = calls::ref_of_id(&mut tx, account.as_str(), id).await?;
+        found.ok_or_else(unknown)
+    }
+
     async fn of_call(
         &self,
         account: &AccountId,
@@ -255,7 +273,7 @@ impl Recordings {
 
     fn in_full(
         &self,
-        call: StoredCall,
+        call: ShownCall,
         recording: Option<StoredRecording>,
     ) -> Result<CallInFull, Problem> {
         let opened = recording
@@ -263,12 +281,11 @@ impl Recordings {
             .map(|recording| Opened::of(&self.0.keyring, recording));
         let opened = opened.transpose()?.unwrap_or_default();
         Ok(CallInFull {
-            call: phone_log::call(call),
-            recording_url: recording.as_ref().and_then(|row| self.url(row)),
-            transcription_id: recording
-                .as_ref()
-                .map(|row| row.transcription_id.to_string()),
-            recording_sid: recording.map(|row| row.recording_ref),
+            phone_number_id: call.phone_number_id.map(|id| id.to_string()),
+            price: call.price,
+            price_unit: call.price_unit.clone(),
+            answered_at: call.answered_at.map(timestamp),
+            call: PhoneCall::of(call, &self.0.twilio),
             transcription: opened.transcript,
             ai_summary: opened.analysis.map(|analysis| analysis.summary),
         })
@@ -286,9 +303,13 @@ async fn known(
     tx: &mut PgConnection,
     account: &AccountId,
     call_sid: &str,
-) -> Result<StoredCall, Problem> {
+) -> Result<ShownCall, Problem> {
     let call = calls::load(tx, account.as_str(), call_sid).await?;
-    call.ok_or_else(|| Problem::not_found("Call not found"))
+    call.ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("Call not found")
 }
 
 /// Of several recordings of a call the last one that is transcribed, or else the last one. None: all were deleted.

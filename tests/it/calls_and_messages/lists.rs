@@ -183,9 +183,9 @@ async fn a_conversation_is_listed_however_much_was_written_since_and_page_by_pag
 
     // 3004 is a multiple of three and one more.
     let expected = [
-        ("8001", 20),
-        ("8000", 20),
-        ("8002", 20),
+        ("8001", 100),
+        ("8000", 100),
+        ("8002", 100),
         ("7004", 1),
         ("7003", 1),
         ("7002", 1),
@@ -194,4 +194,48 @@ async fn a_conversation_is_listed_however_much_was_written_since_and_page_by_pag
     let expected = expected.map(|(name, shown)| (name.to_owned(), shown));
     assert_eq!(listed, expected);
     assert_eq!(pages, 3);
+}
+
+#[tokio::test]
+async fn without_a_limit_there_is_no_second_page_but_for_ten_thousand_messages() {
+    let api = Api::start().await;
+    let store = async |sql: &'static str| sqlx::query(sql).execute(&api.db).await.unwrap();
+    store("insert into accounts (account_id) values ('ann')").await;
+    // A hundred and one messages with each of a hundred and twenty others.
+    let written = "insert into messages (account_id, message_ref, provider, direction, from_number, to_number, status,
+                                         began_at, updated_at)
+         select 'ann', 'voipms_' || theirs || 'x' || nth, 'voipms', 'inbound', '+1415555' || 7000 + theirs, '+14155550100',
+                'received', timestamptz '2026-11-01Z' + make_interval(mins => theirs, secs => nth), now()
+         from generate_series(1, 120) theirs, generate_series(1, 101) nth";
+    store(written).await;
+
+    let target = "/api/phone/sms/conversations";
+    let first = api.get(target, &token("ann")).await.body;
+    let cursor = first["meta"]["nextCursor"].as_str().unwrap();
+    let next = format!("{target}?cursor={cursor}");
+    let second = api.get(&next, &token("ann")).await.body;
+    assert_eq!(second["meta"]["nextCursor"], Value::Null);
+    let found = [first, second].map(|page| page["data"].as_array().unwrap().clone());
+    assert!(found[0].len() > 90);
+    let found = found.concat();
+    assert_eq!(found.len(), 120);
+    for one in &found {
+        assert_eq!(one["messages"].as_array().unwrap().len(), 100);
+    }
+
+    store("delete from messages where message_ref not like '%x1'").await;
+    let few = api.get(target, &token("ann")).await.body;
+    assert_eq!(few["data"].as_array().unwrap().len(), 120);
+    assert_eq!(few["meta"]["nextCursor"], Value::Null);
+    let used = "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
+                                          per, window_starts_at, day_starts_at, tier)
+         select gen_random_uuid(), 'ann', 'sms', 'voipms', message_ref, 1000000, now(), now(), 'day', now(), now(), 'x'
+         from messages";
+    store(used).await;
+    let uses = api
+        .get("/api/phone/usage/details", &token("ann"))
+        .await
+        .body;
+    assert_eq!(uses["data"].as_array().unwrap().len(), 120, "{uses}");
+    assert_eq!(uses["meta"]["nextCursor"], Value::Null);
 }

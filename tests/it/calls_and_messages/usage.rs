@@ -146,6 +146,13 @@ async fn each_use_is_listed_once_page_by_page_under_either_name_of_the_user() {
     );
     let (_, calls) = ask(&web, "/api/phone/usage/details?type=call_minutes").await;
     assert_eq!(calls["data"].as_array().unwrap().len(), 3);
+    let (_, all) = ask(&web, "/api/phone/usage/details?type=").await;
+    assert_eq!(all["data"].as_array().unwrap().len(), 6);
+    for never_metered in ["recording_storage", "email_sent"] {
+        let target = format!("/api/phone/usage/details?type={never_metered}");
+        let (status, none) = ask(&web, &target).await;
+        assert_eq!((status.as_u16(), &none["data"]), (200, &json!([])));
+    }
     for (query, status, code) in [
         ("type=inbound_call", 400, "INVALID_TYPE"),
         ("startDate=2026-02-30", 400, "INVALID_DATE"),

@@ -14,6 +14,7 @@ mod isolation;
 mod kills;
 mod noisy_tenant;
 mod old_names;
+mod old_rows;
 mod poison;
 mod postgres_gone;
 mod recording_memory;

@@ -8,7 +8,7 @@ use super::isolation::tenants::{TENANTS, house};
 use crate::support::cluster;
 
 /// The tables that were read, with the columns they had. A user was a UUID in some of them; here it is the app's own id.
-const TABLES: [(&str, &str); 10] = [
+pub const TABLES: [(&str, &str); 10] = [
     (
         "call_logs",
         "id uuid, call_sid character varying, phone_number_id uuid, from_number character varying, \
@@ -90,7 +90,7 @@ async fn every_old_table_has_its_old_columns() {
 }
 
 /// The rows of an old table, as this account; None when that is refused.
-async fn seen(db: &PgPool, account_id: &str, table: &str) -> Option<Vec<Value>> {
+pub async fn seen(db: &PgPool, account_id: &str, table: &str) -> Option<Vec<Value>> {
     let mut tx = db::as_account(db, account_id).await.unwrap();
     let sql = format!("select to_jsonb(t) from legacy.{table} t");
     let rows = sqlx::query_scalar(AssertSqlSafe(sql));

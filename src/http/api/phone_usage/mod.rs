@@ -16,7 +16,7 @@ use super::{
     Shared, Tag,
     billing::usage::{SMS, VOICE},
     envelope::{Envelope, EnvelopedProblem, Refused},
-    phone_log::{self, Asked},
+    phone_log::{self, Asked, PAGE_MAX},
 };
 use crate::{
     billing,
@@ -119,10 +119,11 @@ impl PhoneUsage {
         /// Not included; tomorrow when left out.
         #[oai(name = "endDate")]
         end_date: Query<Option<String>>,
-        /// call_minutes, sms_sent, sms_received, mms_sent or mms_received; all when left out.
+        /// call_minutes, sms_sent, sms_received, mms_sent or mms_received; all when left out. Of recording_storage and
+        /// email_sent, which nothing is charged for, there are none.
         #[oai(name = "type")]
         kind: Query<Option<String>>,
-        /// 50 when left out, 1000 at most.
+        /// 1000 when left out, which is the most.
         limit: Query<Option<u32>>,
         /// `nextCursor` of the answer before.
         cursor: Query<Option<String>>,
@@ -130,12 +131,16 @@ impl PhoneUsage {
         let account = account(&caller, &user_id, &client_id)?;
         let now = self.0.clock.now();
         let span = WholeDays::read(&start_date, &end_date, now.date_naive())?.span();
-        let kind = kind.as_deref().map(read_kind).transpose()?;
-        let page = Asked::read(None, *limit, cursor.as_deref())?;
-        let mut tx = self.0.begin(&account).await?;
-        let mut rows =
-            phone_usage::list(&mut tx, account.as_str(), span, kind, &page.rows()).await?;
-        drop(tx);
+        let wanted = Wanted::read(kind.as_deref().unwrap_or_default())?;
+        let limit = limit.unwrap_or(PAGE_MAX);
+        let page = Asked::read(None, Some(limit), cursor.as_deref())?;
+        let mut rows = match wanted {
+            Wanted::Nothing => Vec::new(),
+            Wanted::Uses(kind) => {
+                let mut tx = self.0.begin(&account).await?;
+                phone_usage::list(&mut tx, account.as_str(), span, kind, &page.rows()).await?
+            }
+        };
         let next_cursor = page.next(&mut rows, |row| (row.occurred_at, &row.source_id));
         let prices = &self.0.catalogue.list_prices;
         let records = rows.iter().map(|row| record(&account, row, prices));
@@ -160,9 +165,26 @@ pub fn account(
     phone_log::account(caller, named)
 }
 
-fn read_kind(text: &str) -> Result<Kind, Problem> {
-    Kind::of(text).ok_or_else(|| {
-        let known = Kind::ALL.map(Kind::as_str).join(", ");
-        Problem::bad_request("INVALID_TYPE", format!("type is one of {known}"))
-    })
+/// Which uses are asked for.
+enum Wanted {
+    /// All of them, or those of a kind.
+    Uses(Option<Kind>),
+    /// A kind of the replaced services that is not metered here.
+    Nothing,
+}
+
+impl Wanted {
+    fn read(text: &str) -> Result<Wanted, Problem> {
+        match text {
+            "" => Ok(Wanted::Uses(None)),
+            "recording_storage" | "email_sent" => Ok(Wanted::Nothing),
+            _ => {
+                let kind = Kind::of(text).ok_or_else(|| {
+                    let known = Kind::ALL.map(Kind::as_str).join(", ");
+                    Problem::bad_request("INVALID_TYPE", format!("type is one of {known}"))
+                })?;
+                Ok(Wanted::Uses(Some(kind)))
+            }
+        }
+    }
 }

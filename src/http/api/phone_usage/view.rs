@@ -65,8 +65,12 @@ struct TypeSummary {
 /// One call or message.
 #[derive(Debug, Object)]
 pub struct UsageRecord {
-    /// `CA…`, `SM…` or `MM…`
+    /// A UUID.
     id: String,
+    /// `CA…`, `SM…` or `MM…`, of what it was used for.
+    sid: String,
+    /// Of the user's own number.
+    phone_number_id: Option<String>,
     user_id: String,
     /// call_minutes, sms_sent, sms_received, mms_sent or mms_received.
     #[oai(rename = "type")]
@@ -81,6 +85,7 @@ pub struct UsageRecord {
     is_estimated: bool,
     /// The first day of its month, UTC.
     billing_period: String,
+    metadata: Any<Value>,
     created_at: String,
 }
 
@@ -140,7 +145,9 @@ pub fn record(account: &AccountId, row: &One, prices: &ListPrices) -> Result<Usa
         i128::from(used.quantity.0.max(1)),
     )?;
     Ok(UsageRecord {
-        id: row.source_id.clone(),
+        id: row.event_id.to_string(),
+        sid: row.source_id.clone(),
+        phone_number_id: row.phone_number_id.map(|id| id.to_string()),
         user_id: account.as_str().to_owned(),
         kind: used.kind().as_str().to_owned(),
         quantity: Any(used.quantity.to_json()),
@@ -148,6 +155,7 @@ pub fn record(account: &AccountId, row: &One, prices: &ListPrices) -> Result<Usa
         total_cost: dollars(micros),
         is_estimated,
         billing_period: month.with_day(1).unwrap_or(month).to_string(),
+        metadata: Any(row.metadata.clone()),
         created_at: timestamp(row.occurred_at),
     })
 }

@@ -1,5 +1,7 @@
 //! The register of jobs, and the apalis workers that carry them out: one per lane.
 
+pub mod gauges;
+
 use std::{collections::HashMap, io, pin::Pin, sync::Arc, time::Duration};
 
 use apalis::{layers::WorkerBuilderExt, layers::tracing::TraceLayer};
@@ -156,6 +158,10 @@ pub async fn run_until(
         .map(|(kind, entry)| (*kind, entry.retry))
         .collect();
     let queue = Queue::open(&ctx, policies, stop.clone());
+    tokio::spawn(gauges::keep_measured(
+        ctx.pools.console.clone(),
+        stop.clone(),
+    ));
     tracing::info!(worker = queue.worker(), "working");
     let performer = Arc::new(Performer {
         ctx: ctx.clone(),

@@ -30,6 +30,11 @@ const ABOUT_PARKS: [&str; 7] = [
     "NO_DENOMINATOR",
 ];
 
+/// Whether a finding of this kind, of an account that is parked, is accepted by [`unpark`] alone.
+pub fn is_about_parks(kind: &str) -> bool {
+    ABOUT_PARKS.contains(&kind)
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum OperateError {
     #[error("there is no account {0}")]

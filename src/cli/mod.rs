@@ -6,6 +6,7 @@ mod database;
 mod demo;
 mod descriptors;
 mod endpoints;
+mod findings;
 mod jobs;
 mod jobs_text;
 pub mod keys;
@@ -67,6 +68,7 @@ enum Command {
     Secrets(secrets::Secrets),
     Usage(usage::Usage),
     Billing(billing::Billing),
+    Findings(findings::Findings),
     Config(check::Config),
 }
 
@@ -86,6 +88,7 @@ impl Command {
             Command::Secrets(command) => command.run(program).await,
             Command::Usage(command) => command.run(program).await,
             Command::Billing(command) => command.run(program).await,
+            Command::Findings(command) => command.run(program).await,
             Command::Config(command) => command.run(program),
         }
     }
@@ -123,7 +126,8 @@ async fn run(line: CommandLine) -> anyhow::Result<()> {
         | Command::Notifications(_)
         | Command::Secrets(_)
         | Command::Usage(_)
-        | Command::Billing(_) => Settings::of_operator(line.sandbox)?,
+        | Command::Billing(_)
+        | Command::Findings(_) => Settings::of_operator(line.sandbox)?,
         _ => Settings::read(line.sandbox)?,
     };
     let config = &settings.config;

@@ -1,8 +1,25 @@
 //! What a person must look at: one open finding per kind and subject.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
+use tollkeeper_jobs::mask::mask;
 use uuid::Uuid;
+
+/// One of them, as it is stored.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct Finding {
+    pub id: Uuid,
+    pub kind: String,
+    pub subject: String,
+    /// Whom it is about; empty: nobody we know.
+    pub account_id: String,
+    pub detail: Value,
+    pub opened_at: DateTime<Utc>,
+    pub closed_at: Option<DateTime<Utc>>,
+    pub closed_why: Option<String>,
+}
 
 /// Open a finding. False: it is open already.
 pub async fn open(
@@ -23,7 +40,20 @@ pub async fn open(
     .bind(detail)
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    let is_new = done.rows_affected() == 1;
+    if is_new {
+        tell(kind, subject);
+    }
+    Ok(is_new)
+}
+
+/// A finding waits until somebody asks for it: the log tells of it at once.
+fn tell(kind: &str, subject: &str) {
+    tracing::warn!(
+        finding.kind = kind,
+        finding.subject = %mask(subject),
+        "a finding is opened: a person must look at it"
+    );
 }
 
 /// Close a finding that holds no longer. False: none was open.
@@ -76,12 +106,13 @@ pub async fn keep(
     account_id: &str,
     detail: &Value,
 ) -> sqlx::Result<bool> {
-    let done = sqlx::query(
+    let is_new: Option<bool> = sqlx::query_scalar(
         "insert into findings as f (id, kind, subject, account_id, detail)
          select $1, $2, $3, $4, $5
          where not exists (select 1 from findings
                            where kind = $2 and subject = $3 and detail = $5 and starts_with(closed_why, $6))
-         on conflict (kind, subject) where closed_at is null do update set detail = excluded.detail",
+         on conflict (kind, subject) where closed_at is null do update set detail = excluded.detail
+         returning xmax = 0",
     )
     .bind(Uuid::now_v7())
     .bind(kind)
@@ -89,9 +120,12 @@ pub async fn keep(
     .bind(account_id)
     .bind(detail)
     .bind(ACCEPTED_BY)
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    if is_new == Some(true) {
+        tell(kind, subject);
+    }
+    Ok(is_new.is_some())
 }
 
 /// How the reason begins for which a person closed a finding that still holds.
@@ -115,6 +149,23 @@ pub async fn accept(
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// A person accepts one finding as it is. False: it is closed already.
+pub async fn accept_one(
+    conn: &mut PgConnection,
+    id: Uuid,
+    who: &str,
+    why: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update findings set closed_at = now(), closed_why = $2 where id = $1 and closed_at is null",
+    )
+    .bind(id)
+    .bind(format!("{ACCEPTED_BY}{who}: {why}"))
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Close the open findings of a kind about these subjects of an account.
@@ -175,4 +226,50 @@ pub async fn open_lines(
     .bind(account_ids)
     .fetch_all(conn)
     .await
+}
+
+/// Which findings are listed.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub kind: Option<String>,
+    pub account_id: Option<String>,
+    /// Those that are closed, and not those that are open.
+    pub is_closed: bool,
+}
+
+/// The newest that match, at most so many, from before one that was seen.
+pub async fn list(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Finding>> {
+    sqlx::query_as(
+        "select * from findings
+         where (closed_at is not null) = $1 and ($2::text is null or kind = $2)
+           and ($3::text is null or account_id = $3) and ($4::uuid is null or id < $4)
+         order by id desc limit $5",
+    )
+    .bind(filter.is_closed)
+    .bind(&filter.kind)
+    .bind(&filter.account_id)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// One finding, open or closed.
+pub async fn load(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Finding>> {
+    sqlx::query_as("select * from findings where id = $1")
+        .bind(id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// How many of each kind are open.
+pub async fn open_by_kind(conn: &mut PgConnection) -> sqlx::Result<Vec<(String, i64)>> {
+    sqlx::query_as("select kind, count(*) from findings where closed_at is null group by kind")
+        .fetch_all(conn)
+        .await
 }

@@ -51,7 +51,7 @@ async fn one(ctx: &Context, lease: &Lease, left: &LeftBehind) -> Result<(), Fail
     } else {
         wishes::unknown(&mut tx, wish.id, OUTCOME_UNKNOWN, ctx.clock.now()).await?;
         let detail = json!({ "outbound_id": wish.id, "channel": wish.channel });
-        findings::open(
+        findings::keep(
             &mut tx,
             OUTCOME_UNKNOWN,
             &subject,

@@ -68,7 +68,7 @@ async fn tell_of_what_is_owed_for_long(ctx: &Context, lease: &Lease) -> Result<(
     let owed = charges::owed_for_long(&mut tx, since).await?;
     for (account_id, amount_minor, currency) in &owed {
         let detail = json!({ "amount_minor": amount_minor, "currency": currency });
-        findings::open(&mut tx, OWED_FOR_LONG, account_id, account_id, &detail).await?;
+        findings::keep(&mut tx, OWED_FOR_LONG, account_id, account_id, &detail).await?;
     }
     let subjects: Vec<&str> = owed
         .iter()

@@ -56,7 +56,7 @@ impl Work for SweepProviderResources {
     }
 }
 
-/// How many findings hold, and how many orders are asked for again.
+/// How many findings are open, and how many orders are asked for again.
 async fn at_twilio(ctx: &Context, lease: &Lease) -> Result<(usize, usize), Failure> {
     let mut sweep = Sweep::begin(ctx).await?;
     for account in patiently(|| ctx.twilio.accounts()).await? {
@@ -316,15 +316,16 @@ impl Sweep {
     /// Open what was found, close what holds no longer.
     async fn finish(self, ctx: &Context, lease: &Lease) -> Result<(usize, usize), Failure> {
         let mut tx = lease.begin(&ctx.pools.work).await?;
-        for finding in &self.findings {
-            findings::open(
-                &mut tx,
-                finding.kind,
-                &finding.subject,
-                &finding.account_id,
-                &finding.detail,
-            )
-            .await?;
+        let mut open = 0;
+        for Finding {
+            kind,
+            subject,
+            account_id,
+            detail,
+        } in &self.findings
+        {
+            let is_open = findings::keep(&mut tx, kind, subject, account_id, detail).await?;
+            open += usize::from(is_open);
         }
         let kinds: Vec<&str> = self.findings.iter().map(|finding| finding.kind).collect();
         let subjects: Vec<&str> = self
@@ -337,7 +338,7 @@ impl Sweep {
         queue::enqueue_all(&mut tx, &self.jobs).await?;
         tx.commit().await?;
         ctx.wake.ring();
-        Ok((self.findings.len(), self.jobs.len()))
+        Ok((open, self.jobs.len()))
     }
 }
 

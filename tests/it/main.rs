@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod embedded;
 mod fairness;
+mod findings;
 mod floors;
 mod grouped_commits;
 mod health;

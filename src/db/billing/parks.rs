@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
+use tollkeeper_jobs::mask::mask;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, FromRow, Serialize)]
@@ -39,7 +40,16 @@ pub async fn park(
     .bind(now)
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    let is_new = done.rows_affected() == 1;
+    if is_new {
+        tracing::warn!(
+            account.id = account_id,
+            why = %mask(why),
+            parked_by,
+            "an account is parked: nothing is billed for it until a person has looked"
+        );
+    }
+    Ok(is_new)
 }
 
 /// Bill an account again. False: it was not parked.
@@ -55,6 +65,13 @@ pub async fn unpark(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<b
 pub async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<Park>> {
     sqlx::query_as("select * from billing_parks order by parked_at desc, account_id")
         .fetch_all(conn)
+        .await
+}
+
+/// How many accounts are parked.
+pub async fn count(conn: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from billing_parks")
+        .fetch_one(conn)
         .await
 }
 

@@ -23,7 +23,7 @@ use crate::{
     queue::{self, Failure, Lease},
 };
 
-/// How many findings hold, and how many orders are asked for again. Without an account there nothing is looked at, and no
+/// How many findings are open, and how many orders are asked for again. Without an account there nothing is looked at, and no
 /// finding is closed.
 pub(super) async fn sweep(ctx: &Context, lease: &Lease) -> Result<(usize, usize), Failure> {
     let Some(voipms) = &ctx.voipms else {
@@ -59,6 +59,7 @@ pub(super) async fn sweep(ctx: &Context, lease: &Lease) -> Result<(usize, usize)
     findings.retain(|finding| !moved.contains(finding.subject.as_str()));
 
     let mut tx = lease.begin(&ctx.pools.work).await?;
+    let mut open = 0;
     for Finding {
         kind,
         subject,
@@ -66,7 +67,8 @@ pub(super) async fn sweep(ctx: &Context, lease: &Lease) -> Result<(usize, usize)
         detail,
     } in &findings
     {
-        findings::open(&mut tx, kind, subject, account_id, detail).await?;
+        let is_open = findings::keep(&mut tx, kind, subject, account_id, detail).await?;
+        open += usize::from(is_open);
     }
     let kinds: Vec<&str> = findings.iter().map(|finding| finding.kind).collect();
     let subjects: Vec<&str> = findings.iter().map(|finding| &*finding.subject).collect();
@@ -75,7 +77,7 @@ pub(super) async fn sweep(ctx: &Context, lease: &Lease) -> Result<(usize, usize)
     queue::enqueue_all(&mut tx, &jobs).await?;
     tx.commit().await?;
     ctx.wake.ring();
-    Ok((findings.len(), jobs.len()))
+    Ok((open, jobs.len()))
 }
 
 async fn ours(ctx: &Context) -> Result<Vec<PhoneNumber>, Failure> {

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod api;
 pub mod cluster;
+pub mod command;
 pub mod crashes;
 pub mod crowd;
 pub mod figures;

@@ -5,14 +5,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Database, Program};
+use super::{Database, Program, signed::Signed};
 use crate::{
     clock::Clock,
     db::api_keys::{self, ApiKey, NewApiKey},
     http::auth::{Scope, ServiceKey},
+    queue::operate::record,
 };
 
 /// Keys of the apps that call the API.
@@ -33,11 +34,17 @@ enum Verb {
         scopes: Vec<String>,
         #[arg(long)]
         expires_in_days: Option<i64>,
+        #[command(flatten)]
+        by: Signed,
     },
     /// Every key, without the key itself.
     List,
     /// End a key.
-    Revoke { id: Uuid },
+    Revoke {
+        id: Uuid,
+        #[command(flatten)]
+        by: Signed,
+    },
 }
 
 impl Keys {
@@ -57,13 +64,19 @@ impl Verb {
                 name,
                 scopes,
                 expires_in_days,
+                by,
             } => {
                 let scopes: Vec<Scope> = scopes
                     .iter()
                     .map(|scope| parse(scope))
                     .collect::<anyhow::Result<_>>()?;
                 let expires_at = expires_in_days.map(|days| now + TimeDelta::days(days));
-                let key = create(conn, &name, &scopes, expires_at, now).await?;
+                let mut tx = conn.begin().await?;
+                let key = create(&mut tx, &name, &scopes, expires_at, now).await?;
+                let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+                let target = json!({ "key_id": key.id, "name": name, "scopes": scopes });
+                record(&mut tx, "create_key", by.by(), None, target, 1).await?;
+                tx.commit().await?;
                 let secret = key.secret.expose_secret();
                 output.print(&json!({ "id": key.id, "key": secret }), |_| {
                     format!("{secret}\nThis is shown once: keep it where {name} reads its secrets.")
@@ -75,8 +88,12 @@ impl Verb {
                     .collect::<Vec<_>>()
                     .join("\n")
             }),
-            Verb::Revoke { id } => {
-                revoke(conn, id, now).await?;
+            Verb::Revoke { id, by } => {
+                let mut tx = conn.begin().await?;
+                revoke(&mut tx, id, now).await?;
+                let target = json!({ "key_id": id });
+                record(&mut tx, "revoke_key", by.by(), None, target, 1).await?;
+                tx.commit().await?;
                 output.print(&json!({ "revoked": id }), |_| {
                     format!("key {id} is revoked")
                 });

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::look::Filter;
 
-/// Who acts, and why. Both are asked for, and kept.
+/// Who acts, and why. Both are kept; the why is empty where nobody said it.
 #[derive(Debug, Clone, Copy)]
 pub struct By<'a> {
     pub who: &'a str,

@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod authors;
 mod billing;
 mod billing_api;
 mod callbacks;

@@ -5,6 +5,7 @@ use sqlx::PgPool;
 use tollkeeper::{
     cli::secrets::{check, import, parse, require_fitting_keys, rotate},
     db::sealed_columns::{self, Column, SealedValue},
+    queue::operate::By,
     sealed::{Keyring, Place},
 };
 
@@ -13,6 +14,11 @@ use crate::support::cluster;
 const OLD_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OLD_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const OLD_STORED: &str = "0f0e0d0c0b0a09080706050403020100:7862a071da19f3286dcd4ca7ca9c6e3e9ff51c02f1f343d7f7a3dc6285921f53b80f026c8b3d8b0160e6baccd74dab70";
+
+const BY: By<'_> = By {
+    who: "ann",
+    why: "a new key",
+};
 
 fn ring(ids: &[&str]) -> Keyring {
     let key = |id: &&str| {
@@ -85,7 +91,7 @@ async fn tokens_are_sealed_anew_while_the_service_changes_them() {
 
     let rotation = async {
         let mut conn = db.acquire().await.unwrap();
-        rotate(&mut conn, &both).await.unwrap()
+        rotate(&mut conn, &both, BY).await.unwrap()
     };
     // What the running service does: it replaces tokens, sealed with the first key of the same ring.
     let service = async {
@@ -132,8 +138,8 @@ async fn a_second_rotation_finds_nothing_to_do_and_the_old_key_is_free() {
         check(&mut conn, &both).await.unwrap().text(),
         "key a seals 3 tokens"
     );
-    assert_eq!(rotate(&mut conn, &both).await.unwrap().resealed, 3);
-    let again = rotate(&mut conn, &both).await.unwrap();
+    assert_eq!(rotate(&mut conn, &both, BY).await.unwrap().resealed, 3);
+    let again = rotate(&mut conn, &both, BY).await.unwrap();
 
     assert_eq!((again.resealed, again.current), (0, 3));
     assert_eq!(
@@ -164,7 +170,7 @@ async fn a_token_copied_to_another_account_does_not_open_and_is_left_alone() {
     let mut conn = db.acquire().await.unwrap();
 
     let checked = check(&mut conn, &both).await.unwrap();
-    let rotated = rotate(&mut conn, &both).await.unwrap();
+    let rotated = rotate(&mut conn, &both, BY).await.unwrap();
 
     assert_eq!(checked.unreadable, ["account user-0001"]);
     assert_eq!(
@@ -211,7 +217,7 @@ async fn rows_of_the_older_services_come_in_sealed_and_each_refusal_says_why() {
     let old_key = SecretString::from(OLD_KEY);
     let mut conn = db.acquire().await.unwrap();
 
-    let tried = import(&mut conn, &keyring, Some(&old_key), &rows, true)
+    let tried = import(&mut conn, &keyring, Some(&old_key), &rows, None)
         .await
         .unwrap();
     assert_eq!(
@@ -219,13 +225,13 @@ async fn rows_of_the_older_services_come_in_sealed_and_each_refusal_says_why() {
         1,
         "a dry run writes nothing"
     );
-    let done = import(&mut conn, &keyring, Some(&old_key), &rows, false)
+    let done = import(&mut conn, &keyring, Some(&old_key), &rows, Some(BY))
         .await
         .unwrap();
-    let again = import(&mut conn, &keyring, Some(&old_key), &rows, false)
+    let again = import(&mut conn, &keyring, Some(&old_key), &rows, Some(BY))
         .await
         .unwrap();
-    let keyless = import(&mut conn, &keyring, None, &rows[..1], false)
+    let keyless = import(&mut conn, &keyring, None, &rows[..1], Some(BY))
         .await
         .unwrap();
 

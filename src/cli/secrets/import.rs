@@ -1,15 +1,17 @@
 //! Bring the subaccounts of an older service in, their tokens sealed the new way.
 //!
-//! Safe to run twice: an account that has a subaccount keeps it. Each row is its own transaction; a
-//! refused row says why and stops no other.
+//! Safe to run twice: an account that has a subaccount keeps it. Each row is its own transaction, with its row in
+//! `operator_actions`; a refused row says why and stops no other.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::Row;
 use crate::{
     db::sealed_columns,
+    queue::operate::{By, record},
     sealed::{Keyring, Place, legacy},
 };
 
@@ -66,16 +68,17 @@ enum Imported {
     Refused(String),
 }
 
-/// `legacy_key` opens the encrypted rows; without it they are refused.
+/// `legacy_key` opens the encrypted rows; without it they are refused. Without somebody who does it nothing is stored: it
+/// is only said what would be.
 pub async fn import(
     conn: &mut PgConnection,
     keyring: &Keyring,
     legacy_key: Option<&SecretString>,
     rows: &[Row],
-    is_dry_run: bool,
+    by: Option<By<'_>>,
 ) -> sqlx::Result<ImportReport> {
     let mut report = ImportReport {
-        is_dry_run,
+        is_dry_run: by.is_none(),
         ..ImportReport::default()
     };
     for row in rows {
@@ -84,6 +87,10 @@ pub async fn import(
             Imported::New { was_plain_text } => {
                 report.imported += 1;
                 report.were_plain_text += u64::from(was_plain_text);
+                if let Some(by) = by {
+                    let target = json!({ "account_id": row.account_id });
+                    record(&mut tx, "import_secret", by, None, target, 1).await?;
+                }
             }
             Imported::Kept => report.kept += 1,
             Imported::Refused(why) => {
@@ -96,9 +103,9 @@ pub async fn import(
                 continue;
             }
         }
-        match is_dry_run {
-            true => tx.rollback().await?,
-            false => tx.commit().await?,
+        match by {
+            None => tx.rollback().await?,
+            Some(_) => tx.commit().await?,
         }
     }
     Ok(report)

@@ -16,7 +16,7 @@ pub use import::{ImportReport, import};
 pub use rotate::{RotateReport, rotate};
 pub use rows::{Row, parse};
 
-use super::{Database, Output, Program, Usage};
+use super::{Database, Output, Program, Usage, signed::Signed};
 use crate::{config::Config, sealed::Keyring};
 
 /// Sealed tokens: seal them with a new key, check that they open, import those of an older service.
@@ -29,7 +29,10 @@ pub struct Secrets {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Seal every token with the first key of ENCRYPTION_KEY. Safe while the service runs.
-    Rotate,
+    Rotate {
+        #[command(flatten)]
+        by: Signed,
+    },
     /// Open every token, and say which keys are still needed.
     Check,
     /// Import tokens of an older service: AES-256-CBC (LEGACY_ENCRYPTION_KEY) or plain text.
@@ -39,6 +42,8 @@ enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        by: Signed,
     },
 }
 
@@ -68,8 +73,8 @@ impl Command {
     ) -> anyhow::Result<()> {
         let mut conn = database.connect().await?;
         match self {
-            Command::Rotate => {
-                let report = rotate(&mut conn, keyring).await?;
+            Command::Rotate { by } => {
+                let report = rotate(&mut conn, keyring, by.by()).await?;
                 output.print(&report, RotateReport::text);
                 ensure!(
                     report.unreadable.is_empty(),
@@ -86,13 +91,14 @@ impl Command {
                     report.unreadable.len()
                 );
             }
-            Command::Import { file, dry_run } => {
+            Command::Import { file, dry_run, by } => {
                 let text = std::fs::read_to_string(&file)
                     .with_context(|| format!("{} cannot be read", file.display()))?;
                 let rows = parse(&SecretString::from(text))
                     .map_err(|why| Usage(format!("{}: {why}", file.display())))?;
                 let legacy_key = config.legacy_encryption_key.as_ref();
-                let report = import(&mut conn, keyring, legacy_key, &rows, dry_run).await?;
+                let by = (!dry_run).then(|| by.by());
+                let report = import(&mut conn, keyring, legacy_key, &rows, by).await?;
                 output.print(&report, ImportReport::text);
                 ensure!(
                     report.refused.is_empty(),

@@ -1,13 +1,16 @@
 //! Seal every token anew with the first key.
 //!
 //! Each row is written only if it still holds what was read, so a token that the service changes
-//! meanwhile keeps its new value; run again, it finds nothing left to do.
+//! meanwhile keeps its new value; run again, it finds nothing left to do. A batch is one transaction, with its row in
+//! `operator_actions`.
 
 use serde::Serialize;
-use sqlx::PgConnection;
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
 
 use crate::{
     db::sealed_columns::{self, Column, SealedValue},
+    queue::operate::{By, record},
     sealed::Keyring,
 };
 
@@ -36,45 +39,57 @@ impl RotateReport {
     }
 }
 
-pub async fn rotate(conn: &mut PgConnection, keyring: &Keyring) -> sqlx::Result<RotateReport> {
+pub async fn rotate(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+    by: By<'_>,
+) -> sqlx::Result<RotateReport> {
     let mut report = RotateReport::default();
     for column in Column::ALL {
-        rotate_column(conn, keyring, column, &mut report).await?;
+        let mut after = String::new();
+        loop {
+            let batch = sealed_columns::batch(conn, column, &after, BATCH).await?;
+            let Some(last) = batch.last() else {
+                break;
+            };
+            after = last.row.clone();
+            let mut tx = conn.begin().await?;
+            let resealed = rotate_batch(&mut tx, keyring, column, batch, &mut report).await?;
+            if resealed > 0 {
+                let target = json!({ "column": column.as_str() });
+                record(&mut tx, "rotate_secrets", by, None, target, resealed).await?;
+            }
+            tx.commit().await?;
+            report.resealed += resealed as u64;
+        }
     }
     Ok(report)
 }
 
-async fn rotate_column(
-    conn: &mut PgConnection,
+/// Answers how many are sealed anew.
+async fn rotate_batch(
+    tx: &mut PgConnection,
     keyring: &Keyring,
     column: Column,
+    batch: Vec<SealedValue>,
     report: &mut RotateReport,
-) -> sqlx::Result<()> {
-    let mut after = String::new();
-    loop {
-        let batch = sealed_columns::batch(conn, column, &after, BATCH).await?;
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
-        after = last.row.clone();
-        for SealedValue { row, sealed: was } in batch {
-            match keyring.reseal(&was, column.place(&row)) {
-                Ok(None) => report.current += 1,
-                Ok(Some(sealed)) => {
-                    let is_ours =
-                        sealed_columns::replace(conn, column, &row, &was, &sealed).await?;
-                    *(if is_ours {
-                        &mut report.resealed
-                    } else {
-                        &mut report.changed_meanwhile
-                    }) += 1;
+) -> sqlx::Result<i64> {
+    let mut resealed = 0;
+    for SealedValue { row, sealed: was } in batch {
+        match keyring.reseal(&was, column.place(&row)) {
+            Ok(None) => report.current += 1,
+            Ok(Some(sealed)) => {
+                match sealed_columns::replace(tx, column, &row, &was, &sealed).await? {
+                    true => resealed += 1,
+                    false => report.changed_meanwhile += 1,
                 }
-                Err(error) => {
-                    let owner = column.owner(&row);
-                    tracing::error!(owner, %error, "a token does not open");
-                    report.unreadable.push(owner);
-                }
+            }
+            Err(error) => {
+                let owner = column.owner(&row);
+                tracing::error!(owner, %error, "a token does not open");
+                report.unreadable.push(owner);
             }
         }
     }
+    Ok(resealed)
 }

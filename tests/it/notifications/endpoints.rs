@@ -221,7 +221,7 @@ async fn the_secrets_of_endpoints_are_sealed_and_rotate_with_the_tokens() {
     let old = &ctx.config.encryption_keys[0];
     let new = || format!("b:{}", "5a".repeat(32)).into();
     let both = Keyring::new(&[new(), old.clone()]).unwrap();
-    let rotated = secrets::rotate(&mut conn, &both).await.unwrap();
+    let rotated = secrets::rotate(&mut conn, &both, BY).await.unwrap();
 
     assert_eq!((rotated.resealed, rotated.unreadable.len()), (2, 0));
     let alone = Keyring::new(&[new()]).unwrap();

@@ -1,20 +1,26 @@
 //! A billing run by hand: what is over is closed now, and what that charges can be seen first.
 //!
-//! A dry run does what the run does, in a transaction that is taken back. So the two cannot differ.
+//! A dry run does what the run does, in a transaction that is taken back. So the two cannot differ. What closes periods
+//! leaves a row in `operator_actions` in the same transaction: no charge is without its author.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
+use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 use uuid::Uuid;
 
 use super::{Closed, Rules, close};
-use crate::db::billing::{periods, plans};
+use crate::{
+    db::billing::{periods, plans},
+    queue::operate::{By, record},
+};
 
-/// Closed in one transaction.
-const BATCH_MAX: usize = 200;
+/// This many are closed in one transaction.
+pub const BATCH_MAX: usize = 200;
 
 /// One period that is over, and what closing it charges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,71 +90,79 @@ pub async fn due(
     }
 }
 
-/// What closing these periods would charge. Nothing is stored.
+/// Who closes periods.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    pub by: By<'a>,
+    /// Close only what charges what was planned.
+    pub plan: Option<(Uuid, &'a [Planned])>,
+}
+
+/// What closing a batch of periods would charge. Nothing is stored.
 pub async fn dry(
     conn: &mut PgConnection,
     rules: Rules<'_>,
-    due: &[Uuid],
+    batch: &[Uuid],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Run> {
+    let mut tx = conn.begin().await?;
+    // Whom it parks is not parked, so the log does not tell of it.
+    let closing = close(&mut tx, rules, batch, now).with_subscriber(NoSubscriber::default());
+    let closed = closing.await?;
+    tx.rollback().await?;
     let mut run = Run::default();
-    for batch in due.chunks(BATCH_MAX) {
-        let mut tx = conn.begin().await?;
-        let closed = close(&mut tx, rules, batch, now).await?;
-        tx.rollback().await?;
-        run.add(closed);
-    }
+    run.add(closed);
     Ok(run)
 }
 
-/// Close these periods; with a plan, only where that charges what was planned.
+/// Close a batch of periods; with a plan, only where that charges what was planned.
 pub async fn carry_out(
     conn: &mut PgConnection,
     rules: Rules<'_>,
-    due: &[Uuid],
-    plan: Option<&[Planned]>,
+    batch: &[Uuid],
+    order: Order<'_>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Run> {
+    if let Some(done) = carry_out_at_once(conn, rules, batch, order, now).await? {
+        return Ok(done);
+    }
+    // One of them moved: each by itself, so that the others are done.
     let mut run = Run::default();
-    for batch in due.chunks(BATCH_MAX) {
-        if !carry_out_batch(conn, rules, batch, plan, now, &mut run).await? {
-            // One of them moved: each by itself, so that the others are done.
-            for one in batch {
-                let one = std::slice::from_ref(one);
-                if !carry_out_batch(conn, rules, one, plan, now, &mut run).await? {
-                    run.moved.extend(one);
-                }
-            }
+    for one in batch.chunks(1) {
+        match carry_out_at_once(conn, rules, one, order, now).await? {
+            Some(done) => run.append(done),
+            None => run.moved.extend(one),
         }
     }
     Ok(run)
 }
 
-/// False: something is not as it was planned, and nothing was done.
-async fn carry_out_batch(
+/// None: something is not as it was planned, and nothing was done.
+async fn carry_out_at_once(
     conn: &mut PgConnection,
     rules: Rules<'_>,
     batch: &[Uuid],
-    plan: Option<&[Planned]>,
+    order: Order<'_>,
     now: DateTime<Utc>,
-    run: &mut Run,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<Run>> {
     let mut tx = conn.begin().await?;
     let was_open = periods::load(&mut tx, batch).await?;
     let mut done = Run::default();
     done.add(close(&mut tx, rules, batch, now).await?);
-    if let Some(plan) = plan {
+    if let Some((_, plan)) = order.plan {
         let is_as_planned = by_period(&done.planned, batch) == by_period(plan, batch);
         let is_open = was_open.iter().all(|period| period.closed_at.is_none());
         if !is_as_planned || !is_open {
             tx.rollback().await?;
-            return Ok(false);
+            return Ok(None);
         }
     }
+    let periods: Vec<Uuid> = done.planned.iter().map(|one| one.period_id).collect();
+    let target = json!({ "plan": order.plan.map(|(plan_id, _)| plan_id), "periods": periods });
+    let affected = periods.len() as i64;
+    record(&mut tx, "run_billing", order.by, None, target, affected).await?;
     tx.commit().await?;
-    run.planned.append(&mut done.planned);
-    run.asking.append(&mut done.asking);
-    Ok(true)
+    Ok(Some(done))
 }
 
 fn by_period<'a>(planned: &'a [Planned], batch: &[Uuid]) -> BTreeMap<Uuid, &'a Planned> {
@@ -168,6 +182,13 @@ pub async fn keep(
 }
 
 impl Run {
+    /// And what came of another batch.
+    pub fn append(&mut self, mut other: Run) {
+        self.planned.append(&mut other.planned);
+        self.asking.append(&mut other.asking);
+        self.moved.append(&mut other.moved);
+    }
+
     fn add(&mut self, closed: Closed) {
         let mut charges: BTreeMap<Uuid, Vec<PlannedCharge>> = BTreeMap::new();
         for charge in closed.charges {

@@ -3,15 +3,17 @@
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tollkeeper_jobs::{reconcile_account::Drifted, reconcile_invoices::since};
 
-use super::{super::Database, Program, Usage, progress::Progress};
+use super::{super::Database, Program, Signed, Usage, progress::Progress};
 use crate::{
     clients::{ClientError, stripe::Stripe},
     clock::Clock,
     context,
     db::{accounts, billing::reconcile},
+    queue::operate::{By, record},
     work::reconciliation::{self, Reconciled},
 };
 
@@ -25,6 +27,8 @@ pub struct Reconcile {
     /// Of one account; else of everybody who was invoiced in the last 70 days.
     #[arg(long)]
     account: Option<String>,
+    #[command(flatten)]
+    by: Signed,
 }
 
 #[derive(Default, Serialize)]
@@ -55,7 +59,7 @@ impl Reconcile {
         let config = &program.settings.config;
         let database = Database::open(config).await?;
         let stripe = context::stripe(config, &database.pools(&config.pools));
-        let accounts = match self.account {
+        let accounts = match &self.account {
             Some(account_id) => vec![known(conn, account_id).await?],
             None => everybody(conn).await?,
         };
@@ -65,7 +69,7 @@ impl Reconcile {
         };
         let mut progress = Progress::of(accounts.len());
         for account_id in accounts {
-            match compared(conn, &stripe, &account_id).await? {
+            match compared(conn, &stripe, &account_id, self.by.by()).await? {
                 Some(found) => answer.add(&account_id, found),
                 None => answer.busy.push(account_id.clone()),
             }
@@ -95,12 +99,12 @@ impl Answer {
     }
 }
 
-async fn known(conn: &mut PgConnection, account_id: String) -> anyhow::Result<String> {
+async fn known(conn: &mut PgConnection, account_id: &str) -> anyhow::Result<String> {
     let mut tx = conn.begin().await?;
-    if !accounts::lock(&mut tx, &account_id).await? {
+    if !accounts::lock(&mut tx, account_id).await? {
         bail!("there is no account {account_id}");
     }
-    Ok(account_id)
+    Ok(account_id.to_owned())
 }
 
 async fn everybody(conn: &mut PgConnection) -> anyhow::Result<Vec<String>> {
@@ -121,6 +125,7 @@ async fn compared(
     conn: &mut PgConnection,
     stripe: &Stripe,
     account_id: &str,
+    by: By<'_>,
 ) -> anyhow::Result<Option<Reconciled>> {
     let mut tries = 0;
     while tries < TRIES {
@@ -137,9 +142,14 @@ async fn compared(
         tries += 1;
         let mut tx = conn.begin().await?;
         let found = reconciliation::settle(&mut tx, account_id, &books, said, now).await?;
-        if found.is_some() {
+        if let Some(found) = found {
+            let target = json!({
+                "account_id": account_id, "drifted": found.drifted.len(), "asked": found.asked,
+                "findings_closed": found.closed,
+            });
+            record(&mut tx, "billing_reconcile", by, None, target, 1).await?;
             tx.commit().await?;
-            return Ok(found);
+            return Ok(Some(found));
         }
     }
     Ok(None)
@@ -157,7 +167,7 @@ fn told(answer: &Answer) -> String {
             drifted.subject, drifted.ours_minor, drifted.theirs_minor
         ));
         let differences = drifted.differences.iter();
-        lines.extend(differences.map(|one| format!("    {}", serde_json::json!(one))));
+        lines.extend(differences.map(|one| format!("    {}", json!(one))));
     }
     lines.extend(
         answer

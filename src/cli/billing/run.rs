@@ -1,21 +1,21 @@
 //! `tollkeeper billing run`: close what is over, or see first what that would charge.
 
 use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{money::major_text, plans::Catalogue};
 use uuid::Uuid;
 
-use super::{Program, Signed};
+use super::{Program, Signed, progress::Progress};
 use crate::{
     billing::{
         Rules,
-        run::{self, Planned, Run},
+        run::{self, BATCH_MAX, Order, Planned, Run},
     },
     clock::Clock,
     db::billing::plans,
-    queue::operate::record,
 };
 
 /// Close the billing periods that are over, as the timetable does every five minutes.
@@ -55,15 +55,12 @@ impl BillingRun {
                 let due = run::due(conn, rules, self.account.as_deref(), now).await?;
                 match self.dry_run {
                     true => {
-                        let run = run::dry(conn, rules, &due, now).await?;
+                        let dry = async |batch: &[Uuid]| run::dry(conn, rules, batch, now).await;
+                        let run = in_batches(&due, dry).await?;
                         let plan_id = run::keep(conn, &run, self.by.by().who, now).await?;
                         (run, Some(plan_id))
                     }
-                    false => {
-                        let run = run::carry_out(conn, rules, &due, None, now).await?;
-                        self.remember(conn, &run).await?;
-                        (run, None)
-                    }
+                    false => (self.carried_out(conn, rules, &due, None, now).await?, None),
                 }
             }
         };
@@ -99,20 +96,39 @@ impl BillingRun {
         let planned: Vec<Planned> =
             serde_json::from_value(plan.planned).context("the stored plan")?;
         let due: Vec<Uuid> = planned.iter().map(|one| one.period_id).collect();
-        let run = run::carry_out(conn, rules, &due, Some(&planned), now).await?;
+        let plan = Some((plan_id, &*planned));
+        let run = self.carried_out(conn, rules, &due, plan, now).await?;
         plans::carried_out(conn, plan_id, now).await?;
-        self.remember(conn, &run).await?;
         Ok(run)
     }
 
-    async fn remember(&self, conn: &mut PgConnection, run: &Run) -> anyhow::Result<()> {
-        let detail = serde_json::json!({
-            "plan": self.plan, "periods": run.planned.len(), "moved": run.moved.len(),
-        });
-        let periods = i64::try_from(run.planned.len()).unwrap_or(i64::MAX);
-        record(conn, "run_billing", self.by.by(), None, detail, periods).await?;
-        Ok(())
+    async fn carried_out(
+        &self,
+        conn: &mut PgConnection,
+        rules: Rules<'_>,
+        due: &[Uuid],
+        plan: Option<(Uuid, &[Planned])>,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Run> {
+        let by = self.by.by();
+        let order = Order { by, plan };
+        let closing = async |batch: &[Uuid]| run::carry_out(conn, rules, batch, order, now).await;
+        in_batches(due, closing).await
     }
+}
+
+/// Batch by batch, with a bar for who waits.
+async fn in_batches(
+    due: &[Uuid],
+    mut one: impl AsyncFnMut(&[Uuid]) -> sqlx::Result<Run>,
+) -> anyhow::Result<Run> {
+    let mut run = Run::default();
+    let mut progress = Progress::of(due.len().div_ceil(BATCH_MAX));
+    for batch in due.chunks(BATCH_MAX) {
+        run.append(one(batch).await?);
+        progress.step("batches of periods");
+    }
+    Ok(run)
 }
 
 fn faults(faults: Vec<String>) -> anyhow::Error {

@@ -369,6 +369,10 @@ async fn books_that_are_right_and_books_that_are_not_end_with_another_status() {
     let (status, text) = billing.command(&["reconcile", "--account", "ann"]).await;
     assert_eq!(status, 1);
     assert!(text.contains("\"what\":\"missing\""), "{text}");
+    let actions = billing
+        .value("select string_agg(who || ' ' || action || ' ' || (target->>'drifted'), ', ' order by id) from queue.operator_actions")
+        .await;
+    assert_eq!(actions, "ann billing_reconcile 0, ann billing_reconcile 1");
     assert_eq!(
         billing
             .command(&["reconcile", "--account", "nobody"])

@@ -2,15 +2,23 @@
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tollkeeper::billing::{
-    self, Rules,
-    run::{self, Planned, Run},
+use tollkeeper::{
+    billing::{
+        self, Rules,
+        run::{self, BATCH_MAX, Order, Planned, Run},
+    },
+    queue::operate::By,
 };
 use uuid::Uuid;
 
 use crate::support::{
     proof::{all_held, seed, size},
     service::Service,
+};
+
+const BY: By<'_> = By {
+    who: "ann",
+    why: "the month is over",
 };
 
 /// Accounts whose period ended a while ago, with random plans and usage.
@@ -106,17 +114,30 @@ impl Ended {
     async fn dry(&self) -> Run {
         let due = self.due().await;
         let mut conn = self.service.db.acquire().await.unwrap();
-        run::dry(&mut conn, self.rules(), &due, self.now)
-            .await
-            .unwrap()
+        let mut run = Run::default();
+        for batch in due.chunks(BATCH_MAX) {
+            let batch = run::dry(&mut conn, self.rules(), batch, self.now).await;
+            run.append(batch.unwrap());
+        }
+        run
     }
 
     async fn carry_out(&self, plan: &[Planned]) -> Run {
+        self.try_to_carry_out(plan).await.unwrap()
+    }
+
+    async fn try_to_carry_out(&self, plan: &[Planned]) -> sqlx::Result<Run> {
         let due: Vec<Uuid> = plan.iter().map(|one| one.period_id).collect();
         let mut conn = self.service.db.acquire().await.unwrap();
-        run::carry_out(&mut conn, self.rules(), &due, Some(plan), self.now)
-            .await
-            .unwrap()
+        let order = Order {
+            by: BY,
+            plan: Some((Uuid::nil(), plan)),
+        };
+        let mut run = Run::default();
+        for batch in due.chunks(BATCH_MAX) {
+            run.append(run::carry_out(&mut conn, self.rules(), batch, order, self.now).await?);
+        }
+        Ok(run)
     }
 
     async fn charged(&self) -> i64 {
@@ -198,4 +219,32 @@ async fn a_plan_is_left_alone_where_its_inputs_moved_and_carried_out_elsewhere()
     assert_eq!(again.moved.len(), plan.len(), "a plan is carried out once");
     let expected: i64 = plan.iter().filter(|one| one != &moved).map(total).sum();
     assert_eq!(ended.charged().await, expected);
+}
+
+#[tokio::test]
+async fn no_charge_of_a_run_by_hand_is_without_its_author() {
+    let ended = Ended::new(3, 7).await;
+    let plan = ended.dry().await.planned;
+    // Whatever ends the run before its author is written down.
+    let refuse =
+        "alter table queue.operator_actions add constraint gone check (action <> 'run_billing')";
+    ended.service.execute(refuse).await;
+    ended.try_to_carry_out(&plan).await.unwrap_err();
+    assert_eq!(ended.charged().await, 0);
+
+    ended
+        .service
+        .execute("alter table queue.operator_actions drop constraint gone")
+        .await;
+    ended.carry_out(&plan).await;
+    assert!(ended.charged().await > 0);
+    let orphans: i64 = ended
+        .service
+        .value(
+            "select count(*) from charges where not exists (
+                 select 1 from queue.operator_actions
+                 where who = 'ann' and action = 'run_billing' and target->'periods' ? period_id::text)",
+        )
+        .await;
+    assert_eq!(orphans, 0);
 }

@@ -1,6 +1,6 @@
 //! Compare what Twilio and VoIP.ms hold for us with what we hold ourselves, both ways.
 //!
-//! Enqueued by the timetable, each night. Safe to run twice: it asks for jobs that are safe to run
+//! Enqueued by the timetable, each hour. Safe to run twice: it asks for jobs that are safe to run
 //! twice, a number has one row, and a finding is open once per subject. It adopts what carries an open order's tag, takes
 //! in a number that was bought elsewhere for a subaccount that works, closes an empty double of our own making, reports
 //! the rest, and never releases a number. What is at VoIP.ms without our mark is nobody's, and is only reported.

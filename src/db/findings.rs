@@ -21,7 +21,7 @@ pub struct Finding {
     pub closed_why: Option<String>,
 }
 
-/// Open a finding. False: it is open already.
+/// Open a finding, also where a person accepted an earlier one: it happened anew. False: it is open already.
 pub async fn open(
     conn: &mut PgConnection,
     kind: &str,

@@ -135,7 +135,7 @@ async fn map_customer(
     let owner = accounts::of_customer(tx, customer_ref).await?;
     if owner.as_deref() != Some(account_id) {
         let detail = json!({ "owner": owner, "also_named": account_id });
-        findings::open(
+        findings::keep(
             tx,
             "customer_of_two_accounts",
             customer_ref,

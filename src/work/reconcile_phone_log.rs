@@ -115,7 +115,7 @@ impl Listed {
                 let call = told.of_call(&mut tx, said).await?;
                 if let Some((ours, theirs)) = difference(&call, said) {
                     let detail = json!({ "our_seconds": ours, "their_seconds": theirs });
-                    findings::open(&mut tx, DIFFERS, &said.call_ref, account_id, &detail).await?;
+                    findings::keep(&mut tx, DIFFERS, &said.call_ref, account_id, &detail).await?;
                 }
             }
             tx.commit().await?;

@@ -175,7 +175,7 @@ async fn report(
     match unknown_price {
         Some(price_ref) => {
             let detail = json!({ "price": price_ref, "tier_kept": row.tier });
-            findings::open(tx, UNKNOWN_PRICE, subject, &row.account_id, &detail).await?;
+            findings::keep(tx, UNKNOWN_PRICE, subject, &row.account_id, &detail).await?;
         }
         None => {
             findings::close(tx, UNKNOWN_PRICE, subject, "its price is known now").await?;
@@ -200,7 +200,7 @@ async fn unresolved(
     if age >= UNRESOLVED_FOR && !said.status.is_terminal() {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         let detail = json!({ "customer": said.customer.0, "status": said.status.as_str() });
-        findings::open(&mut tx, UNRESOLVED, &said.id, "", &detail).await?;
+        findings::keep(&mut tx, UNRESOLVED, &said.id, "", &detail).await?;
         tx.commit().await?;
     }
     let why = format!("no account is known for the customer {}", said.customer.0);
@@ -212,7 +212,7 @@ async fn missing(ctx: &Context, lease: &Lease, subject: &str) -> Result<Outcome,
     let stored = subscriptions::load(&mut tx, subject).await?;
     if let Some(stored) = stored {
         let detail = json!({ "status_kept": stored.status });
-        findings::open(&mut tx, MISSING, subject, &stored.account_id, &detail).await?;
+        findings::keep(&mut tx, MISSING, subject, &stored.account_id, &detail).await?;
     }
     tx.commit().await?;
     Ok(Outcome::Skipped("Stripe knows no such subscription".into()))

@@ -42,7 +42,7 @@ enum Verb {
     },
     /// One finding with its detail.
     Show { id: Uuid },
-    /// Accept a finding as it is. It is opened again where it changes, and some kinds where they still hold.
+    /// Accept a finding as it is; it is opened again when it changes, or happens anew.
     Close {
         id: Uuid,
         #[command(flatten)]

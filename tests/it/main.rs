@@ -35,6 +35,7 @@ mod provisioning_api;
 mod queue;
 mod races;
 mod rate_limits;
+mod readme;
 mod receiver;
 mod recorded;
 mod recordings;

@@ -1,10 +1,6 @@
 //! What a person must look at is told, and closed by who has looked.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeSet;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
@@ -16,6 +12,7 @@ use tollkeeper::{
 use crate::support::{
     command::{read, said},
     house::House,
+    log::Log,
     service::Service,
 };
 
@@ -138,21 +135,6 @@ async fn how_many_findings_are_open_and_accounts_parked_are_figures() {
     );
 }
 
-/// What is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_log_tells_once_of_a_finding_and_of_a_park_and_names_no_number() {
     let service = Service::new().await;
@@ -161,14 +143,7 @@ async fn the_log_tells_once_of_a_finding_and_of_a_park_and_names_no_number() {
     service
         .execute("insert into accounts (account_id) values ('bob')")
         .await;
-    let log = Log::default();
-    let lines = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || lines.clone())
-        .finish();
-    // What is done here runs on this test's own thread.
-    let _here = tracing::subscriber::set_default(subscriber);
+    let (log, _here) = Log::kept();
 
     for times in 1..3 {
         let detail = json!({ "times": times });
@@ -183,7 +158,7 @@ async fn the_log_tells_once_of_a_finding_and_of_a_park_and_names_no_number() {
             .unwrap();
     }
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     assert_eq!(told.len(), 3, "{log}");
     for (line, word) in told

@@ -12,6 +12,7 @@ use tollkeeper::{
 use uuid::Uuid;
 
 use crate::support::{
+    log::Log,
     proof::{all_held, seed, size},
     service::Service,
 };
@@ -247,4 +248,29 @@ async fn no_charge_of_a_run_by_hand_is_without_its_author() {
         )
         .await;
     assert_eq!(orphans, 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_the_log_of_no_park_that_it_takes_back() {
+    let ended = Ended::new(1, 7).await;
+    for sql in [
+        "insert into usage_events (event_id, account_id, feature, source, source_id, quantity, occurred_at, received_at,
+                                   per, window_starts_at, day_starts_at, tier)
+         select gen_random_uuid(), account_id, 'sms', 'app', 'much', 9000000000000000, starts_at, starts_at,
+                'cycle', starts_at, starts_at, 'x'
+         from billing_periods where subscription_ref is not null",
+        "update billing_periods set terms = jsonb_set(terms, '{meters,sms}',
+         '{\"included\": 0, \"rates\": [{\"up_to\": null, \"rate\": 9000000000000000000}]}')",
+    ] {
+        ended.service.execute(sql).await;
+    }
+    let (log, _here) = Log::kept();
+
+    let plan = ended.dry().await.planned;
+    assert!(!log.text().contains("parked"), "{}", log.text());
+    let parked = "select count(*) from billing_parks";
+    assert_eq!(ended.service.value::<i64>(parked).await, 0);
+    ended.carry_out(&plan).await;
+    assert!(log.text().contains("AMOUNT_TOO_LARGE"), "{}", log.text());
+    assert_eq!(ended.service.value::<i64>(parked).await, 1);
 }

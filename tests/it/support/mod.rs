@@ -10,6 +10,7 @@ pub mod figures;
 pub mod house;
 pub mod kept;
 pub mod load;
+pub mod log;
 pub mod mail_server;
 pub mod phone;
 pub mod postgres_server;

@@ -18,6 +18,7 @@ pub const PAYMENT_FAILED: &str = "payment.failed";
 pub const RECEIPT: &str = "payment.received";
 pub const REFUNDED: &str = "payment.refunded";
 pub const CANCELLATION_SCHEDULED: &str = "subscription.cancellation_scheduled";
+pub const SUBSCRIBED: &str = "subscription.created";
 pub const DOWNGRADED: &str = "subscription.downgraded";
 
 /// An amount of money. It may be negative: a correction.
@@ -114,6 +115,16 @@ pub struct Refunded {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct Subscribed {
+    pub user_id: String,
+    pub subscription_id: String,
+    /// Of the catalogue, by its id.
+    pub tier: String,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CancellationScheduled {
     pub user_id: String,
     pub subscription_id: String,
@@ -143,7 +154,7 @@ pub fn trial_ending(
         trial_ends_at,
     };
     let occasion = format!("{subscription_ref}/{}", second(trial_ends_at));
-    told(account_id, TRIAL_ENDING, occasion, &data)
+    NewNotification::of(account_id, TRIAL_ENDING, occasion, &data)
 }
 
 /// A period is about to be invoiced, with what was used beyond the plan so far (minor units). Once for a
@@ -171,7 +182,7 @@ pub fn invoice_upcoming(
         lines: lines.collect(),
     };
     let occasion = format!("{subscription_ref}/{}", second(period.starts_at));
-    told(account_id, INVOICE_UPCOMING, occasion, &data)
+    NewNotification::of(account_id, INVOICE_UPCOMING, occasion, &data)
 }
 
 /// An attempt to be paid failed. Once for each attempt of an invoice (Stripe's `attempt_count`).
@@ -193,7 +204,7 @@ pub fn payment_failed(
         telephony_suspended_at,
     };
     let occasion = format!("{invoice_ref}/{attempt}");
-    told(account_id, PAYMENT_FAILED, occasion, &data)
+    NewNotification::of(account_id, PAYMENT_FAILED, occasion, &data)
 }
 
 /// An invoice is paid. Once for an invoice.
@@ -214,7 +225,7 @@ pub fn receipt(
         paid_at,
         url: url.map(str::to_owned),
     };
-    told(account_id, RECEIPT, invoice_ref.to_owned(), &data)
+    NewNotification::of(account_id, RECEIPT, invoice_ref.to_owned(), &data)
 }
 
 /// Part of what was paid for an invoice was given back, `refunded_minor` of it in all. Once for each sum of a charge.
@@ -233,7 +244,23 @@ pub fn refunded(
         refunded_in_all: Amount::of(refunded_minor, currency),
     };
     let occasion = format!("{charge_ref}/{refunded_minor}");
-    told(account_id, REFUNDED, occasion, &data)
+    NewNotification::of(account_id, REFUNDED, occasion, &data)
+}
+
+/// A subscription begins, with a plan of the catalogue. Once for each.
+pub fn subscribed(
+    account_id: &str,
+    subscription_ref: &str,
+    tier: &str,
+    at: DateTime<Utc>,
+) -> NewNotification {
+    let data = Subscribed {
+        user_id: account_id.to_owned(),
+        subscription_id: subscription_ref.to_owned(),
+        tier: tier.to_owned(),
+        at,
+    };
+    NewNotification::of(account_id, SUBSCRIBED, subscription_ref.to_owned(), &data)
 }
 
 /// A subscription ends at a date and is not renewed. Once for each date.
@@ -248,7 +275,7 @@ pub fn cancellation_scheduled(
         ends_at,
     };
     let occasion = format!("{subscription_ref}/{}", second(ends_at));
-    told(account_id, CANCELLATION_SCHEDULED, occasion, &data)
+    NewNotification::of(account_id, CANCELLATION_SCHEDULED, occasion, &data)
 }
 
 /// A subscription has a smaller plan since `at`; both tiers by their id. Once for each such change.
@@ -267,16 +294,7 @@ pub fn downgraded(
         at,
     };
     let occasion = format!("{subscription_ref}/{from_tier}/{to_tier}/{}", second(at));
-    told(account_id, DOWNGRADED, occasion, &data)
-}
-
-fn told(account_id: &str, kind: &str, occasion: String, data: &impl Serialize) -> NewNotification {
-    NewNotification {
-        account_id: account_id.to_owned(),
-        kind: kind.to_owned(),
-        occasion,
-        data: serde_json::to_value(data).expect("a notification is plain data"),
-    }
+    NewNotification::of(account_id, DOWNGRADED, occasion, &data)
 }
 
 /// Stripe's times are whole seconds: the same instant is always written alike.

@@ -61,6 +61,7 @@ pub mod sweep_provider_resources;
 pub mod sweep_recordings;
 pub mod sync_subscription;
 pub mod telephony;
+pub mod telephony_notices;
 pub mod timetable;
 pub mod transcribe_recording;
 pub mod usage;

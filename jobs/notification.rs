@@ -20,6 +20,22 @@ pub struct NewNotification {
     pub data: Value,
 }
 
+impl NewNotification {
+    pub fn of(
+        account_id: &str,
+        kind: &str,
+        occasion: String,
+        data: &impl Serialize,
+    ) -> NewNotification {
+        NewNotification {
+            account_id: account_id.to_owned(),
+            kind: kind.to_owned(),
+            occasion,
+            data: serde_json::to_value(data).expect("a notification is plain data"),
+        }
+    }
+}
+
 /// Whether a text is the name of a type: words of small letters, digits and `_`, two or more of them,
 /// with a full stop between.
 pub fn is_type(text: &str) -> bool {

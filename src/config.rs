@@ -253,6 +253,8 @@ pub struct RateLimitConfig {
     pub requests_max: u32,
     /// Orders of telephony.
     pub phone_per_hour_max: u32,
+    /// Questions about bills.
+    pub billing_per_hour_max: u32,
 }
 
 /// How apps are told what happened.

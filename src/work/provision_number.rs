@@ -11,6 +11,7 @@ use tollkeeper_jobs::{
     provision_subaccount::SubaccountStatus,
     sweep_provider_resources::NUMBER_MISSING,
     telephony::{desired::Standing, outbound::Carrier},
+    telephony_notices::{number_failed, number_provisioned},
 };
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::{
     context::Context,
     db::{findings, phone_numbers, subaccounts, telephony},
     journal::{self, Unfinished, twilio::PointNumber},
+    notify,
     queue::{Failure, Lease, Outcome},
 };
 
@@ -146,6 +148,14 @@ impl Order {
             .is_some_and(|standing| standing.is_ordered())
         {
             phone_numbers::activate(&mut tx, number.id).await?;
+            let phone_number = number.phone_number.as_deref().unwrap_or_default();
+            let told = number_provisioned(
+                &self.account_id,
+                number.id,
+                phone_number,
+                number.is_included,
+            );
+            notify::announce(&mut tx, &[told]).await?;
             phone_numbers::elect(&mut tx, &self.account_id).await?;
         }
         tx.commit().await?;
@@ -221,11 +231,15 @@ impl Order {
         let subject = number.id.to_string();
         let mut tx = lease.begin(&ctx.pools.work).await?;
         account::lock(ctx, &mut tx, &self.account_id).await?;
+        let account_id = &self.account_id;
         if let Some(why) = why {
             phone_numbers::give_up(&mut tx, number.id, why, ctx.clock.now()).await?;
         }
-        let account_id = &self.account_id;
-        findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
+        let is_news = findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
+        if let (Some(why), true) = (why, is_news) {
+            let told = number_failed(account_id, Some(number.id), why, &lease.job_id.to_string());
+            notify::announce(&mut tx, &[told]).await?;
+        }
         tx.commit().await?;
         unfinished.into_verdict(self.facts.carrier.as_str())
     }

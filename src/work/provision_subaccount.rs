@@ -8,6 +8,7 @@ use tollkeeper_jobs::{
     NewJob, ProvisionNumber, ProvisionSubaccount, SuspendTelephony,
     provision_subaccount::{SubaccountStatus, friendly_name},
     telephony::desired::Standing,
+    telephony_notices::number_failed,
 };
 
 use super::{Work, account, subaccount_status};
@@ -18,6 +19,7 @@ use crate::{
         self, Unfinished,
         twilio::{CreateSubaccount, SetSubaccountStatus},
     },
+    notify,
     queue::{self, Failure, Lease, Outcome},
     sealed::Place,
 };
@@ -202,14 +204,16 @@ pub(super) async fn give_up(
     if let Some(detail) = detail {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         telephony::fail(&mut tx, account_id, &unfinished.to_string()).await?;
-        findings::open(
-            &mut tx,
-            "provisioning_refused",
-            account_id,
-            account_id,
-            &detail,
-        )
-        .await?;
+        let finding = "provisioning_refused";
+        let is_news = findings::open(&mut tx, finding, account_id, account_id, &detail).await?;
+        if is_news {
+            let code = match &unfinished {
+                Unfinished::Refused(refusal) => refusal.code.as_str(),
+                _ => "candidates_refused",
+            };
+            let told = number_failed(account_id, None, code, &lease.job_id.to_string());
+            notify::announce(&mut tx, &[told]).await?;
+        }
         tx.commit().await?;
     }
     unfinished.into_verdict("twilio")

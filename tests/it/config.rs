@@ -122,7 +122,10 @@ fn a_limit_of_the_api_is_switched_off_with_nothing_and_a_window_is_in_millisecon
     ]);
     let off = off.unwrap().rate_limits;
     assert_eq!((off.window.as_millis(), off.requests_max), (1500, 0));
-    assert_eq!(off.phone_per_hour_max, 10);
+    assert_eq!(
+        (off.phone_per_hour_max, off.billing_per_hour_max),
+        (10, 100)
+    );
 
     for (name, value) in [
         ("RATE_LIMIT_WINDOW", "1m"),

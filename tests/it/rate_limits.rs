@@ -24,6 +24,7 @@ fn limits(requests_max: u32, phone_per_hour_max: u32) -> RateLimitConfig {
         window: Duration::from_secs(60),
         requests_max,
         phone_per_hour_max,
+        billing_per_hour_max: 0,
     }
 }
 
@@ -348,4 +349,23 @@ async fn a_page_of_another_origin_may_read_what_is_left() {
             assert!(names.any(|name| name == header), "{header}: {exposed}");
         }
     }
+}
+
+#[tokio::test]
+async fn questions_about_bills_have_a_budget_of_their_own() {
+    let api = Api::start_with(Setup {
+        rate_limits: Some(RateLimitConfig {
+            billing_per_hour_max: 2,
+            ..limits(0, 0)
+        }),
+        ..Setup::default()
+    })
+    .await;
+    let ann = token("ann");
+    for path in ["/api/billing/usage", "/api/billing/history"] {
+        assert_ne!(api.get(path, &ann).await.status, 429, "{path}");
+    }
+    let refused = api.get("/api/billing/usage", &ann).await;
+    assert_refused(&refused, "billing");
+    assert_eq!(api.get(CONFIG, &ann).await.status, 200);
 }

@@ -53,7 +53,7 @@ pub fn of_invoice(
     notices
 }
 
-/// Of a subscription: that its trial ends, that it ends, and that its plan is smaller than before.
+/// Of a subscription: that it began, that its trial ends, that it ends, and that its plan is smaller than before.
 /// `has_another`: the account has another one that goes on, so the end of this one takes nothing away.
 pub fn of_subscription(
     news: &SubscriptionNews,
@@ -62,6 +62,8 @@ pub fn of_subscription(
     has_another: bool,
 ) -> Vec<NewNotification> {
     let id = &news.said.id;
+    let begun = begun(news);
+    let begun = begun.map(|(tier, at)| notice::subscribed(account_id, id, tier, at));
     let trial = news.trial_ends_at();
     let trial = trial.map(|at| notice::trial_ending(account_id, id, at));
     let ends = news.ends_at().filter(|at| news.now < *at);
@@ -72,7 +74,23 @@ pub fn of_subscription(
         _ => smaller(news, catalogue),
     };
     let smaller = change.map(|(from, to, at)| notice::downgraded(account_id, id, from, to, at));
-    [trial, ends, smaller].into_iter().flatten().collect()
+    let notices = [begun, trial, ends, smaller];
+    notices.into_iter().flatten().collect()
+}
+
+/// The plan of one that gives rights now and gave none before.
+fn begun<'a>(news: &SubscriptionNews<'a>) -> Option<(&'a str, DateTime<Utc>)> {
+    let gives_rights = |status: &Status| matches!(status, Status::Active | Status::Trialing);
+    let gave_rights = news
+        .before
+        .as_ref()
+        .is_some_and(|one| gives_rights(one.status));
+    let at = news
+        .said
+        .created
+        .filter(|at| news.now - *at <= IS_NEWS_FOR)?;
+    let is_new = gives_rights(&news.said.status) && !gave_rights;
+    is_new.then_some((news.tier?, at))
 }
 
 /// The plan before and the one without a subscription.

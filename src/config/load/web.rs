@@ -40,6 +40,7 @@ pub(super) fn rate_limits(reader: &mut Reader<'_>) -> RateLimitConfig {
         window: Duration::from_millis(window),
         requests_max: requests("RATE_LIMIT_MAX_REQUESTS", 300),
         phone_per_hour_max: requests("RATE_LIMIT_PHONE_PER_HOUR", 10),
+        billing_per_hour_max: requests("RATE_LIMIT_BILLING_PER_HOUR", 100),
     }
 }
 

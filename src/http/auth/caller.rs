@@ -74,6 +74,11 @@ impl Caller {
         self.count(Some(account), Class::Phone)
     }
 
+    /// Count a question about bills: 429 when the caller has used up theirs.
+    pub fn count_billing(&self, account: &AccountId) -> Result<(), Problem> {
+        self.count(Some(account), Class::Billing)
+    }
+
     /// Whether the `X-User-Id` header names a user.
     pub fn is_named_by_header(&self) -> bool {
         self.named_by_header.is_some()

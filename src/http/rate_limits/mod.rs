@@ -33,16 +33,19 @@ pub enum Class {
     Api,
     /// What orders telephony, besides.
     Phone,
+    /// What asks about bills, besides.
+    Billing,
 }
 
 impl Class {
-    pub const ALL: [Class; 2] = [Class::Api, Class::Phone];
+    pub const ALL: [Class; 3] = [Class::Api, Class::Phone, Class::Billing];
 
     /// As headers and figures name it.
     pub fn as_str(self) -> &'static str {
         match self {
             Class::Api => "api",
             Class::Phone => "phone",
+            Class::Billing => "billing",
         }
     }
 }
@@ -52,6 +55,7 @@ impl Class {
 pub struct RateLimits {
     api: Option<Budgets>,
     phone: Option<Budgets>,
+    billing: Option<Budgets>,
     hasher: RandomState,
 }
 
@@ -60,6 +64,7 @@ impl RateLimits {
         RateLimits {
             api: Budgets::new(config.requests_max, config.window),
             phone: Budgets::new(config.phone_per_hour_max, HOUR),
+            billing: Budgets::new(config.billing_per_hour_max, HOUR),
             hasher: RandomState::new(),
         }
     }
@@ -68,6 +73,7 @@ impl RateLimits {
         match class {
             Class::Api => self.api.as_ref(),
             Class::Phone => self.phone.as_ref(),
+            Class::Billing => self.billing.as_ref(),
         }
     }
 

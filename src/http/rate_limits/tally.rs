@@ -104,6 +104,7 @@ mod tests {
             window: Duration::from_secs(60),
             requests_max,
             phone_per_hour_max,
+            billing_per_hour_max: 0,
         }))
     }
 

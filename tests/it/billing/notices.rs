@@ -33,7 +33,12 @@ impl Billing {
 async fn who_pays_has_a_receipt_and_who_does_not_is_told_until_when() {
     let billing = Billing::new().await;
     let ann = billing.customer("ann").await;
-    assert_eq!(billing.notified("ann").await, ["payment.received"]);
+    let at_first = [
+        "number.provisioned",
+        "payment.received",
+        "subscription.created",
+    ];
+    assert_eq!(billing.notified("ann").await, at_first);
     billing.house.sandbox.let_payments_fail(&ann.customer_id);
     billing.pass_end("ann", TimeDelta::minutes(11)).await;
     billing.pass(TimeDelta::hours(2)).await;
@@ -80,8 +85,15 @@ async fn an_ending_and_a_smaller_plan_are_notified_once() {
 
     assert_eq!(
         billing.notified("ann").await,
-        ["payment.received", "subscription.cancellation_scheduled"]
+        [
+            "number.provisioned",
+            "payment.received",
+            "subscription.cancellation_scheduled",
+            "subscription.created"
+        ]
     );
+    let created = billing.said("subscription.created").await;
+    assert_eq!(created[0]["tier"], "ai_secretary");
     let downgraded = billing.said("subscription.downgraded").await;
     assert_eq!(downgraded.len(), 1);
     assert_eq!(

@@ -77,6 +77,7 @@ async fn a_refusal_is_shown_and_an_operator_can_try_again() {
     house.take_in_all().await;
     assert_eq!(house.standing("ann").await, "failed");
     assert_eq!(house.findings().await, ["provisioning_refused"]);
+    assert_eq!(told_of_numbers(&house).await, ["number.failed 21404"]);
     house.sandbox.clear_rules();
 
     let job = tollkeeper_jobs::ProvisionNumber::included("ann");
@@ -85,7 +86,29 @@ async fn a_refusal_is_shown_and_an_operator_can_try_again() {
 
     assert_eq!(house.standing("ann").await, "active");
     assert_eq!(house.findings().await, Vec::<String>::new());
+    let number: String = house
+        .service
+        .value("select phone_number from phone_numbers where status = 'active'")
+        .await;
+    assert_eq!(
+        told_of_numbers(&house).await,
+        [
+            "number.failed 21404",
+            &format!("number.provisioned {number}")
+        ]
+    );
     house.worker.stop().await;
+}
+
+/// What apps are told of numbers, and which, or why not.
+async fn told_of_numbers(house: &House) -> Vec<String> {
+    sqlx::query_scalar(
+        "select concat(type, ' ', data ->> 'code', data ->> 'phoneNumber') from notifications
+         where type like 'number.%' order by created_at, notification_id",
+    )
+    .fetch_all(&house.service.db)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

@@ -220,6 +220,7 @@ fn config() -> Config {
             window: Duration::from_secs(60),
             requests_max: 0,
             phone_per_hour_max: 0,
+            billing_per_hour_max: 0,
         },
         billing: BillingConfig {
             settles_for: Duration::from_secs(600),

@@ -124,9 +124,11 @@ impl BillingOperations {
 }
 
 fn account(caller: &Caller, named: Option<&str>) -> Result<AccountId, Problem> {
-    caller.account(Scope::SubscriptionRead, named, || {
+    let account = caller.account(Scope::SubscriptionRead, named, || {
         Problem::bad_request("MISSING_PARAMETER", "userId is required")
-    })
+    })?;
+    caller.count_billing(&account)?;
+    Ok(account)
 }
 
 /// Whether a subscription was paid for and has not ended.

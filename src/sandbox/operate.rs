@@ -248,7 +248,15 @@ impl Sandbox {
     /// A monthly price with an id of one's own, in US cents. Nothing happens when it is there already.
     pub fn add_price(&self, id: &str, unit_amount: i64) {
         let now = self.now();
-        self.shared.world().stripe.add_price(id, unit_amount, now);
+        let mut world = self.shared.world();
+        world.stripe.add_price(id, unit_amount, None, now);
+    }
+
+    /// The same that is paid for so many weeks at a time: as long on every day of the year, which no month is.
+    pub fn add_price_of_weeks(&self, id: &str, unit_amount: i64, weeks: u32) {
+        let now = self.now();
+        let mut world = self.shared.world();
+        world.stripe.add_price(id, unit_amount, Some(weeks), now);
     }
 
     /// A person signs up and pays. Fails when the price does not exist.

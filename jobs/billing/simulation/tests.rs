@@ -6,7 +6,7 @@ use super::*;
 const COUNT_SETTING: &str = "TOLLKEEPER_HISTORIES";
 /// One history to be told in full.
 const SEED_SETTING: &str = "TOLLKEEPER_SEED";
-const HISTORIES: u64 = 50_000;
+const HISTORIES: u64 = 100_000;
 /// Enough to show each fault.
 const HISTORIES_OF_A_FAULT: u64 = 2_000;
 

@@ -77,8 +77,14 @@ impl Stripe {
         price.ok_or_else(|| errors::no_such_reference("price", id, param))
     }
 
-    /// A monthly price with an id of one's own, for plans that name it.
-    pub(in crate::sandbox) fn add_price(&mut self, id: &str, unit_amount: i64, now: DateTime<Utc>) {
+    /// A price with an id of one's own, for plans that name it: of a month, or of so many weeks.
+    pub(in crate::sandbox) fn add_price(
+        &mut self,
+        id: &str,
+        unit_amount: i64,
+        weeks: Option<u32>,
+        now: DateTime<Utc>,
+    ) {
         if self.prices.get(id).is_some() {
             return;
         }
@@ -89,8 +95,8 @@ impl Stripe {
             product,
             unit_amount,
             currency: "usd".to_owned(),
-            interval: Interval::Month,
-            interval_count: 1,
+            interval: weeks.map_or(Interval::Month, |_| Interval::Week),
+            interval_count: weeks.unwrap_or(1),
             metadata: Default::default(),
         });
     }

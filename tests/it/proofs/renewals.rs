@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Months, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use rand::{RngExt, rngs::StdRng};
 use tollkeeper::sandbox::{Call, Provider};
 use tollkeeper_jobs::{CloseDuePeriods, PollInvoiceDrafts, SweepCharges};
@@ -13,7 +13,13 @@ use crate::{
         histories::{charged, rated},
         ours, report,
     },
-    support::{kept::Kept, process::Program, service::Service, until, works::Works},
+    support::{
+        kept::Kept,
+        process::Program,
+        service::Service,
+        until,
+        works::{WEEKS_OF_USAGE, Works},
+    },
 };
 
 pub const WORKERS: usize = 3;
@@ -38,7 +44,9 @@ impl Run {
         arrange: impl FnOnce(Program) -> Program,
     ) -> Run {
         let now = Utc::now();
-        let long_ago = now - Months::new(1) + BEFORE_THE_END + TimeDelta::seconds(count as i64);
+        let long_ago = now - TimeDelta::weeks(WEEKS_OF_USAGE.into())
+            + BEFORE_THE_END
+            + TimeDelta::seconds(count as i64);
         let works = Works::behind(now - long_ago, WORKERS, |program| {
             arrange(program.with("BILLING_SETTLES_FOR", "1s"))
         })

@@ -24,6 +24,8 @@ use super::{
     web::STRIPE_SECRET,
 };
 
+/// The plan that bills usage is paid for so long at a time.
+pub const WEEKS_OF_USAGE: u32 = 4;
 /// How long a worker that died keeps its jobs.
 pub const LEASE: Duration = Duration::from_secs(1);
 /// A dead worker's job runs again within this time.
@@ -60,7 +62,7 @@ impl Works {
         .await
         .unwrap();
         sandbox.add_price(PRICE, 9700);
-        sandbox.add_price(SECRETARY, 4000);
+        sandbox.add_price_of_weeks(SECRETARY, 4000, WEEKS_OF_USAGE);
         let options = cluster::fresh_database_options().await;
         let program = Program::over(&options, &sandbox)
             .with("JOB_LEASE", &format!("{}ms", LEASE.as_millis()))

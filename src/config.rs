@@ -37,6 +37,8 @@ pub struct Config {
     pub jwt: JwtConfig,
     /// What older callers of `clear-cache` send; unset: nobody is let in.
     pub admin_key: Option<SecretString>,
+    /// What `/metrics` asks for. None: anybody may read it.
+    pub metrics_token: Option<SecretString>,
     pub pools: PoolConfig,
     pub worker: WorkerConfig,
     pub telephony: TelephonyConfig,

@@ -141,6 +141,7 @@ fn read(reader: &mut Reader<'_>, environment: &BTreeMap<String, String>) -> Conf
         legacy_encryption_key: legacy_encryption_key(reader),
         jwt: jwt(reader),
         admin_key: reader.optional("ADMIN_KEY").map(Into::into),
+        metrics_token: reader.optional("METRICS_TOKEN").map(Into::into),
         pools: pools(reader),
         worker: worker(reader),
         telephony: telephony(reader),

@@ -4,10 +4,11 @@ use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{
-    Endpoint, EndpointExt, Response, Route, Server, get, handler,
+    Endpoint, EndpointExt, Request, Response, Route, Server, get, handler,
     http::{StatusCode, header},
     web::{Data, Json},
 };
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::time::{error::Elapsed, timeout};
@@ -15,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tollkeeper_jobs::mask::mask;
 
 use super::{
+    auth,
     listener::{Guarded, Limits},
-    problem::timestamp,
+    problem::{Problem, timestamp},
 };
 use crate::{clients::voipms::Voipms, clock::Clock, context::Context, db::readiness};
 
@@ -44,6 +46,7 @@ struct Probe {
     clock: Clock,
     providers: Providers,
     metrics: PrometheusHandle,
+    metrics_token: Option<SecretString>,
 }
 
 /// `/healthz`, `/readyz`, `/metrics`, and `/health` and `/` as older clients know them.
@@ -57,6 +60,7 @@ pub fn routes(
         clock: ctx.clock.clone(),
         providers,
         metrics,
+        metrics_token: ctx.config.metrics_token.clone(),
     });
     Route::new()
         .at("/", get(health))
@@ -167,10 +171,18 @@ async fn missing_migrations(pool: &PgPool) -> Result<sqlx::Result<Vec<i64>>, Ela
 }
 
 #[handler]
-fn figures(probe: Data<&Arc<Probe>>) -> Response {
-    Response::builder()
+fn figures(request: &Request, probe: Data<&Arc<Probe>>) -> Result<Response, Problem> {
+    let told = auth::credential(request.headers());
+    match (&probe.metrics_token, told) {
+        (Some(_), None) => return Err(Problem::missing_credentials()),
+        (Some(token), Some(told)) if !auth::is_secret(told, token) => {
+            return Err(Problem::invalid_credentials());
+        }
+        _ => {}
+    }
+    Ok(Response::builder()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(probe.metrics.render())
+        .body(probe.metrics.render()))
 }
 
 impl Probe {

@@ -102,3 +102,18 @@ async fn a_database_that_hangs_makes_a_process_unready_within_two_seconds() {
 
     assert_eq!(answer.unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test]
+async fn figures_are_for_whoever_has_their_token_where_there_is_one() {
+    let token = "a-made-up-token-of-the-metrics";
+    let api = Api::start_with(Setup {
+        metrics_token: Some(token.into()),
+        ..Setup::default()
+    })
+    .await;
+    for (credential, status) in [(token, 200), ("another", 401), ("", 401)] {
+        let answer = api.get("/metrics", credential).await;
+        assert_eq!(answer.status, status, "{credential}: {}", answer.text);
+    }
+    assert_eq!(api.get("/healthz", "").await.status, 200);
+}

@@ -56,7 +56,9 @@ impl Caller {
             Principal::Service { .. } => named.ok_or_else(missing).and_then(|named| {
                 AccountId::parse(named).map_err(|why| Problem::bad_request("INVALID_USER_ID", why))
             }),
-            Principal::User { account_id } if named.is_none_or(|id| id == account_id.as_str()) => {
+            Principal::User { account_id, .. }
+                if named.is_none_or(|id| id == account_id.as_str()) =>
+            {
                 Ok(account_id.clone())
             }
             Principal::User { .. } => {
@@ -192,7 +194,10 @@ mod tests {
 
     fn user(account_id: &str) -> Principal {
         let account_id = AccountId::parse(account_id).unwrap();
-        Principal::User { account_id }
+        Principal::User {
+            account_id,
+            email: None,
+        }
     }
 
     fn app(scope: Scope) -> Principal {

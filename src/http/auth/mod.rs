@@ -11,7 +11,9 @@ mod token;
 use std::fmt;
 
 use poem::http::{HeaderMap, header};
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 pub use account_id::AccountId;
@@ -22,7 +24,7 @@ pub use service_key::ServiceKey;
 
 use self::{
     lookup::KeyLookup,
-    token::{TokenError, TokenVerifier},
+    token::{Claimed, TokenError, TokenVerifier},
 };
 use super::problem::Problem;
 use crate::{clock::Clock, context::Context, db::api_keys, grouped::Grouped};
@@ -38,7 +40,11 @@ pub enum Principal {
         scopes: Vec<Scope>,
     },
     /// A user: their own account and no other.
-    User { account_id: AccountId },
+    User {
+        account_id: AccountId,
+        /// The address their token names them by.
+        email: Option<String>,
+    },
 }
 
 /// As a log names it: an app by its key; a user by that word, since the account is named beside it.
@@ -81,7 +87,7 @@ impl Authenticator {
             return self.service(credential).await;
         }
         match self.tokens.verify(credential, self.clock.now()).await {
-            Ok(account_id) => Ok(Principal::User { account_id }),
+            Ok(Claimed { account_id, email }) => Ok(Principal::User { account_id, email }),
             Err(TokenError::Invalid) => Err(Problem::invalid_credentials()),
             Err(TokenError::Undecided) => Err(Problem::unavailable()),
         }
@@ -106,8 +112,14 @@ impl Authenticator {
     }
 }
 
+/// Whether this is the secret, told in a time that says nothing of where they differ.
+pub fn is_secret(told: &str, secret: &SecretString) -> bool {
+    let secret = secret.expose_secret().as_bytes();
+    secret.ct_eq(told.as_bytes()).into()
+}
+
 /// None when there is no such header, more than one, or another scheme than Bearer.
-fn credential(headers: &HeaderMap) -> Option<&str> {
+pub fn credential(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let text = all.next()?.to_str().ok()?.trim();
     if all.next().is_some() {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     account_id::AccountId,
@@ -42,6 +43,17 @@ struct Claims {
     #[serde(rename = "userId")]
     user_id: Option<String>,
     sub: Option<String>,
+    /// Whatever it is: nothing is decided by it but whether they name themselves.
+    #[serde(default)]
+    email: Value,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    pub account_id: AccountId,
+    /// The address that the identity provider knows them by.
+    pub email: Option<String>,
 }
 
 impl TokenVerifier {
@@ -61,7 +73,7 @@ impl TokenVerifier {
     }
 
     /// Whose token it is, if it is good at `now`.
-    pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<AccountId, TokenError> {
+    pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claimed, TokenError> {
         if token.len() > LENGTH_MAX {
             return Err(TokenError::Invalid);
         }
@@ -77,7 +89,9 @@ impl TokenVerifier {
         if !claims.is_good_at(now) {
             return Err(TokenError::Invalid);
         }
-        claims.account_id().ok_or(TokenError::Invalid)
+        let email = claims.email.as_str().map(str::to_owned);
+        let account_id = claims.account_id().ok_or(TokenError::Invalid)?;
+        Ok(Claimed { account_id, email })
     }
 
     async fn key(&self, alg: Algorithm, kid: Option<&str>) -> Result<DecodingKey, TokenError> {
@@ -136,7 +150,7 @@ impl Claims {
 mod tests {
     use super::*;
     use jsonwebtoken::{EncodingKey, Header, encode};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -159,7 +173,10 @@ mod tests {
             .await;
 
         assert_eq!(
-            found.as_ref().map(AccountId::as_str).map_err(|e| *e),
+            found
+                .as_ref()
+                .map(|it| it.account_id.as_str())
+                .map_err(|e| *e),
             expected,
             "{claims}"
         );

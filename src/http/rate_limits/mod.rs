@@ -82,7 +82,7 @@ impl RateLimits {
     /// that any two are one is 1 in 30 million.
     fn key(&self, principal: &Principal, account: Option<&AccountId>) -> u64 {
         match principal {
-            Principal::User { account_id } => self.hasher.hash_one((0_u8, account_id.as_str())),
+            Principal::User { account_id, .. } => self.hasher.hash_one((0_u8, account_id.as_str())),
             Principal::Service { key_id, .. } => {
                 let account = account.map(AccountId::as_str);
                 self.hasher.hash_one((1_u8, key_id.as_bytes(), account))
@@ -116,7 +116,10 @@ mod tests {
 
     fn user(id: &str) -> Principal {
         let account_id = account(id);
-        Principal::User { account_id }
+        Principal::User {
+            account_id,
+            email: None,
+        }
     }
 
     fn app(number: u128) -> Principal {

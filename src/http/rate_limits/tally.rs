@@ -110,7 +110,10 @@ mod tests {
 
     fn user() -> Principal {
         let account_id = AccountId::parse("ann").unwrap();
-        Principal::User { account_id }
+        Principal::User {
+            account_id,
+            email: None,
+        }
     }
 
     fn told(tally: &Tally, header: HeaderName) -> Vec<String> {

@@ -60,6 +60,7 @@ pub struct Setup {
     pub cors_origins: Vec<String>,
     pub provision_wait: Duration,
     pub admin_key: Option<String>,
+    pub metrics_token: Option<String>,
     /// Which price a setting names.
     pub price_ids: Vec<(&'static str, &'static str)>,
     /// None: no limit.
@@ -77,6 +78,7 @@ impl Default for Setup {
             cors_origins: Vec::new(),
             provision_wait: Duration::from_secs(8),
             admin_key: None,
+            metrics_token: None,
             price_ids: Vec::new(),
             rate_limits: None,
         }
@@ -98,6 +100,7 @@ impl Api {
             config.public_base_url = "https://toll.example".to_owned();
             config.jwt = setup.jwt;
             config.admin_key = setup.admin_key.map(Into::into);
+            config.metrics_token = setup.metrics_token.map(Into::into);
             config.http.cors_origins = setup.cors_origins;
             for (setting, price) in setup.price_ids {
                 config

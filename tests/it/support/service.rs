@@ -164,6 +164,7 @@ fn config() -> Config {
         legacy_encryption_key: None,
         jwt: JwtConfig::default(),
         admin_key: None,
+        metrics_token: None,
         pools: PoolConfig {
             ingest: 10,
             api: 5,

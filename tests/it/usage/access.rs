@@ -1,10 +1,11 @@
 //! `validate-access`: the shapes older clients know, and what is added to them.
 
+use chrono::Utc;
 use serde_json::json;
 use tollkeeper::http::auth::Scope;
 
 use super::{App, BASE, part};
-use crate::support::api::{assert_enveloped, token};
+use crate::support::api::{JWT_SECRET, assert_enveloped, signed, token};
 
 const OLD: [&str; 9] = [
     "allowed",
@@ -288,6 +289,15 @@ async fn a_user_asks_for_themselves_alone() {
     ] {
         let answer = app.api.post(&path, &token("ann"), body.clone()).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text);
+    }
+    // Of whom nothing is stored yet, and who names themselves as their identity provider knows them.
+    let expires = Utc::now().timestamp() + 3600;
+    let claims = json!({ "userId": "new", "email": "New@x.test", "exp": expires });
+    let new = signed(&claims, JWT_SECRET);
+    for (email, status) in [("new@x.test", 200), ("bob@x.test", 403)] {
+        let body = json!({ "feature": "calls", "email": email });
+        let answer = app.api.post(&path, &new, body).await;
+        assert_eq!(answer.status, status, "{email}: {}", answer.text);
     }
     let reader = app.api.key(&[Scope::SubscriptionRead]).await;
     let body = json!({ "userId": "ann", "feature": "calls", "consume": true });

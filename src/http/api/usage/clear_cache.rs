@@ -1,11 +1,12 @@
 //! `POST /api/subscription/clear-cache`.
 
 use poem_openapi::Object;
-use secrecy::ExposeSecret;
-use subtle::ConstantTimeEq;
 
 use super::{Answer, Shared};
-use crate::http::problem::{Problem, timestamp};
+use crate::http::{
+    auth::is_secret,
+    problem::{Problem, timestamp},
+};
 
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
@@ -23,10 +24,8 @@ pub struct Cleared {
 pub fn clear(shared: &Shared, body: ClearCache) -> Answer<Cleared> {
     let told = body.admin_key.unwrap_or_default();
     // Without a key nobody is an administrator, whatever they send.
-    let is_admin = shared.admin_key.as_ref().is_some_and(|key| {
-        let key = key.expose_secret().as_bytes();
-        bool::from(key.ct_eq(told.as_bytes()))
-    });
+    let key = shared.admin_key.as_ref();
+    let is_admin = key.is_some_and(|key| is_secret(&told, key));
     if !is_admin {
         return Err(Problem::forbidden("FORBIDDEN", "Invalid admin key").into());
     }

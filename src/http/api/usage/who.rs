@@ -43,9 +43,17 @@ impl Shared {
         }
         caller.require(scope)?;
         let found = self.by_email(email).await?;
-        if let Principal::User { account_id } = caller.principal() {
+        if let Principal::User {
+            account_id,
+            email: own,
+        } = caller.principal()
+        {
+            let is_own = found.iter().any(|found| found == account_id.as_str())
+                || own
+                    .as_ref()
+                    .is_some_and(|own| own.eq_ignore_ascii_case(email));
             // Whose any other address is, and whether it is anybody's, is told to apps alone.
-            return match found.iter().any(|own| own == account_id.as_str()) {
+            return match is_own {
                 true => caller.account(scope, None, missing_user),
                 false => Err(Problem::not_your_own()),
             };

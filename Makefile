@@ -13,7 +13,7 @@ test: postgres
 # The promises at full size, one after the other; the figures go to target/soak.json.
 soak: postgres
 	TOLLKEEPER_HISTORIES=1000000 timeout 3600 $(CARGO) test --locked -p tollkeeper-jobs no_charge_is_lost -- --nocapture
-	TOLLKEEPER_SOAK=1 timeout 3600 $(CARGO) test --locked --test it -- proofs:: story:: billing::histories billing::orders billing::reconcile billing::run outgoing::limits --test-threads=1 --nocapture
+	TOLLKEEPER_SOAK=1 timeout 3600 $(CARGO) test --locked --test it -- proofs:: story:: billing::histories billing::orders billing::reconcile billing::run outgoing::limits usage::model --test-threads=1 --nocapture
 
 # Beside plain Postgres on the same server; the figures go to target/bench.json. Wants a quiet machine.
 bench: postgres

@@ -11,7 +11,7 @@ use tollkeeper::{
 
 use crate::support::{
     house::House,
-    proof::size,
+    proof::{all_held, size},
     until,
     web::{STRIPE_SECRET, Web, golden},
 };
@@ -86,7 +86,7 @@ async fn every_order_of_a_customers_six_events_ends_alike() {
     let web = house.web();
     let orders = orders(STORY.len());
     assert_eq!(orders.len(), 720);
-    // In `make test` one in four of them, spread over all.
+    // In `make test` one in eight of them, spread over all.
     let orders: Vec<_> = orders.into_iter().step_by(size(8, 1)).collect();
     let told = orders.len() as i64;
 
@@ -132,6 +132,14 @@ async fn every_order_of_a_customers_six_events_ends_alike() {
         "nothing is kept for who left"
     );
     assert_eq!(house.doubles(), Vec::<String>::new());
+    let (_, _, _, ended) = &ends[0];
+    let held = usize::try_from(*ended).unwrap();
+    all_held(
+        "orders_of_events",
+        held,
+        "orders that end alike",
+        orders.len(),
+    );
     web.tell_to_stop();
     house.worker.stop().await;
 }
@@ -187,6 +195,9 @@ async fn hundreds_of_sign_ups_under_every_fault_get_one_subaccount_and_one_numbe
         Vec::<String>::new(),
         "the sweep finds nothing to do"
     );
+    let (subaccounts, ..) = house.held();
+    let unit = "sign-ups with one subaccount and one number";
+    all_held("sign_ups_under_faults", subaccounts, unit, sign_ups);
     web.tell_to_stop();
     house.worker.stop().await;
 }

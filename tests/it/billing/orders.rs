@@ -9,7 +9,10 @@ use tollkeeper::sandbox::stripe::{ApiVersion, SignUp};
 use super::{Billing, MINUTES};
 use crate::{
     story::orders,
-    support::{house::SECRETARY, proof::size},
+    support::{
+        house::SECRETARY,
+        proof::{all_held, size},
+    },
 };
 
 /// So many orders are tried at most, spread over all there are: each needs a customer of its own.
@@ -112,4 +115,7 @@ async fn every_order_of_a_renewals_events_each_twice_ends_in_the_same_tables() {
     }
     assert_eq!(ends.len(), 1, "{ends:#?}");
     billing.check_calm().await;
+    let alike = ends.into_values().next().unwrap_or_default().len();
+    let unit = "orders of a renewal that end alike";
+    all_held("orders_of_a_renewal", alike, unit, tried_max());
 }

@@ -47,6 +47,8 @@ async fn parallel_sends_never_pass_the_days_cap() {
         .parse()
         .unwrap();
     assert!((1..=86_400).contains(&after), "{after}");
+    let unit = "parallel sends granted of those that the money is for";
+    proof::all_held("sends_within_the_cap", granted, unit, affordable);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use sqlx::Row;
 use tollkeeper::db::usage::recount;
 
 use super::App;
-use crate::support::proof::{seed, size};
+use crate::support::proof::{all_held, seed, size};
 
 const FEATURES: [&str; 4] = ["ai_queries", "emails", "calls", "voice_minutes"];
 const PLANS: [(&str, &str); 6] = [
@@ -292,4 +292,6 @@ async fn whatever_happens_the_counters_are_those_of_a_plain_model() {
         .await
         .unwrap();
     assert_eq!(differences, []);
+    let unit = "accounts whose counters are the model's";
+    all_held("usage_beside_a_model", stories, unit, stories);
 }

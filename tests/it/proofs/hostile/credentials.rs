@@ -1,4 +1,5 @@
-//! Every operation of the API × every credential that must not open it.
+//! Operations of the API × every credential that must not open them. That every operation asks who is calling, and asks
+//! in the same way, is shown by `isolation`.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::{
     },
 };
 
-/// Each operation for the user ann, and the scope that a key needs for it.
+/// Operations for the user ann, of each scope that opens any of them, and that scope.
 const OPERATIONS: [(&str, &str, Scope); 6] = [
     (
         "POST",

@@ -1,6 +1,6 @@
 //! Enter in the ledger what a dispute took and what became of it, and tell of it.
 //!
-//! Enqueued by `handle_stripe_event` for `charge.dispute.created` and `charge.dispute.closed`. Safe to run twice: each
+//! Enqueued by `handle_stripe_event` for `charge.dispute.created`, `updated`, `funds_withdrawn` and `closed`. Safe to run twice: each
 //! step of a dispute is entered once, under the account's lock, whichever of them was heard of. As long as it is open a
 //! finding says so: a person must answer the bank. It answers nothing itself, and takes no service away.
 

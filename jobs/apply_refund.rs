@@ -1,6 +1,6 @@
 //! Enter in the ledger what was refunded of one charge, and tell of it.
 //!
-//! Enqueued by `handle_stripe_event` for `charge.refunded`. Safe to run twice: Stripe says what was refunded in all, and
+//! Enqueued by `handle_stripe_event` for `charge.refunded` and for events about one refund. Safe to run twice: Stripe says what was refunded in all, and
 //! only the difference to what is entered is entered, under the account's lock. It gives nothing back itself.
 
 use serde::{Deserialize, Serialize};

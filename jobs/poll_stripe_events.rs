@@ -4,7 +4,7 @@
 //! Enqueued by the timetable. Safe to run twice: an event is stored once, by its id. It never decides
 //! anything about an event: it stores it with its job, as the receiver does.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{Job, Lane};
@@ -30,3 +30,8 @@ pub const LOOK_BACK: TimeDelta = TimeDelta::days(7);
 /// How far back events about money given back are compared with what is stored, those too that an endpoint took: nothing
 /// else tells of them, and what a restored database lost was acknowledged. Stripe keeps events for thirty days.
 pub const GIVEBACKS_LOOK_BACK: TimeDelta = TimeDelta::days(30);
+
+/// The first poll of an hour looks for them.
+pub fn looks_for_givebacks(tick_at: DateTime<Utc>) -> bool {
+    tick_at.minute() < 10
+}

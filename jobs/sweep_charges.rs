@@ -2,7 +2,7 @@
 //!
 //! Enqueued by the timetable. Safe to run twice: it only asks for `raise_usage_invoice`, of which one lives at a time
 //! for each account. It is what gets charges onto invoices; webhooks only make it happen sooner. What no invoice took for
-//! two months is a finding.
+//! two months is a finding, and so is an invoice of ours that nobody paid for one.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,4 +26,10 @@ impl Job for SweepCharges {
 /// What is owed since before then, a trifle or a credit that no invoice came by for, is a person's matter.
 pub fn owed_for_long_since(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::days(60)
+}
+
+/// By then Stripe has tried all it tries to collect an invoice of our own. No renewal comes by for it, and nobody is
+/// suspended for it: whether it is written off is a person's matter.
+pub fn unpaid_for_long_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::days(30)
 }

@@ -49,20 +49,20 @@ pub fn number_provisioned(
     NewNotification::of(account_id, NUMBER_PROVISIONED, occasion, &data)
 }
 
-/// A number, or the telephony that it is part of, was refused for good. Told when the finding about it is opened, once for
-/// the job that tried: what an operator has tried again may fail again, and is told again.
+/// A number, or the telephony that it is part of, was refused for good. Once for an order that was given up; of telephony
+/// as a whole when the finding about it is opened, as `occasion` tells: it may have been well in between.
 pub fn number_failed(
     account_id: &str,
     number_id: Option<Uuid>,
     code: &str,
-    tried_by: &str,
+    occasion: &str,
 ) -> NewNotification {
     let data = NumberFailed {
         user_id: account_id.to_owned(),
         number_id,
         code: code.to_owned(),
     };
-    NewNotification::of(account_id, NUMBER_FAILED, tried_by.to_owned(), &data)
+    NewNotification::of(account_id, NUMBER_FAILED, occasion.to_owned(), &data)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! it came to. So late, reversed and corrected usage needs no rule of its own, and the sum of the
 //! amounts is what the period costs, whatever happened in between.
 
-use super::rating::Rated;
+use super::{rating::Rated, waivers::Waiver};
 use crate::usage::MicroUnits;
 
 /// The newest revision of one (period, meter, subject).
@@ -49,6 +49,32 @@ pub fn revise(last: Option<&Last>, rated: &Rated) -> Option<Revision> {
         quantity: rated.quantity,
         beyond: rated.beyond,
     })
+}
+
+/// What of a revision takes back usage that nobody paid, and what of it counts: a revision each. `unpaid_minor` is what
+/// stands on invoices that were voided or written off, less what was taken back of that before.
+pub fn without_unpaid(revision: Revision, unpaid_minor: i64) -> Vec<(Revision, Option<Waiver>)> {
+    let takes_back = revision.amount_minor.saturating_neg();
+    let waived = takes_back.min(unpaid_minor);
+    if waived <= 0 {
+        return vec![(revision, None)];
+    }
+    if waived == takes_back {
+        return vec![(revision, Some(Waiver::InvoiceVoided))];
+    }
+    let between = revision.previous_rated_minor - waived;
+    let rest = Revision {
+        revision: revision.revision + 1,
+        previous_rated_minor: between,
+        amount_minor: revision.rated_minor - between,
+        ..revision.clone()
+    };
+    let unpaid = Revision {
+        rated_minor: between,
+        amount_minor: -waived,
+        ..revision
+    };
+    vec![(unpaid, Some(Waiver::InvoiceVoided)), (rest, None)]
 }
 
 impl Revision {
@@ -128,6 +154,35 @@ mod tests {
                 }
                 prop_assert_eq!(sum, amount);
             }
+        }
+    }
+
+    #[test]
+    fn what_nobody_paid_is_not_given_back_and_what_they_paid_is() {
+        for (before, now, unpaid, expected) in [
+            (65, 0, 65, vec![(1, 0, -65, true)]),
+            (75, 0, 65, vec![(1, 10, -65, true), (2, 0, -10, false)]),
+            (75, 65, 65, vec![(1, 65, -10, true)]),
+            (65, 0, 0, vec![(1, 0, -65, false)]),
+            (65, 0, -5, vec![(1, 0, -65, false)]),
+            (0, 65, 65, vec![(1, 65, 65, false)]),
+        ] {
+            let last = Last {
+                revision: 0,
+                rated_minor: before,
+            };
+            let revision = revise(Some(&last), &rated(now)).unwrap();
+            let parts = without_unpaid(revision, unpaid).into_iter();
+            let parts = parts.map(|(part, waiver)| {
+                let (rated, amount) = (part.rated_minor, part.amount_minor);
+                assert_eq!(part.previous_rated_minor + amount, rated);
+                (part.revision, rated, amount, waiver.is_some())
+            });
+            assert_eq!(
+                parts.collect::<Vec<_>>(),
+                expected,
+                "{before} {now} {unpaid}"
+            );
         }
     }
 }

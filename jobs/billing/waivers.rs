@@ -11,7 +11,7 @@ pub enum Waiver {
     Paused,
     /// Collection is paused in a way that voids the invoices, or gives them up.
     CollectionVoided,
-    /// Of a revision: it takes back what stands on an invoice that was voided, and was never paid.
+    /// Of a revision: it takes back what stands on an invoice that was voided or written off, which nobody paid.
     InvoiceVoided,
 }
 
@@ -60,15 +60,6 @@ pub fn waiver(facts: &Facts) -> Option<Waiver> {
         return Some(Waiver::CollectionVoided);
     }
     (*facts.status == Status::Paused).then_some(Waiver::Paused)
-}
-
-/// Whether a revision by this amount takes back what was never paid, of which so much is left: what stands on void
-/// invoices, less what was taken back of that before. Minor units.
-pub fn takes_back_unpaid(amount_minor: i64, voided_minor: i64) -> bool {
-    amount_minor < 0
-        && voided_minor
-            .checked_add(amount_minor)
-            .is_some_and(|left| left >= 0)
 }
 
 #[cfg(test)]
@@ -153,24 +144,5 @@ mod tests {
             assert_eq!(Waiver::of_stored(waiver.as_str()), Some(waiver));
         }
         assert_eq!(Waiver::of_stored("gift"), None);
-    }
-
-    #[test]
-    fn what_takes_back_no_more_than_was_never_paid_gives_nothing_back() {
-        for (amount, voided, expected) in [
-            (-65, 65, true),
-            (-64, 65, true),
-            (-66, 65, false),
-            (-1, 0, false),
-            (65, 65, false),
-            (i64::MIN, 65, false),
-            (-1, i64::MIN, false),
-        ] {
-            assert_eq!(
-                takes_back_unpaid(amount, voided),
-                expected,
-                "{amount} of {voided}"
-            );
-        }
     }
 }

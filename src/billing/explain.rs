@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     AttachCharges, ClosePeriod, CompareInvoice, FinalizeInvoice, HandleTwilioCallback, Job,
     RaiseUsageInvoice, RecordInvoice,
-    billing::{Meter, NUMBER, Used, rate},
+    billing::{Meter, NUMBER, Used, rate, waivers::Waiver},
     money::major_text,
     prune_history,
     usage::MicroUnits,
@@ -239,12 +239,16 @@ fn parts(
         .into_iter()
         .find(|one| one.meter == charge.meter && one.subject == charge.subject);
     let beyond = MicroUnits(charge.beyond);
+    // What takes back no more than was never paid is not all of the difference.
+    let is_a_part = charge.waiver.as_deref() == Some(Waiver::InvoiceVoided.as_str());
     part(
         format!(
             "{quantity} by these terms, {beyond} of it beyond, cost {}",
             money(charge.rated_minor)
         ),
-        rated.is_some_and(|one| (one.beyond, one.amount_minor) == (beyond, charge.rated_minor)),
+        is_a_part
+            || rated
+                .is_some_and(|one| (one.beyond, one.amount_minor) == (beyond, charge.rated_minor)),
     );
     let before = charge.previous_rated_minor;
     part(

@@ -46,6 +46,7 @@ pub async fn post_refunds(
         return Ok(false);
     };
     let is_given_back = posting.kind == Kind::Refunded;
+    let subject = posting.subject.clone();
     let event = history::refunded(&posting, name(invoice), &invoice.currency);
     ledger::post(tx, account_id, &invoice.currency, &[posting], now).await?;
     events::tell(tx, account_id, &[event]).await?;
@@ -62,10 +63,11 @@ pub async fn post_refunds(
     } else {
         let detail = json!({
             "invoice": invoice.stripe_ref,
+            "charge": charge.id,
             "amount_minor": refunds.posted_minor - refunds.refunded_minor,
             "currency": invoice.currency,
         });
-        findings::keep(tx, REFUND_FAILED, &charge.id, account_id, &detail).await?;
+        findings::open(tx, REFUND_FAILED, &subject, account_id, &detail).await?;
     }
     Ok(true)
 }

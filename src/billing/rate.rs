@@ -7,10 +7,10 @@ use sqlx::PgConnection;
 use tollkeeper_jobs::{
     billing::{
         Terms, Used,
-        charges::{Last, Revision, revise},
+        charges::{Last, Revision, revise, without_unpaid},
         lines::{Line, line_text},
         rating,
-        waivers::{Waiver, takes_back_unpaid},
+        waivers::Waiver,
     },
     money::MoneyError,
     usage::MicroUnits,
@@ -63,13 +63,12 @@ pub async fn rate(
         waivers.insert(period.period_id, waiver);
         match facts.revisions(period) {
             Ok(revisions) => {
-                let of_period = revisions.iter().map(|revision| {
-                    facts.charge(
-                        period,
-                        revision,
-                        waiver.or_else(|| facts.unpaid(period, revision)),
-                    )
+                let parts = revisions.into_iter().flat_map(|one| {
+                    let unpaid = facts.unpaid(period, &one);
+                    without_unpaid(one, unpaid)
                 });
+                let of_period =
+                    parts.map(|(part, own)| facts.charge(period, &part, waiver.or(own)));
                 new.extend(of_period);
             }
             Err(error) => outcome.beyond_amounts.push((period.period_id, error)),
@@ -136,8 +135,8 @@ struct Facts {
     /// By number: the number itself.
     numbers: BTreeMap<Uuid, String>,
     last: BTreeMap<(Uuid, String, String), Last>,
-    /// Of what was charged so much stands on void invoices; minor units.
-    voided: BTreeMap<(Uuid, String, String), i64>,
+    /// Of what was charged nobody paid so much; minor units.
+    unpaid: BTreeMap<(Uuid, String, String), i64>,
 }
 
 impl Facts {
@@ -163,10 +162,10 @@ impl Facts {
             of_period.numbers.push(row.number_id.to_string());
             numbers.insert(row.number_id, row.phone_number);
         }
-        let (mut last, mut voided) = (BTreeMap::new(), BTreeMap::new());
+        let (mut last, mut unpaid) = (BTreeMap::new(), BTreeMap::new());
         for row in charges::last_revisions(tx, &ids).await? {
             let key = (row.period_id, row.meter, row.subject);
-            voided.insert(key.clone(), row.voided_minor.unwrap_or_default());
+            unpaid.insert(key.clone(), row.unpaid_minor.unwrap_or_default());
             let (revision, rated_minor) = (row.revision, row.rated_minor);
             last.insert(
                 key,
@@ -180,19 +179,15 @@ impl Facts {
             used,
             numbers,
             last,
-            voided,
+            unpaid,
         })
     }
 
-    /// Why a revision gives nothing back: what it takes back was never paid.
-    fn unpaid(&self, period: &StoredPeriod, revision: &Revision) -> Option<Waiver> {
-        let key = (
-            period.period_id,
-            revision.meter.clone(),
-            revision.subject.clone(),
-        );
-        let voided = self.voided.get(&key).copied().unwrap_or_default();
-        takes_back_unpaid(revision.amount_minor, voided).then_some(Waiver::InvoiceVoided)
+    /// How much of what a revision is about nobody paid; minor units.
+    fn unpaid(&self, period: &StoredPeriod, revision: &Revision) -> i64 {
+        let (meter, subject) = (revision.meter.clone(), revision.subject.clone());
+        let key = (period.period_id, meter, subject);
+        self.unpaid.get(&key).copied().unwrap_or_default()
     }
 
     fn revisions(&self, period: &StoredPeriod) -> Result<Vec<Revision>, MoneyError> {

@@ -56,26 +56,27 @@ fn tell(kind: &str, subject: &str) {
     );
 }
 
-/// Close a finding that holds no longer. False: none was open.
+/// Close a finding that holds no longer, and have a person's acceptance of it end: if it comes back, it is another one.
 pub async fn close(
     conn: &mut PgConnection,
     kind: &str,
     subject: &str,
     why: &str,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "update findings set closed_at = now(), closed_why = $3
-         where kind = $1 and subject = $2 and closed_at is null",
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update findings set closed_at = coalesce(closed_at, now()), closed_why = concat_ws('; ', $3, closed_why)
+         where kind = $1 and subject = $2 and (closed_at is null or starts_with(closed_why, $4))",
     )
     .bind(kind)
     .bind(subject)
     .bind(why)
+    .bind(ACCEPTED_BY)
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
-/// Close the open findings of these kinds but those that still hold, given as two equally long lists.
+/// Close the findings of these kinds but those that still hold, given as two equally long lists, as [`close`] does.
 pub async fn close_all_but(
     conn: &mut PgConnection,
     kinds: &[&str],
@@ -84,14 +85,15 @@ pub async fn close_all_but(
     why: &str,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query(
-        "update findings set closed_at = now(), closed_why = $4
-         where closed_at is null and kind = any($1)
+        "update findings set closed_at = coalesce(closed_at, now()), closed_why = concat_ws('; ', $4, closed_why)
+         where (closed_at is null or starts_with(closed_why, $5)) and kind = any($1)
            and (kind, subject) not in (select * from unnest($2::text[], $3::text[]))",
     )
     .bind(kinds)
     .bind(holding_kinds)
     .bind(holding_subjects)
     .bind(why)
+    .bind(ACCEPTED_BY)
     .execute(conn)
     .await?;
     Ok(done.rows_affected())

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use tollkeeper_jobs::{
     HandleStripeEvent, NewJob, PollStripeEvents,
-    poll_stripe_events::{GIVEBACKS_LOOK_BACK, LOOK_BACK},
+    poll_stripe_events::{GIVEBACKS_LOOK_BACK, LOOK_BACK, looks_for_givebacks},
     stripe_events,
 };
 use uuid::Uuid;
@@ -24,32 +24,12 @@ impl Work for PollStripeEvents {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
         let now = ctx.clock.now();
         let kinds: Vec<_> = stripe_events::handled_types().collect();
-        let mut events = ctx
-            .stripe
-            .undelivered_events(&kinds, now - LOOK_BACK)
-            .await?;
-        events.append(&mut missing_givebacks(ctx, now).await?);
-        let mut new = 0;
-        // The oldest first, and each in a transaction of its own: what is taken in stays.
-        for event in events.iter().rev() {
-            let mut tx = lease.begin(&ctx.pools.work).await?;
-            let webhook = NewWebhook {
-                id: Uuid::now_v7(),
-                provider: Provider::Stripe,
-                event_key: event.id.clone(),
-                kind: event.kind.clone(),
-                endpoint: "poll".to_owned(),
-                headers: json!({}),
-                body: event.body.get().as_bytes().to_vec(),
-                state: State::Stored,
-            };
-            for webhook_id in webhooks::insert_all(&mut tx, &[&webhook], now).await? {
-                let account_id = account::of_event(&mut tx, &webhook.body).await?;
-                let job = NewJob::of(&HandleStripeEvent { webhook_id }).of_account(account_id);
-                queue::enqueue_all(&mut tx, &[job]).await?;
-                new += 1;
-            }
-            tx.commit().await?;
+        let since = now - LOOK_BACK;
+        let undelivered = ctx.stripe.undelivered_events(&kinds, since).await?;
+        let mut new = take_in(ctx, lease, &undelivered).await?;
+        if looks_for_givebacks(self.tick_at) {
+            let missing = missing_givebacks(ctx, now).await?;
+            new += take_in(ctx, lease, &missing).await?;
         }
         new += take_up_held(ctx, lease).await?;
         if new == 0 {
@@ -62,6 +42,37 @@ impl Work for PollStripeEvents {
         );
         Ok(Outcome::Done)
     }
+}
+
+/// The oldest first, and each in a transaction of its own: what is taken in stays. Answers how many were not stored yet.
+async fn take_in(
+    ctx: &Context,
+    lease: &Lease,
+    newest_first: &[ListedEvent],
+) -> Result<usize, Failure> {
+    let mut new = 0;
+    for event in newest_first.iter().rev() {
+        let mut tx = lease.begin(&ctx.pools.work).await?;
+        let webhook = NewWebhook {
+            id: Uuid::now_v7(),
+            provider: Provider::Stripe,
+            event_key: event.id.clone(),
+            kind: event.kind.clone(),
+            endpoint: "poll".to_owned(),
+            headers: json!({}),
+            body: event.body.get().as_bytes().to_vec(),
+            state: State::Stored,
+        };
+        let now = ctx.clock.now();
+        for webhook_id in webhooks::insert_all(&mut tx, &[&webhook], now).await? {
+            let account_id = account::of_event(&mut tx, &webhook.body).await?;
+            let job = NewJob::of(&HandleStripeEvent { webhook_id }).of_account(account_id);
+            queue::enqueue_all(&mut tx, &[job]).await?;
+            new += 1;
+        }
+        tx.commit().await?;
+    }
+    Ok(new)
 }
 
 /// What was told of money given back, and is not stored.

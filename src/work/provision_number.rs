@@ -147,15 +147,13 @@ impl Order {
             .standing
             .is_some_and(|standing| standing.is_ordered())
         {
-            phone_numbers::activate(&mut tx, number.id).await?;
-            let phone_number = number.phone_number.as_deref().unwrap_or_default();
-            let told = number_provisioned(
-                &self.account_id,
-                number.id,
-                phone_number,
-                number.is_included,
-            );
-            notify::announce(&mut tx, &[told]).await?;
+            let is_new = self.facts.number == Some(NumberStatus::Configuring);
+            if phone_numbers::activate(&mut tx, number.id).await? && is_new {
+                let phone_number = number.phone_number.as_deref().unwrap_or_default();
+                let (id, is_included) = (number.id, number.is_included);
+                let told = number_provisioned(&self.account_id, id, phone_number, is_included);
+                notify::announce(&mut tx, &[told]).await?;
+            }
             phone_numbers::elect(&mut tx, &self.account_id).await?;
         }
         tx.commit().await?;
@@ -232,14 +230,13 @@ impl Order {
         let mut tx = lease.begin(&ctx.pools.work).await?;
         account::lock(ctx, &mut tx, &self.account_id).await?;
         let account_id = &self.account_id;
-        if let Some(why) = why {
-            phone_numbers::give_up(&mut tx, number.id, why, ctx.clock.now()).await?;
-        }
-        let is_news = findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
-        if let (Some(why), true) = (why, is_news) {
-            let told = number_failed(account_id, Some(number.id), why, &lease.job_id.to_string());
+        if let Some(why) = why
+            && phone_numbers::give_up(&mut tx, number.id, why, ctx.clock.now()).await?
+        {
+            let told = number_failed(account_id, Some(number.id), why, &subject);
             notify::announce(&mut tx, &[told]).await?;
         }
+        findings::open(&mut tx, ORDER_REFUSED, &subject, account_id, &detail).await?;
         tx.commit().await?;
         unfinished.into_verdict(self.facts.carrier.as_str())
     }

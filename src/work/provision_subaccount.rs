@@ -205,13 +205,14 @@ pub(super) async fn give_up(
         let mut tx = lease.begin(&ctx.pools.work).await?;
         telephony::fail(&mut tx, account_id, &unfinished.to_string()).await?;
         let finding = "provisioning_refused";
-        let is_news = findings::open(&mut tx, finding, account_id, account_id, &detail).await?;
-        if is_news {
+        // Every event about the subscription has it tried again: it is told once, until it was well in between.
+        if findings::open(&mut tx, finding, account_id, account_id, &detail).await? {
             let code = match &unfinished {
                 Unfinished::Refused(refusal) => refusal.code.as_str(),
-                _ => "candidates_refused",
+                _ => "NOT_POSSIBLE",
             };
-            let told = number_failed(account_id, None, code, &lease.job_id.to_string());
+            let run = format!("{}/{}", lease.job_id, lease.attempt);
+            let told = number_failed(account_id, None, code, &run);
             notify::announce(&mut tx, &[told]).await?;
         }
         tx.commit().await?;

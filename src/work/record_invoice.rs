@@ -59,8 +59,8 @@ impl Work for RecordInvoice {
             row.is_own = is_own(&mut tx, &said, &row).await?;
         }
         row.invoice_id = invoices::store(&mut tx, &row).await?;
-        if row.status == "void" && known.is_some_and(|known| known.status != "void") {
-            report_voided(&mut tx, &row).await?;
+        if let Some(known) = known.filter(|known| known.status != row.status) {
+            given_up_or_paid_after_all(&mut tx, &known.status, &row).await?;
         }
         if let Some(facts) = &facts {
             let grace = account::past_due_grace(ctx)?;
@@ -82,17 +82,36 @@ impl Work for RecordInvoice {
     }
 }
 
-/// Usage on an invoice that somebody voided is on none any more, and is not owed again: perhaps it was meant to be billed
-/// by another one.
-async fn report_voided(tx: &mut Fenced, invoice: &invoices::Invoice) -> sqlx::Result<()> {
-    let charges = charges::of_invoice(tx, invoice.invoice_id).await?;
-    let usage_minor: i64 = charges.iter().map(|charge| charge.amount_minor).sum();
-    if usage_minor == 0 {
+/// Usage on an invoice that nobody pays any more is not owed again, and nothing is given back of it. What a person decided
+/// there may have been meant otherwise: of a void one, perhaps another invoice was to be written; and of one that is paid
+/// after it was written off, what was taken back meanwhile is theirs.
+async fn given_up_or_paid_after_all(
+    tx: &mut Fenced,
+    before: &str,
+    invoice: &invoices::Invoice,
+) -> sqlx::Result<()> {
+    let (finding, minor) = match (before, invoice.status.as_str()) {
+        (_, status @ ("void" | "uncollectible")) => {
+            charges::waive_unpaid(tx, invoice.invoice_id).await?;
+            let charges = charges::of_invoice(tx, invoice.invoice_id).await?;
+            let usage_minor = charges.iter().map(|charge| charge.amount_minor).sum();
+            match status {
+                "void" => ("usage_voided", usage_minor),
+                _ => return Ok(()),
+            }
+        }
+        ("uncollectible", "paid") => {
+            let taken_back = charges::taken_back_unpaid(tx, invoice.invoice_id).await?;
+            ("paid_after_write_off", taken_back)
+        }
+        _ => return Ok(()),
+    };
+    if minor == 0 {
         return Ok(());
     }
     let subject = invoice.stripe_ref.as_deref().unwrap_or_default();
-    let detail = json!({ "usage_minor": usage_minor, "currency": invoice.currency });
-    findings::open(tx, "usage_voided", subject, &invoice.account_id, &detail).await?;
+    let detail = json!({ "amount_minor": minor, "currency": invoice.currency });
+    findings::open(tx, finding, subject, &invoice.account_id, &detail).await?;
     Ok(())
 }
 

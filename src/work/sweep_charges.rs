@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use tollkeeper_jobs::{
-    AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges, sweep_charges::owed_for_long_since,
+    AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges,
+    sweep_charges::{owed_for_long_since, unpaid_for_long_since},
 };
 
 use super::Work;
@@ -17,6 +18,7 @@ use crate::{
 
 const BATCH_MAX: i64 = 500;
 const OWED_FOR_LONG: &str = "owed_for_long";
+const UNPAID_FOR_LONG: &str = "own_invoice_unpaid";
 
 impl Work for SweepCharges {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -38,6 +40,7 @@ impl Work for SweepCharges {
             ctx.wake.ring();
         }
         tell_of_what_is_owed_for_long(ctx, lease).await?;
+        tell_of_what_is_unpaid_for_long(ctx, lease).await?;
         Ok(match asked {
             0 => Outcome::Skipped("everything is on an invoice".into()),
             _ => Outcome::Done,
@@ -77,6 +80,24 @@ async fn tell_of_what_is_owed_for_long(ctx: &Context, lease: &Lease) -> Result<(
     let kinds = vec![OWED_FOR_LONG; subjects.len()];
     let why = "it is on an invoice now";
     findings::close_all_but(&mut tx, &[OWED_FOR_LONG], &kinds, &subjects, why).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// An invoice of our own that nobody paid.
+async fn tell_of_what_is_unpaid_for_long(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let before = unpaid_for_long_since(ctx.clock.now());
+    let unpaid = invoices::own_unpaid(&mut tx, before).await?;
+    for one in &unpaid {
+        let detail = json!({ "due_minor": one.due_minor, "currency": one.currency });
+        let subject = &one.stripe_ref;
+        findings::keep(&mut tx, UNPAID_FOR_LONG, subject, &one.account_id, &detail).await?;
+    }
+    let subjects: Vec<&str> = unpaid.iter().map(|one| one.stripe_ref.as_str()).collect();
+    let kinds = vec![UNPAID_FOR_LONG; subjects.len()];
+    let why = "it is paid, void or written off";
+    findings::close_all_but(&mut tx, &[UNPAID_FOR_LONG], &kinds, &subjects, why).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -89,6 +89,44 @@ async fn what_an_account_is_parked_for_is_accepted_by_unparking_it_and_not_other
 }
 
 #[tokio::test]
+async fn what_was_accepted_and_was_well_meanwhile_is_another_finding_when_it_comes_back() {
+    let service = Service::new().await;
+    let mut conn = service.db.acquire().await.unwrap();
+    let (kind, detail) = ("number_missing", json!({}));
+    let mut seen = async |is_so: bool| {
+        let subjects: &[&str] = if is_so { &["PN1"] } else { &[] };
+        for subject in subjects {
+            let kept = findings::keep(&mut conn, kind, subject, "bob", &detail);
+            kept.await.unwrap();
+        }
+        let kinds = vec![kind; subjects.len()];
+        findings::close_all_but(&mut conn, &[kind], &kinds, subjects, "it is there again")
+            .await
+            .unwrap();
+        findings::open_subjects(&mut conn, kind, "bob")
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(seen(true).await, 1);
+    let listed = said(&service.db, &["findings", "list"]);
+    let id = listed[0]["id"].as_str().unwrap();
+    said(
+        &service.db,
+        &["findings", "close", id, "--why", "it is ported"],
+    );
+
+    assert_eq!(seen(true).await, 0, "it is accepted as it is");
+    assert_eq!(seen(false).await, 0);
+    assert_eq!(seen(true).await, 1, "it happened anew");
+    let shown = said(&service.db, &["findings", "show", id]);
+    assert_eq!(
+        shown["closed_why"],
+        "it is there again; accepted by ann: it is ported"
+    );
+}
+
+#[tokio::test]
 async fn how_many_findings_are_open_and_accounts_parked_are_figures() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _here = metrics::set_default_local_recorder(&recorder);

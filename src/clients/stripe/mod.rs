@@ -146,9 +146,14 @@ impl Stripe {
                 events.push(listed(body)?);
             }
             if !page.has_more || events.is_empty() {
-                break;
+                return Ok(events);
             }
         }
+        let read = events.len();
+        tracing::warn!(
+            read,
+            "stripe lists more events than are read at once: the oldest are left out"
+        );
         Ok(events)
     }
 

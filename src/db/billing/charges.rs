@@ -32,8 +32,8 @@ pub struct LastRevision {
     pub subject: String,
     pub revision: i32,
     pub rated_minor: i64,
-    /// What of it stands on void invoices, less what was taken back of that.
-    pub voided_minor: Option<i64>,
+    /// What of it stands on invoices that were voided or written off, less what was taken back of that.
+    pub unpaid_minor: Option<i64>,
 }
 
 /// A charge as stored.
@@ -76,8 +76,8 @@ pub async fn last_revisions(
         "select last.* from unnest($1::uuid[]) as wanted (period_id)
          cross join lateral (
              select distinct on (meter, subject) period_id, meter, subject, revision, rated_minor,
-                    (sum(amount_minor) filter (where waiver = 'invoice_voided' or i.status = 'void')
-                        over (partition by meter, subject))::bigint as voided_minor
+                    (sum(amount_minor) filter (where waiver = 'invoice_voided' or i.status in ('void', 'uncollectible'))
+                        over (partition by meter, subject))::bigint as unpaid_minor
              from charges left join invoices i using (invoice_id)
              where period_id = wanted.period_id
              order by meter, subject, revision desc) as last",
@@ -126,16 +126,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// What an account owes that is on no invoice, oldest first. What takes back something that was written off waits: only if
-/// that is paid after all it is theirs.
+/// What an account owes that is on no invoice, oldest first.
 pub async fn unplaced(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<Vec<Charge>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from charges c join billing_periods p using (period_id)
          where c.account_id = $1 and c.invoice_id is null and c.waiver is null
-           and not (c.amount_minor < 0 and exists (
-               select 1 from charges before join invoices i on i.invoice_id = before.invoice_id
-               where before.period_id = c.period_id and before.meter = c.meter and before.subject = c.subject
-                 and before.revision < c.revision and before.amount_minor > 0 and i.status = 'uncollectible'))
          order by p.ends_at, c.meter, c.subject, c.revision"
     )))
     .bind(account_id)
@@ -193,6 +188,47 @@ pub async fn place(
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// What takes back usage of an invoice that was voided or written off meanwhile, and is on none yet, gives nothing back: as
+/// far as nobody paid for it. Answers how much it was, minor units.
+pub async fn waive_unpaid(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "with unpaid as (
+             select period_id, meter, subject,
+                    sum(amount_minor) filter (where waiver = 'invoice_voided' or i.status in ('void', 'uncollectible')) as minor
+             from charges left join invoices i using (invoice_id)
+             where (period_id, meter, subject) in (select period_id, meter, subject from charges where invoice_id = $1)
+             group by 1, 2, 3
+         ),
+         taking as (
+             select c.charge_id, u.minor,
+                    sum(-c.amount_minor) over (partition by c.period_id, c.meter, c.subject order by c.revision) as so_far
+             from charges c join unpaid u using (period_id, meter, subject)
+             where c.invoice_id is null and c.waiver is null and c.amount_minor < 0
+         ),
+         waived as (
+             update charges c set waiver = 'invoice_voided' from taking
+             where c.charge_id = taking.charge_id and taking.so_far <= taking.minor
+             returning c.amount_minor
+         )
+         select coalesce(-sum(amount_minor), 0)::bigint from waived",
+    )
+    .bind(invoice_id)
+    .fetch_one(conn)
+    .await
+}
+
+/// How much of what stands on an invoice was taken back and not given back, since nobody had paid for it; minor units.
+pub async fn taken_back_unpaid(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select coalesce(-sum(amount_minor), 0)::bigint from charges
+         where waiver = 'invoice_voided'
+           and (period_id, meter, subject) in (select period_id, meter, subject from charges where invoice_id = $1)",
+    )
+    .bind(invoice_id)
+    .fetch_one(conn)
+    .await
 }
 
 /// Take charges off an invoice on which they do not stand.

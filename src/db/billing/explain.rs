@@ -171,7 +171,7 @@ pub async fn list_uses(
          left join messages m on m.account_id = e.account_id and m.message_ref = e.source_id
          -- It was stored a moment before its job counted the use.
          left join lateral (select id from webhooks
-                            where provider = e.source and position(':' || e.source_id in event_key) > 0
+                            where provider = e.source and state not in ('stored', 'held') and position(':' || e.source_id in event_key) > 0
                               and received_at between e.received_at - interval '10 minutes'
                                                   and e.received_at + interval '1 minute'
                             order by received_at desc limit 1) told on e.source in ('twilio', 'voipms')

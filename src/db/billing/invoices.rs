@@ -255,6 +255,31 @@ pub async fn own_unfinished(
     .await
 }
 
+/// An invoice of our own that was made out and not paid.
+#[derive(Debug, Clone, FromRow)]
+pub struct Unpaid {
+    pub account_id: String,
+    pub stripe_ref: String,
+    /// Minor units that are left to pay.
+    pub due_minor: i64,
+    pub currency: String,
+}
+
+/// Those that were made out before then, and are still open.
+pub async fn own_unpaid(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> sqlx::Result<Vec<Unpaid>> {
+    sqlx::query_as(
+        "select account_id, stripe_ref, total_minor - paid_minor as due_minor, currency from invoices
+         where is_own and status = 'open' and finalized_at < $1 and stripe_ref is not null
+         order by finalized_at, stripe_ref",
+    )
+    .bind(before)
+    .fetch_all(conn)
+    .await
+}
+
 /// Stripe's drafts that were not looked at since then.
 pub async fn stale_drafts(
     conn: &mut PgConnection,

@@ -135,3 +135,26 @@ async fn an_invoice_of_our_own_that_is_told_of_before_it_is_answered_is_its_acco
     assert_eq!(owner, "ann true");
     assert_eq!(billing.house.dead().await, [""; 0]);
 }
+
+#[tokio::test]
+async fn an_invoice_of_our_own_that_nobody_pays_is_a_finding_until_it_is_dealt_with() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    billing.house.sandbox.let_payments_fail(&ann.customer_id);
+    let invoice = last_bill_of(&billing, &ann, "select 1").await;
+    assert_eq!(invoice["status"], "open");
+    billing.pass(TimeDelta::days(29)).await;
+    billing.timetable().await;
+    assert_eq!(billing.house.findings().await, [""; 0]);
+
+    billing.pass(TimeDelta::days(2)).await;
+    billing.timetable().await;
+    assert_eq!(billing.house.findings().await, ["own_invoice_unpaid"]);
+
+    let id = invoice["id"].as_str().unwrap();
+    let given_up = ["invoices", id, "mark_uncollectible"];
+    billing.order(&given_up, &[]).await;
+    billing.pass(TimeDelta::seconds(1)).await;
+    billing.timetable().await;
+    billing.check_calm().await;
+}

@@ -1,6 +1,6 @@
 //! What is given back of a payment: refunds, credit notes and disputes, however often they are heard of.
 
-use chrono::TimeDelta;
+use chrono::{DurationRound, TimeDelta};
 use tollkeeper::sandbox::stripe::{ApiVersion, SignedUp};
 use tollkeeper_jobs::PollStripeEvents;
 
@@ -297,7 +297,8 @@ async fn a_refund_that_the_database_lost_is_fetched_again() {
     billing.house.pass(TimeDelta::days(20)).await;
     assert_eq!(billing.balances("ann").await, before);
 
-    let tick_at = billing.now();
+    // The first poll of an hour.
+    let tick_at = billing.now().duration_trunc(TimeDelta::hours(1)).unwrap();
     let service = &billing.house.service;
     service.enqueue(&PollStripeEvents { tick_at }).await;
     billing.house.settle().await;

@@ -23,7 +23,7 @@ const KEY_LENGTH_MAX: usize = 255;
 const APP_NAME_LENGTH_MAX: usize = 100;
 /// In bytes of JSON.
 const METADATA_MAX: usize = 4096;
-/// A use may be reported so late. Keys are remembered for ninety days, so no copy of it comes after its key is forgotten.
+/// A use may be reported so late: it is billed on the invoice that comes next.
 const LATE_MAX: TimeDelta = TimeDelta::days(80);
 /// Clocks differ.
 const EARLY_MAX: TimeDelta = TimeDelta::minutes(5);

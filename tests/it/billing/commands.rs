@@ -11,7 +11,7 @@ use super::{Billing, MESSAGES, MINUTES};
 
 impl Billing {
     /// Status and what was printed.
-    async fn command(&self, arguments: &[&str]) -> (i32, String) {
+    pub async fn command(&self, arguments: &[&str]) -> (i32, String) {
         let url = self.house.service.db.connect_options().to_url_lossy();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollkeeper"));
         command

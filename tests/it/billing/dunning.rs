@@ -23,6 +23,9 @@ async fn a_renewal_that_is_not_paid_suspends_after_the_grace_time_and_a_payment_
 
     billing.pass(TimeDelta::days(1)).await;
     assert_eq!(billing.house.standing("ann").await, "suspended");
+    // It was told of so long ago that nobody remembers.
+    let told = "delete from notifications where type = 'number.provisioned'";
+    billing.house.service.execute(told).await;
 
     let invoice = billing.last_invoice(&ann).await;
     sandbox.let_payments_succeed(&ann.customer_id);
@@ -33,6 +36,9 @@ async fn a_renewal_that_is_not_paid_suspends_after_the_grace_time_and_a_payment_
     assert_eq!(status().await, "active");
     assert_eq!(billing.house.standing("ann").await, "active");
     assert_eq!(billing.house.held(), (1, 1, 1, 1), "with the same number");
+    let told = "select count(*) from notifications where type = 'number.provisioned'";
+    let told: i64 = billing.house.service.value(told).await;
+    assert_eq!(told, 0, "it is no new number");
     billing.check_calm().await;
 }
 

@@ -93,6 +93,8 @@ async fn what_nobody_paid_is_not_given_back_whatever_came_first() {
         let waived =
             "select sum(amount_minor)::bigint from charges where waiver = 'invoice_voided'";
         assert_eq!(billing.house.service.value::<i64>(waived).await, -65);
+        let (status, text) = billing.command(&["check", "--full"]).await;
+        assert_eq!(status, 0, "{text}");
     }
 }
 

@@ -102,10 +102,10 @@ impl Stripe {
         });
     }
 
-    /// `POST …/void`.
+    /// `POST …/void`, also of one that was written off.
     pub(super) fn void_by_request(&mut self, id: &str, ask: Ask) -> Result<Value, Reply> {
         match self.invoice(id)?.status {
-            InvoiceStatus::Open => {}
+            InvoiceStatus::Open | InvoiceStatus::Uncollectible => {}
             InvoiceStatus::Paid => {
                 return Err(errors::not_now(
                     "Invoices with `paid` payments cannot be voided.",
@@ -119,7 +119,10 @@ impl Stripe {
 
     /// What it took from the customer's balance, or put there, goes back.
     pub(in crate::sandbox) fn void(&mut self, at: i64, id: &str) {
-        let Some(invoice) = self.invoices.get(id).filter(|invoice| invoice.is_open()) else {
+        let is_owed = |invoice: &&Invoice| {
+            invoice.is_open() || invoice.status == InvoiceStatus::Uncollectible
+        };
+        let Some(invoice) = self.invoices.get(id).filter(is_owed) else {
             return;
         };
         let customer = invoice.customer.clone();

@@ -1,7 +1,6 @@
 //! What becomes of who does not pay, and of who pays after all.
 
 use chrono::TimeDelta;
-use tollkeeper::sandbox::{Fault, Provider, Rule, When};
 
 use super::Billing;
 
@@ -109,37 +108,6 @@ async fn an_invoice_whose_card_was_taken_away_is_made_all_the_same() {
     assert_eq!(billing.house.dead().await, [""; 0]);
     let planned = "select count(*) from invoices where is_own";
     assert_eq!(billing.house.service.value::<i64>(planned).await, 1);
-}
-
-/// A customer of Stripe's may be known by the name of another account than the one whose periods they pay for.
-#[tokio::test]
-async fn an_invoice_of_our_own_that_is_told_of_before_it_is_answered_is_its_accounts() {
-    let billing = Billing::new().await;
-    let (ann, _ben) = (billing.customer("ann").await, billing.customer("ben").await);
-    sqlx::query("update stripe_customers set account_id = 'ben' where customer_ref = $1")
-        .bind(&ann.customer_id)
-        .execute(&billing.house.service.db)
-        .await
-        .unwrap();
-    billing.house.sandbox.add_rules(vec![Rule::on(
-        Provider::Stripe,
-        "POST",
-        "/v1/invoices",
-        When::Nth(1),
-        Fault::CutAfterEffect,
-    )]);
-
-    let invoice = last_bill_of(&billing, &ann, "select 1").await;
-
-    let of_invoice =
-        "select string_agg(account_id || ' ' || is_own, ', ') from invoices where stripe_ref = $1";
-    let owner: String = sqlx::query_scalar(of_invoice)
-        .bind(invoice["id"].as_str())
-        .fetch_one(&billing.house.service.db)
-        .await
-        .unwrap();
-    assert_eq!(owner, "ann true");
-    assert_eq!(billing.house.dead().await, [""; 0]);
 }
 
 #[tokio::test]

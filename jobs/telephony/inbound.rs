@@ -130,17 +130,17 @@ pub fn spelled_out(settings: Settings, house: &House<'_>) -> Settings {
 pub fn reply<'a>(settings: &'a Settings, house: &House<'a>) -> Option<&'a str> {
     match settings.auto_response {
         Some(_) => own_reply(settings, house),
-        None => some(house.sms_reply),
+        None => unless_empty(house.sms_reply),
     }
 }
 
 /// The same where the service says nothing by itself: only who switched the reply on has one.
 pub fn own_reply<'a>(settings: &'a Settings, house: &House<'a>) -> Option<&'a str> {
     let on = settings.auto_response.as_ref().filter(|one| one.enabled)?;
-    some(on.text.as_deref().unwrap_or(house.sms_reply))
+    unless_empty(on.text.as_deref().unwrap_or(house.sms_reply))
 }
 
-fn some(text: &str) -> Option<&str> {
+fn unless_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 

@@ -5,8 +5,8 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
-    AttachCharges, ClosePeriod, CompareInvoice, FinalizeInvoice, HandleTwilioCallback, Job,
-    RaiseUsageInvoice, RecordInvoice,
+    AttachCharges, ClosePeriod, CompareInvoice, FinalizeInvoice, HandleTwilioCallback,
+    HandleVoipmsCallback, Job, RaiseUsageInvoice, RecordInvoice,
     billing::{Meter, NUMBER, Used, rate, waivers::Waiver},
     money::major_text,
     prune_history,
@@ -189,9 +189,14 @@ async fn jobs(
             [AttachCharges::KIND, RecordInvoice::KIND].map(|kind| (kind, invoice_ref.clone())),
         );
     }
-    let told = listed.iter().filter_map(|one| one.webhook_id);
-    let told = told.take(COUNTING_JOBS_MAX);
-    wanted.extend(told.map(|webhook_id| (HandleTwilioCallback::KIND, webhook_id.to_string())));
+    let told = listed.iter().filter_map(|one| {
+        let kind = match one.source.as_str() {
+            "voipms" => HandleVoipmsCallback::KIND,
+            _ => HandleTwilioCallback::KIND,
+        };
+        Some((kind, one.webhook_id?.to_string()))
+    });
+    wanted.extend(told.take(COUNTING_JOBS_MAX));
     let mut found = Vec::new();
     for (kind, key) in wanted {
         let begin_so = look::with_keys(conn, kind, &key).await?;
@@ -239,16 +244,15 @@ fn parts(
         .into_iter()
         .find(|one| one.meter == charge.meter && one.subject == charge.subject);
     let beyond = MicroUnits(charge.beyond);
-    // What takes back no more than was never paid is not all of the difference.
+    // What takes back no more than was never paid may go only a part of the way to what it costs.
     let is_a_part = charge.waiver.as_deref() == Some(Waiver::InvoiceVoided.as_str());
+    let costs = |cost: i64| cost == charge.rated_minor || is_a_part && cost < charge.rated_minor;
     part(
         format!(
             "{quantity} by these terms, {beyond} of it beyond, cost {}",
             money(charge.rated_minor)
         ),
-        is_a_part
-            || rated
-                .is_some_and(|one| (one.beyond, one.amount_minor) == (beyond, charge.rated_minor)),
+        rated.is_some_and(|one| one.beyond == beyond && costs(one.amount_minor)),
     );
     let before = charge.previous_rated_minor;
     part(

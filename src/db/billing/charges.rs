@@ -24,6 +24,9 @@ pub struct NewCharge {
     pub waiver: Option<&'static str>,
 }
 
+/// Of a charge, and of its invoice `i` if it is on one: what stands on it was given up, or takes such back.
+const NOBODY_PAID: &str = "waiver = 'invoice_voided' or i.status in ('void', 'uncollectible')";
+
 /// What a meter of a period came to last.
 #[derive(Debug, Clone, FromRow)]
 pub struct LastRevision {
@@ -72,16 +75,16 @@ pub async fn last_revisions(
 ) -> sqlx::Result<Vec<LastRevision>> {
     // Period by period: of a table that grows by all that is charged at a month's end, the planner thinks that so many
     // periods are most of it, and reads it all.
-    sqlx::query_as(
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "select last.* from unnest($1::uuid[]) as wanted (period_id)
          cross join lateral (
              select distinct on (meter, subject) period_id, meter, subject, revision, rated_minor,
-                    (sum(amount_minor) filter (where waiver = 'invoice_voided' or i.status in ('void', 'uncollectible'))
+                    (sum(amount_minor) filter (where {NOBODY_PAID})
                         over (partition by meter, subject))::bigint as unpaid_minor
              from charges left join invoices i using (invoice_id)
              where period_id = wanted.period_id
-             order by meter, subject, revision desc) as last",
-    )
+             order by meter, subject, revision desc) as last"
+    )))
     .bind(period_ids)
     .fetch_all(conn)
     .await
@@ -193,10 +196,10 @@ pub async fn place(
 /// What takes back usage of an invoice that was voided or written off meanwhile, and is on none yet, gives nothing back: as
 /// far as nobody paid for it. Answers how much it was, minor units.
 pub async fn waive_unpaid(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<i64> {
-    sqlx::query_scalar(
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
         "with unpaid as (
              select period_id, meter, subject,
-                    sum(amount_minor) filter (where waiver = 'invoice_voided' or i.status in ('void', 'uncollectible')) as minor
+                    sum(amount_minor) filter (where {NOBODY_PAID}) as minor
              from charges left join invoices i using (invoice_id)
              where (period_id, meter, subject) in (select period_id, meter, subject from charges where invoice_id = $1)
              group by 1, 2, 3
@@ -212,8 +215,8 @@ pub async fn waive_unpaid(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Re
              where c.charge_id = taking.charge_id and taking.so_far <= taking.minor
              returning c.amount_minor
          )
-         select coalesce(-sum(amount_minor), 0)::bigint from waived",
-    )
+         select coalesce(-sum(amount_minor), 0)::bigint from waived"
+    )))
     .bind(invoice_id)
     .fetch_one(conn)
     .await

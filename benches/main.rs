@@ -80,6 +80,9 @@ async fn measure(rounds: usize, only: String) -> anyhow::Result<()> {
     if wanted("usage") {
         usage::measure(&server, &mut rows).await?;
     }
+    if wanted("growth") {
+        usage::cost_as_it_grows(&server, &mut rows).await?;
+    }
     if wanted("billing") {
         billing::measure(&server, &mut rows).await?;
     }

@@ -1,7 +1,7 @@
 //! What plain Postgres does: pgbench with scripts of our own on the same server.
 
-use anyhow::Context as _;
-use sqlx::{AssertSqlSafe, Executor};
+use anyhow::{Context as _, ensure};
+use sqlx::Executor;
 use tokio::process::Command;
 
 use crate::{
@@ -58,22 +58,29 @@ pub async fn cycles(server: &Server, database: &Database) -> anyhow::Result<f64>
     Ok(pgbench(server, database, CYCLE, 8).await? * 100.0)
 }
 
-/// Selects of one row by its key a second (`pgbench -S`), of 32 clients, from so many rows.
-pub async fn selects(server: &Server, database: &Database, rows: usize) -> anyhow::Result<f64> {
-    let mut conn = database.connect().await?;
-    let table = format!(
-        "create table if not exists plain_accounts (aid integer primary key, balance integer not null, filler text);
-         truncate plain_accounts;
-         insert into plain_accounts select number, 0, repeat(' ', 84) from generate_series(1, {rows}) as number;
-         analyze plain_accounts;"
-    );
-    conn.execute(sqlx::raw_sql(AssertSqlSafe(table))).await?;
-    let script = format!(
-        "\\set aid random(1, {rows})\nselect balance from plain_accounts where aid = :aid;\n"
-    );
-    pgbench(server, database, &script, 32).await
+/// Selects of one row by its key a second, of 32 clients, from 100,000 rows: `pgbench -S` as it comes, which has
+/// each select planned anew, and the same with statements that are prepared once.
+pub async fn selects(server: &Server, database: &Database) -> anyhow::Result<Selects> {
+    let url = database.url();
+    run(server, &["--initialize", "--quiet", url]).await?;
+    Ok(Selects {
+        planned: transactions(server, database, 32, &["--select-only"]).await?,
+        prepared: transactions(
+            server,
+            database,
+            32,
+            &["--select-only", "--protocol=prepared"],
+        )
+        .await?,
+    })
 }
 
+pub struct Selects {
+    pub planned: f64,
+    pub prepared: f64,
+}
+
+/// A script of our own, with prepared statements.
 async fn pgbench(
     server: &Server,
     database: &Database,
@@ -85,33 +92,40 @@ async fn pgbench(
     conn.execute("truncate plain_rows, plain_events").await?;
     let file = std::env::temp_dir().join(format!("tollkeeper-bench-{}.sql", std::process::id()));
     std::fs::write(&file, script)?;
-    let clients = clients.to_string();
-    let output = Command::new(server.bindir.join("pgbench"))
-        .args([
-            "--no-vacuum",
-            "--protocol=prepared",
-            "--jobs=2",
-            "--time=6",
-            "--define",
-            &format!("event={EVENT}"),
-            "--client",
-            &clients,
-            "--file",
-        ])
-        .arg(&file)
-        .arg(database.url())
-        .output()
-        .await
-        .context("pgbench comes with the PostgreSQL server package")?;
+    let event = format!("event={EVENT}");
+    let path = file.display().to_string();
+    let how = ["--protocol=prepared", "--define", &event, "--file", &path];
+    let tps = transactions(server, database, clients, &how).await;
     std::fs::remove_file(&file)?;
-    let printed = String::from_utf8_lossy(&output.stdout);
+    tps
+}
+
+/// Transactions a second.
+async fn transactions(
+    server: &Server,
+    database: &Database,
+    clients: usize,
+    how: &[&str],
+) -> anyhow::Result<f64> {
+    let clients = clients.to_string();
+    let common = ["--no-vacuum", "--jobs=2", "--time=6", "--client", &clients];
+    let printed = run(server, &[&common, how, &[database.url()]].concat()).await?;
     let tps = printed
         .lines()
         .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    tps.with_context(|| {
-        format!(
-            "pgbench failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-    })
+    tps.with_context(|| format!("pgbench printed no figure: {printed}"))
+}
+
+async fn run(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(server.bindir.join("pgbench"))
+        .args(arguments)
+        .output()
+        .await
+        .context("pgbench comes with the PostgreSQL server package")?;
+    ensure!(
+        output.status.success(),
+        "pgbench failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

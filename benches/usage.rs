@@ -26,17 +26,18 @@ const MANY: usize = 10_000_000;
 const FEW: usize = 10_000;
 
 pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
-    let (mut asked, mut waits, mut tracked, mut batched) = (vec![], vec![], vec![], vec![]);
-    let mut grown = Vec::new();
+    let (mut asked, mut beside_prepared, mut waits) = (vec![], vec![], vec![]);
+    let (mut tracked, mut batched, mut grown) = (vec![], vec![], vec![]);
     for _ in 0..rows.rounds {
         let database = server.database("bench_usage").await?;
         let key = furnish(&database).await?;
         let (address, web) = serve(&database).await?;
         let app = App { address, key };
 
-        let selects = plain::selects(server, &database, ACCOUNTS).await?;
+        let selects = plain::selects(server, &database).await?;
         let asking = app.send(Kind::Validate, REQUESTS, 0.0).await?;
-        asked.push((asking.rate(), selects));
+        asked.push((asking.rate(), selects.planned));
+        beside_prepared.push((asking.rate(), selects.prepared));
         let half = asking.rate() / 2.0;
         let requests = (half * SECONDS_OPEN_LOOP) as usize;
         waits.push(app.send(Kind::Validate, requests, half).await?.p99_ms);
@@ -54,6 +55,12 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
         "answers/s",
         asked,
         Goal::AtLeast(0.35),
+    );
+    rows.ratio(
+        "usage_validate_access_beside_prepared_selects",
+        "answers/s",
+        beside_prepared,
+        Goal::AtLeast(0.0),
     );
     rows.value(
         "usage_validate_access_p99_at_half_of_that",
@@ -74,11 +81,11 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
         grown,
         Goal::AtMost(60.0),
     );
-    cost_as_it_grows(server, rows).await
+    Ok(())
 }
 
 /// The same with ten million events stored beside ten thousand.
-async fn cost_as_it_grows(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
+pub async fn cost_as_it_grows(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
     let database = server.database("bench_usage").await?;
     let key = furnish(&database).await?;
     let (address, _web) = serve(&database).await?;

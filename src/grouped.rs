@@ -18,8 +18,6 @@ use crate::{clock::Clock, db::Kept};
 
 /// How many may wait for their turn, and as many before them. More are told to come back: memory stays bounded.
 const WAITING_MAX: usize = 4096;
-/// While one group waits for the disk others are carried out.
-const GROUPS_AT_ONCE: usize = 2;
 /// So many are worth a group of their own while another one is under way.
 const COMPANY: usize = 16;
 /// What one group takes; one that is asked for may weigh as much as the thousand uses it reports.
@@ -43,6 +41,10 @@ pub trait Together: Send + Sync + 'static {
 
     /// In a log, what is done.
     const NAME: &'static str;
+
+    /// So many groups are carried out at once. What waits for the disk has two: meanwhile another one is carried out.
+    /// What only looks has one: what comes while it does goes together.
+    const AT_ONCE: usize;
 
     /// How much of a group it takes.
     fn weight(asked: &Self::Asked) -> usize;
@@ -121,7 +123,7 @@ impl<T: Together> Clerk<T> {
         loop {
             let enough = match under_way.len() {
                 0 => 1,
-                1..GROUPS_AT_ONCE => COMPANY,
+                n if n < T::AT_ONCE => COMPANY,
                 _ => usize::MAX,
             };
             // Who was told that it took too long asks again: it is not done for the first time they asked.

@@ -59,6 +59,7 @@ impl Together for Giving {
     type Answer = Result<Duration, Crowded>;
 
     const NAME: &'static str = "turns at a provider";
+    const AT_ONCE: usize = 2;
 
     fn weight((): &()) -> usize {
         1

@@ -12,7 +12,7 @@ use super::{Database, Program, signed::Signed};
 use crate::{
     clock::Clock,
     db::api_keys::{self, ApiKey, NewApiKey},
-    http::auth::{Scope, ServiceKey},
+    http::auth::{KNOWN_FOR, Scope, ServiceKey},
     queue::operate::record,
 };
 
@@ -94,6 +94,8 @@ impl Verb {
                 let target = json!({ "key_id": id });
                 record(&mut tx, "revoke_key", by.by(), None, target, 1).await?;
                 tx.commit().await?;
+                // Who has just looked it up may take it for so long: it is said to be done when it is.
+                tokio::time::sleep(2 * KNOWN_FOR).await;
                 output.print(&json!({ "revoked": id }), |_| {
                     format!("key {id} is revoked")
                 });
@@ -176,7 +178,7 @@ pub async fn list(conn: &mut PgConnection) -> anyhow::Result<Vec<ApiKey>> {
     Ok(api_keys::all(conn).await?)
 }
 
-/// End a key; requests with it are refused from now on.
+/// End a key; requests with it are refused from [`KNOWN_FOR`] after the commit on.
 pub async fn revoke(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> anyhow::Result<()> {
     if !api_keys::revoke(conn, id, now).await? {
         bail!("there is no key {id} that could be revoked: `tollkeeper keys list` shows them");

@@ -45,6 +45,7 @@ impl Together for Looking {
     type Answer = Vec<Verdict>;
 
     const NAME: &'static str = "questions of usage";
+    const AT_ONCE: usize = 1;
 
     fn weight(asked: &Vec<Question>) -> usize {
         asked.len()
@@ -69,6 +70,7 @@ impl Together for Counting {
     type Answer = Vec<Result<Answered, KeyReused>>;
 
     const NAME: &'static str = "reports of usage";
+    const AT_ONCE: usize = 2;
 
     fn weight(asked: &Vec<Request>) -> usize {
         asked.len()

@@ -19,15 +19,16 @@ use uuid::Uuid;
 pub use account_id::AccountId;
 pub use caller::Caller;
 pub use jwks::RefreshRule;
+pub use lookup::KNOWN_FOR;
 pub use scope::Scope;
 pub use service_key::ServiceKey;
 
 use self::{
-    lookup::KeyLookup,
+    lookup::Keys,
     token::{Claimed, TokenError, TokenVerifier},
 };
 use super::problem::Problem;
-use crate::{clock::Clock, context::Context, db::api_keys, grouped::Grouped};
+use crate::{clock::Clock, context::Context, db::api_keys};
 
 /// Whoever a credential stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl fmt::Display for Principal {
 pub struct Authenticator {
     pool: PgPool,
     clock: Clock,
-    keys: Grouped<KeyLookup>,
+    keys: Keys,
     tokens: TokenVerifier,
 }
 
@@ -70,11 +71,7 @@ impl Authenticator {
         Authenticator {
             pool: ctx.pools.api.clone(),
             clock: ctx.clock.clone(),
-            keys: Grouped::start(
-                KeyLookup(ctx.clock.clone()),
-                ctx.pools.api.clone(),
-                ctx.config.http.store_deadline,
-            ),
+            keys: Keys::new(ctx),
             tokens: TokenVerifier::new(&ctx.config.jwt, rule),
         }
     }
@@ -95,18 +92,20 @@ impl Authenticator {
 
     async fn service(&self, credential: &str) -> Result<Principal, Problem> {
         let key = ServiceKey::parse(credential).ok_or_else(Problem::invalid_credentials)?;
-        let found = self.keys.ask(key.sha256()).await?;
+        let digest = key.sha256();
+        let found = self.keys.live(digest).await?;
         let key = found.ok_or_else(Problem::invalid_credentials)?;
         let now = self.clock.now();
         if key.was_idle_at(now) {
             let mut conn = self.pool.acquire().await?;
             api_keys::touch(&mut conn, key.id, now).await?;
+            self.keys.was_used(&digest, now);
         }
         // A scope this version does not know allows nothing, and does not make the key useless.
         let scopes = key.scopes.iter().filter_map(|s| s.parse().ok()).collect();
         Ok(Principal::Service {
             key_id: key.id,
-            app: key.name,
+            app: key.name.clone(),
             scopes,
         })
     }

@@ -1,13 +1,15 @@
 //! One line for each request, of words that are our own: nothing of what a client sends is in it but
 //! an id of the request that is plainly one.
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use poem::{
-    Endpoint, IntoResponse, Request, Response, Result,
-    http::{HeaderName, Method},
+    Request, Response,
+    http::{HeaderName, HeaderValue, Method},
 };
 use tollkeeper_jobs::mask::mask;
+use tracing::Span;
+use uuid::Uuid;
 
 use super::family::SUBSCRIPTION_WORDS;
 use crate::clock::Clock;
@@ -79,35 +81,50 @@ const WORDS: [&str; 59] = [
     "webhooks",
 ];
 
-/// Log a request when it is answered: how, and how long it took.
-pub async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    let method = method(request.method());
-    let path = path(request.uri().path());
-    let started = Clock::instant();
-    let response = match next.call(request).await {
-        Ok(response) => response.into_response(),
-        Err(error) => error.into_response(),
-    };
-    let status = response.status().as_u16();
-    let millis = started.elapsed().as_millis() as u64;
-    metrics::histogram!("tollkeeper_http_request_seconds", "status" => status.to_string())
-        .record(started.elapsed());
-    tracing::info!(method, path, status, millis, "{method} {path} {status}");
-    Ok(response)
+/// What will be in a request's line, taken down before anything is done about it.
+pub struct Entry {
+    id: String,
+    method: &'static str,
+    path: String,
+    started: Instant,
+    span: Span,
 }
 
-/// The id that a client gave its request is in every line about it: one that might be anything else
-/// is left out, and the request gets an id of ours.
-pub async fn with_plain_id<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<E::Output> {
-    let is_plain = request
-        .headers()
-        .get(REQUEST_ID)
-        .and_then(|id| id.to_str().ok())
-        .is_some_and(is_plain_id);
-    if !is_plain {
-        request.headers_mut().remove(REQUEST_ID);
+impl Entry {
+    /// With the id that its client gave it. One that might be anything else than an id is left out, and the request
+    /// gets an id of ours.
+    pub fn of(request: &Request) -> Entry {
+        let given = request.headers().get(REQUEST_ID);
+        let given = given
+            .and_then(|id| id.to_str().ok())
+            .filter(|id| is_plain_id(id));
+        let id = given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+        Entry {
+            method: method(request.method()),
+            path: path(request.uri().path()),
+            started: Clock::instant(),
+            span: tracing::error_span!("", request_id = %id),
+            id,
+        }
     }
-    next.call(request).await
+
+    /// The id is in every line that is written in it.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Log how it was answered, and how long that took; the answer is told the id.
+    pub fn write(self, response: &mut Response) {
+        let Entry { method, path, .. } = &self;
+        let (status, took) = (response.status().as_u16(), self.started.elapsed());
+        metrics::histogram!("tollkeeper_http_request_seconds", "status" => status.to_string())
+            .record(took);
+        let millis = took.as_millis() as u64;
+        self.span
+            .in_scope(|| tracing::info!(method, path, status, millis, "{method} {path} {status}"));
+        let id = HeaderValue::try_from(self.id).expect("it is plain ASCII");
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
 }
 
 fn is_plain_id(id: &str) -> bool {

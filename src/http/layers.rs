@@ -6,10 +6,11 @@ use std::{any::Any, sync::Arc, time::Duration};
 use poem::{
     Body, Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response, Result,
     error::ReadBodyError,
-    http::{StatusCode, header},
-    middleware::{CatchPanic, RequestId, ReuseId, SetHeader},
+    http::{HeaderValue, StatusCode, header},
+    middleware::CatchPanic,
 };
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{access_log, family::Family, listener::Places, problem::Problem, receiver};
 use crate::{clock::Clock, context::Context};
@@ -19,7 +20,9 @@ const BODY_MAX: usize = 64 * 1024;
 /// The same for a thousand uses in one report.
 const REPORT_MAX: usize = 512 * 1024;
 
-/// The routes as the world sees them. The order matters: the last one named is the first one passed.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// The routes as the world sees them.
 pub fn around<Routes>(
     routes: Routes,
     ctx: &Context,
@@ -28,39 +31,72 @@ pub fn around<Routes>(
 where
     Routes: Endpoint + 'static,
 {
-    let body_deadline = ctx.config.http.body_deadline;
-    let places = places.clone();
-    let (clock, broken) = (ctx.clock.clone(), ctx.clock.clone());
+    let rules = Arc::new(Rules {
+        clock: ctx.clock.clone(),
+        body_deadline: ctx.config.http.body_deadline,
+        places: places.clone(),
+    });
+    let clock = ctx.clock.clone();
     routes
-        .around(move |next, request| with_whole_body(next, request, body_deadline, places.clone()))
-        .around(move |next, request| render(next, request, clock.clone()))
+        .around(move |next, request| answered(next, request, rules.clone()))
         .with(
             CatchPanic::new().with_handler(move |_: Box<dyn Any + Send>| {
                 // The panic's own words were logged where it happened, and may hold anything.
-                Problem::internal().into_response(Family::Enveloped, broken.now())
+                Problem::internal().into_response(Family::Enveloped, clock.now())
             }),
         )
-        // What people wrote stays what its type says: no browser guesses another one.
-        .with(SetHeader::new().overriding("x-content-type-options", "nosniff"))
-        .around(access_log::logged)
-        .with(RequestId::new().reuse_id(ReuseId::Use))
-        .around(access_log::with_plain_id)
+        .around(logged)
 }
 
-/// Read the body before anything else looks at it, so that no endpoint can be held by a slow one.
-async fn with_whole_body<E: Endpoint>(
+/// Outermost: every request has an id and a line in the log, whatever becomes of it.
+async fn logged<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
+    let entry = access_log::Entry::of(&request);
+    let answered = next.call(request).instrument(entry.span()).await;
+    let mut response =
+        answered.map_or_else(|error| error.into_response(), E::Output::into_response);
+    entry.write(&mut response);
+    // What people wrote stays what its type says: no browser guesses another one.
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    Ok(response)
+}
+
+struct Rules {
+    clock: Clock,
+    body_deadline: Duration,
+    places: Arc<Places>,
+}
+
+/// Its whole body is there before anything else looks at the request, and every error has a body in the shape of its
+/// path.
+async fn answered<E: Endpoint>(
     next: Arc<E>,
     mut request: Request,
-    deadline: Duration,
-    places: Arc<Places>,
+    rules: Arc<Rules>,
 ) -> Result<Response> {
+    let family = Family::of(request.uri().path());
+    let answer = match read_body(&mut request, rules.body_deadline).await {
+        Ok(()) => {
+            // From here on it is us who are slow.
+            let peer = request.remote_addr().as_socket_addr().copied();
+            let _owed = peer.map(|peer| rules.places.owe(peer, Clock::instant));
+            next.call(request).await.map(IntoResponse::into_response)
+        }
+        Err(error) => Err(error),
+    };
+    Ok(answer.unwrap_or_else(|error| rendered(error, family, &rules.clock)))
+}
+
+/// So that no endpoint can be held by a slow one.
+async fn read_body(request: &mut Request, deadline: Duration) -> Result<()> {
     let limit = match request.uri().path() {
         path if receiver::is_stripe(path) => receiver::STRIPE_BODY_MAX,
         "/api/subscription/track-usage" => REPORT_MAX,
         _ => BODY_MAX,
     };
     // What says itself that it is too large is not waited for.
-    if declared(&request).is_some_and(|length| length > limit as u64) {
+    if declared(request).is_some_and(|length| length > limit as u64) {
         return Err(ReadBodyError::PayloadTooLarge.into());
     }
     let body = request.take_body().into_bytes_limit(limit);
@@ -73,10 +109,7 @@ async fn with_whole_body<E: Endpoint>(
         )
     })??;
     request.set_body(Body::from(body));
-    // From here on it is us who are slow.
-    let peer = request.remote_addr().as_socket_addr().copied();
-    let _owed = peer.map(|peer| places.owe(peer, Clock::instant));
-    next.call(request).await.map(IntoResponse::into_response)
+    Ok(())
 }
 
 /// How long its body says it is, in bytes.
@@ -87,17 +120,8 @@ fn declared(request: &Request) -> Option<u64> {
         .ok()
 }
 
-/// Every error becomes a body in the shape of its path.
-pub(super) async fn render<E: Endpoint>(
-    routes: Arc<E>,
-    request: Request,
-    clock: Clock,
-) -> Result<Response> {
-    let family = Family::of(request.uri().path());
-    let error = match routes.call(request).await {
-        Ok(response) => return Ok(response.into_response()),
-        Err(error) => error,
-    };
+/// An error as a body of this shape; the route that it came from is kept.
+pub(super) fn rendered(error: poem::Error, family: Family, clock: &Clock) -> Response {
     let pattern = error.data::<PathPattern>().cloned();
     let mut response = match Problem::of_error(&error) {
         Some(problem) => problem.into_response(family, clock.now()),
@@ -106,7 +130,7 @@ pub(super) async fn render<E: Endpoint>(
     if let Some(pattern) = pattern {
         response.set_data(pattern);
     }
-    Ok(response)
+    response
 }
 
 #[cfg(test)]

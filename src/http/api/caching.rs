@@ -52,15 +52,10 @@ pub async fn answered<E: Endpoint>(routes: Arc<E>, request: Request) -> Result<R
 
 /// Say of an answer that may be kept whose it is. Outside of CORS, which writes its own `Vary` over
 /// any other.
-pub async fn varying<E: Endpoint<Output = Response>>(
-    routes: Arc<E>,
-    request: Request,
-) -> Result<Response> {
-    let mut response = routes.call(request).await?;
+pub fn vary(response: &mut Response) {
     if response.headers().contains_key(header::ETAG) {
         response.headers_mut().append(header::VARY, VARY);
     }
-    Ok(response)
 }
 
 /// The same on every process and after every restart. Weak: it stands for what is said, not for the

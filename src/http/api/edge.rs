@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::{
-    Endpoint, EndpointExt, PathPattern, Request, Response,
+    Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response,
     http::{Method, header},
     middleware::Cors,
 };
@@ -15,27 +15,56 @@ use crate::{
     config::Config,
     http::{
         access_log,
-        layers::render,
-        rate_limits::{RateLimits, counted},
+        auth::Authenticator,
+        family::Family,
+        layers::rendered,
+        rate_limits::{RateLimits, Tally},
     },
 };
 
 /// The routes as they are served.
 pub fn wrap<E: Endpoint + 'static>(
     routes: E,
+    authenticator: Authenticator,
     config: &Config,
     clock: Clock,
 ) -> impl Endpoint<Output = Response> + use<E> {
-    let inner_clock = clock.clone();
-    let limits = Arc::new(RateLimits::new(&config.rate_limits));
+    let given = Arc::new(Given {
+        authenticator: Arc::new(authenticator),
+        limits: Arc::new(RateLimits::new(&config.rate_limits)),
+        clock: clock.clone(),
+    });
     routes
-        .around(move |routes, request| render(routes, request, inner_clock.clone()))
-        .around(move |routes, request| counted(routes, request, limits.clone()))
+        .around(move |routes, request| counted(routes, request, given.clone()))
         // Without an allow-list no answer carries CORS headers, and browsers keep other origins out.
         .with_if(!config.http.cors_origins.is_empty(), cors(config))
-        .around(caching::varying)
-        .around(move |routes, request| render(routes, request, clock.clone()))
-        .around(measure)
+        .around(move |routes, request| measured(routes, request, clock.clone()))
+}
+
+/// What every operation finds with its request.
+struct Given {
+    authenticator: Arc<Authenticator>,
+    limits: Arc<RateLimits>,
+    clock: Clock,
+}
+
+/// Let each request carry who can tell its asker and the tally of what they asked, and say in its answer what came of
+/// that: in a refusal too.
+async fn counted<E: Endpoint>(
+    routes: Arc<E>,
+    mut request: Request,
+    given: Arc<Given>,
+) -> poem::Result<Response> {
+    let family = Family::of(request.uri().path());
+    let tally = Arc::new(Tally::of(given.limits.clone()));
+    request.set_data(tally.clone());
+    request.set_data(given.authenticator.clone());
+    let mut response = match routes.call(request).await {
+        Ok(response) => response.into_response(),
+        Err(error) => rendered(error, family, &given.clock),
+    };
+    tally.tell(response.headers_mut());
+    Ok(response)
 }
 
 /// An origin that is not on the list is refused before anything is done for it. Credentials are
@@ -68,13 +97,19 @@ fn cors(config: &Config) -> Cors {
 }
 
 /// Counts and times requests by route; the route is the pattern, so no user's id becomes a label.
-async fn measure<E: Endpoint<Output = Response>>(
+async fn measured<E: Endpoint>(
     routes: Arc<E>,
     request: Request,
+    clock: Clock,
 ) -> poem::Result<Response> {
+    let family = Family::of(request.uri().path());
     let method = access_log::method(request.method());
     let started = Clock::instant();
-    let response = routes.call(request).await?;
+    let mut response = match routes.call(request).await {
+        Ok(response) => response.into_response(),
+        Err(error) => rendered(error, family, &clock),
+    };
+    caching::vary(&mut response);
     let route = match response.data::<PathPattern>() {
         Some(pattern) if !pattern.0.is_empty() => pattern.0.to_string(),
         _ => "none".to_owned(),

@@ -186,15 +186,12 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
     let service = OpenApiService::new(operations, "Tollkeeper", "1")
         .description(DESCRIPTION)
         .url_prefix("/api");
-    let authenticator = Arc::new(Authenticator::new(ctx, options.jwks_refresh));
+    let authenticator = Authenticator::new(ctx, options.jwks_refresh);
     let routes = Route::new()
         .nest("/", health)
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
         .at("/api/phone/health", health::phone(ctx))
-        .nest(
-            "/api",
-            service.data(authenticator).around(caching::answered),
-        );
-    edge::wrap(routes, &ctx.config, ctx.clock.clone())
+        .nest("/api", service.around(caching::answered));
+    edge::wrap(routes, authenticator, &ctx.config, ctx.clock.clone())
 }

@@ -13,11 +13,8 @@ mod tally;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
     time::Duration,
 };
-
-use poem::{Endpoint, Request, Response, Result};
 
 use self::budget::Budgets;
 pub use self::tally::Tally;
@@ -89,19 +86,6 @@ impl RateLimits {
             }
         }
     }
-}
-
-/// Let each request carry its tally, and tell in its answer what came of it.
-pub async fn counted<E: Endpoint<Output = Response>>(
-    routes: Arc<E>,
-    mut request: Request,
-    limits: Arc<RateLimits>,
-) -> Result<Response> {
-    let tally = Arc::new(Tally::of(limits));
-    request.set_data(tally.clone());
-    let mut response = routes.call(request).await?;
-    tally.tell(response.headers_mut());
-    Ok(response)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub fn decide(said: &Subscription) -> Plan {
         said.status,
         Status::Active | Status::PastDue | Status::Trialing
     );
-    if !goes_on || said.cancel_at_period_end {
+    if !goes_on || said.ends_with_period() {
         return Plan::Nothing("it is not renewed");
     }
     match said.pause_behavior() {
@@ -65,6 +65,15 @@ mod tests {
         check(json!({"status": "canceled"}), false);
         check(json!({"status": "unpaid"}), false);
         check(json!({"cancel_at_period_end": true}), false);
+        let period =
+            json!({"current_period_start": 1_798_761_600, "current_period_end": 1_801_440_000});
+        let until = |cancel_at: i64| {
+            let mut said = period.clone();
+            said["cancel_at"] = cancel_at.into();
+            said
+        };
+        check(until(1_801_440_000), false);
+        check(until(1_801_440_001), true);
         check(json!({"pause_collection": {"behavior": "void"}}), false);
     }
 }

@@ -61,7 +61,7 @@ pub struct Record {
 }
 
 /// The categories that are made of no other ones. The provider lists `calls` beside `calls-inbound` beside
-/// `calls-inbound-local`, and whoever adds all of them up has every minute three times (contract B63).
+/// `calls-inbound-local`, and whoever adds all of them up has every minute three times.
 const MINUTES: [&str; 7] = [
     "calls-client",
     "calls-inbound-local",

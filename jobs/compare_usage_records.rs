@@ -1,6 +1,6 @@
 //! Have the metered usage of every subaccount compared with the provider's own count.
 //!
-//! Enqueued by the timetable, daily: Usage Records are what the provider itself bills by (`providers.md` B5). Safe to
+//! Enqueued by the timetable, daily: Usage Records are what the provider itself bills by. Safe to
 //! run twice: it only asks for `compare_usage`, of which one lives at a time for each account, in the account's turn.
 
 use chrono::{DateTime, Utc};

@@ -33,7 +33,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub enum Lane {
     /// Charges, invoices, numbers: what costs or earns money.
     Money,
-    /// A caller is waiting.
+    /// Calls that apps ask for: somebody has pressed a button. Who calls in is answered without a job.
     Voice,
     Default,
     /// Sweeps and everything that may take its time.

@@ -1,6 +1,6 @@
 //! Ask Stripe for the drafts whose events may never have come, and for those we have not looked at for a while.
 //!
-//! Enqueued by the timetable. Safe to run twice: it only asks for `record_invoice` and `sync_subscription`.
+//! Enqueued by the timetable. Safe to run twice: it only asks for `record_invoice`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

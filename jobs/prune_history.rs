@@ -2,7 +2,7 @@
 //!
 //! Enqueued by the timetable. Safe to run twice: what is gone is gone. It never touches a live job.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{Job, Lane};
@@ -47,6 +47,11 @@ pub fn keep(now: DateTime<Utc>) -> Keep {
             .with_day(1)
             .unwrap_or_default(),
     }
+}
+
+/// Since when all usage is there.
+pub fn usage_kept_from(now: DateTime<Utc>) -> DateTime<Utc> {
+    keep(now).usage_from.and_time(NaiveTime::MIN).and_utc()
 }
 
 #[cfg(test)]

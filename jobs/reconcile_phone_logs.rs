@@ -2,7 +2,7 @@
 //! providers' own lists, and the callbacks taken up that VoIP.ms could not be asked about when they came.
 //!
 //! Enqueued by the timetable: Twilio repeats no callback that we failed to answer, so what was lost is only in its
-//! lists (`providers.md` B3). Safe to run twice: it only asks for `reconcile_phone_log` and `reconcile_voipms_log`, of
+//! lists. Safe to run twice: it only asks for `reconcile_phone_log` and `reconcile_voipms_log`, of
 //! which one lives at a time for each account, in the account's own turn, and for `handle_voipms_callback`.
 
 use chrono::{DateTime, Utc};

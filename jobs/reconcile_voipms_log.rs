@@ -33,7 +33,7 @@ impl Job for ReconcileVoipmsLog {
 
 /// What came is listed a little later.
 const LISTED_WITHIN: TimeDelta = TimeDelta::days(1);
-/// No list is longer (`providers.md` C).
+/// No list is longer.
 const DAYS_MAX: TimeDelta = TimeDelta::days(90);
 
 /// The days to ask for, whose midnight is New York's, and until when the list is read then. `read_until` is when it was

@@ -49,7 +49,7 @@ pub enum Cause {
     Content,
 }
 
-/// By the status, and the code where there is one (`providers.md` D1).
+/// By the status, and the code where there is one.
 pub fn cause(refusal: &Refusal) -> Cause {
     match refusal.status {
         // 413: RECORDING_PART_MAX is more than it takes. 429 reaches us only for spent credit.

@@ -15,7 +15,6 @@ pub mod rating;
 pub mod statement;
 pub mod terms;
 pub mod upcoming;
-pub mod voice;
 pub mod waivers;
 
 #[cfg(test)]

@@ -72,11 +72,6 @@ impl Statement {
         };
         self.meters.get(name).copied().unwrap_or(nothing)
     }
-
-    /// Of all meters, without the numbers.
-    pub fn metered_minor(&self) -> i64 {
-        self.total_minor - self.numbers_cost_minor
-    }
 }
 
 fn sum(a: i64, b: i64) -> Result<i64, MoneyError> {

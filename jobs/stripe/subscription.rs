@@ -15,7 +15,7 @@ pub struct Subscription {
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
-    pub cancel_at_period_end: bool,
+    cancel_at_period_end: bool,
     /// When it ends, where that is planned.
     #[serde(default, with = "ts_seconds_option")]
     pub cancel_at: Option<DateTime<Utc>>,
@@ -91,6 +91,13 @@ impl Subscription {
             .min()
             .or(self.current_period_start)
             .zip(ends_at.max().or(self.current_period_end))
+    }
+
+    /// Whether no period follows the current one. A customer who cancels in Stripe's portal says so by a date alone, in
+    /// the billing mode that is the default of newer accounts (`flexible`).
+    pub fn ends_with_period(&self) -> bool {
+        let by_date = self.cancel_at.zip(self.period());
+        self.cancel_at_period_end || by_date.is_some_and(|(at, (_, ends_at))| at <= ends_at)
     }
 
     /// What becomes of its invoices while collecting them is paused: `keep_as_draft`, `mark_uncollectible` or `void`.

@@ -15,7 +15,7 @@ pub enum Address {
     CallFallback,
     /// A number's message URL, or its fallback.
     Message,
-    /// The same, as it was handed out by services that thanked nobody by themselves (`contract.md` 14, C5).
+    /// The same, as it was handed out by services that thanked nobody by themselves.
     QuietMessage,
     /// Asked when a recording or a forwarded call ended: what comes next.
     Action,

@@ -6,12 +6,12 @@ use chrono::TimeDelta;
 use super::{costs::ListPrices, segments::segments};
 use crate::plans::Tier;
 
-/// The same wish again within so long is the same wish: a client that did not see the answer asks again (B28).
+/// The same wish again within so long is the same wish: a client that did not see the answer asks again.
 pub const SAME_WISH_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 /// Twilio takes no longer text.
 pub const TEXT_MAX: usize = 1600;
-/// VoIP.ms takes no longer text: bytes of UTF-8, not characters (`providers.md` C).
+/// VoIP.ms takes no longer text: bytes of UTF-8, not characters.
 const VOIPMS_BYTES_MAX: usize = 160;
 
 /// Whose number it leaves from.
@@ -190,7 +190,7 @@ pub const NOT_SENT: &str = "not_sent";
 /// The same where nobody knows whether it was sent, and nobody looks any more; the finding about it, too.
 pub const OUTCOME_UNKNOWN: &str = "outbound_unknown";
 
-/// What a definite no of the provider comes from (`providers.md` B2).
+/// What a definite no of the provider comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// They want no messages from us: nobody asks again.

@@ -1,4 +1,4 @@
-//! Reading what a Twilio callback says of a call, a message or a recording (`providers.md` B3).
+//! Reading what a Twilio callback says of a call, a message or a recording.
 
 use chrono::{DateTime, Utc};
 

@@ -1,4 +1,4 @@
-//! Into how many segments a text message is cut, which is what it costs (`providers.md` B5).
+//! Into how many segments a text message is cut, which is what it costs.
 
 /// The basic character set of GSM 03.38 beyond ASCII letters and digits; the second one takes two places each.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./:;<=>?¡ÄÖÑÜ§¿äöñüà";

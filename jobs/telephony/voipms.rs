@@ -1,4 +1,4 @@
-//! VoIP.ms' form of numbers, times and messages (`providers.md` C), and what is known of a message from there.
+//! VoIP.ms' form of numbers, times and messages, and what is known of a message from there.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::America::New_York;
@@ -27,7 +27,7 @@ pub fn time(text: &str) -> Option<DateTime<Utc>> {
 
 const WINTER: TimeDelta = TimeDelta::hours(5);
 
-/// What a message without pictures is stored under (contract.md row 82).
+/// What a message without pictures is stored under.
 pub fn message_ref(id: &str) -> String {
     format!("voipms_{id}")
 }
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Listed {
 }
 
 impl Listed {
-    /// The id it is stored under (contract.md row 82). Messages with pictures are numbered apart.
+    /// The id it is stored under. Messages with pictures are numbered apart.
     pub fn message_ref(&self) -> String {
         match self.media {
             0 => message_ref(&self.id),

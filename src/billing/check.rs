@@ -1,6 +1,6 @@
 //! Whether the books are right in themselves: every invariant of billing asked at once. It reads only.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -73,8 +73,7 @@ async fn rated_otherwise(
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Offence>> {
     let (mut found, mut after) = (Vec::new(), Uuid::nil());
-    let kept_from = prune_history::keep(now).usage_from;
-    let kept_from = kept_from.and_time(NaiveTime::MIN).and_utc();
+    let kept_from = prune_history::usage_kept_from(now);
     while (found.len() as i64) < TOLD_MAX {
         let ids =
             invariants::settled_periods(conn, since, kept_from, now, after, BATCH_MAX).await?;

@@ -33,7 +33,7 @@ pub struct Closed {
     /// Those that cannot be rated yet, and when they may be.
     pub waiting: Vec<(Uuid, DateTime<Utc>)>,
     /// Stripe is asked first about the subscriptions of these.
-    pub asking: Vec<Uuid>,
+    pub asking: Vec<(Uuid, DateTime<Utc>)>,
 }
 
 /// Rate these periods again where they are closed, and close those that are over. Locks their accounts, and asks for
@@ -65,7 +65,7 @@ pub async fn close(
             Plan::Rate => ready.push(period),
             Plan::WaitUntil(at) => closed.waiting.push((period.period_id, at)),
             Plan::AskStripe => {
-                closed.asking.push(period.period_id);
+                closed.asking.push((period.period_id, period.ends_at));
                 let sync = period
                     .subscription_ref
                     .map(|subscription_ref| NewJob::of(&SyncSubscription { subscription_ref }));

@@ -1,7 +1,7 @@
 //! What a line on an invoice is made of: its charge, the uses that were rated, and the jobs and webhooks that brought it
 //! there. It reads only, and adds up again whatever it tells.
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -72,8 +72,7 @@ pub async fn explain(
     uses_max: Option<i64>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Explanation>> {
-    let kept_from = prune_history::keep(now).usage_from;
-    let kept_from = kept_from.and_time(NaiveTime::MIN).and_utc();
+    let kept_from = prune_history::usage_kept_from(now);
     let mut all = Vec::new();
     for charge in explain::charges(conn, named).await? {
         let stored = periods::load(conn, &[charge.period_id]).await?;

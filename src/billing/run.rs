@@ -217,6 +217,6 @@ impl Run {
             starts_at: period.starts_at,
             ends_at: period.ends_at,
         }));
-        self.asking.extend(closed.asking);
+        self.asking.extend(closed.asking.iter().map(|(id, _)| id));
     }
 }

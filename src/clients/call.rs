@@ -7,7 +7,7 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect::Policy,
 use super::{ClientError, breaker::Breaker};
 use crate::clock::Clock;
 
-/// How long one exchange may take, answer included. Shorter than any lease.
+/// How long one exchange may take, answer included. A lease is renewed meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No answer that is looked at is larger; a list page of 1,000 numbers is about 2 MiB.

@@ -41,7 +41,7 @@ pub use server::{Security, Server};
 
 /// How long a server may take for its farewell: the mail is accepted by then.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// So many of the lane's slots are for mails, at most: a server that hangs leaves the others alone.
+/// One in so many of the lane's slots is for mails, at most: a server that hangs leaves the others alone.
 const PART_OF_LANE: usize = 4;
 
 /// One for each process; clones share it.

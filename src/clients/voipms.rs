@@ -1,4 +1,4 @@
-//! VoIP.ms' REST API, as far as it is used here (`providers.md` C).
+//! VoIP.ms' REST API, as far as it is used here.
 //!
 //! One address for all methods, which takes everything as a form: credentials never stand in a URL. It answers 200 to
 //! refusals too; what it says is in the word `status`.

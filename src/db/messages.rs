@@ -168,14 +168,15 @@ pub async fn said(
     Ok(())
 }
 
-/// Whether somebody wants no messages from a number.
+/// Whether somebody wants no messages from a number: by the last they said, whosever number it was then.
 pub async fn is_opted_out(
     conn: &mut PgConnection,
     our_number: &str,
     their_number: &str,
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar(
-        "select exists (select from opt_outs where our_number = $1 and their_number = $2 and is_out)",
+        "select coalesce((select is_out from opt_outs where our_number = $1 and their_number = $2
+                          order by said_at desc limit 1), false)",
     )
     .bind(our_number)
     .bind(their_number)
@@ -193,7 +194,8 @@ pub async fn is_better_unanswered(
     often: i64,
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar(
-        "select exists (select from opt_outs where our_number = $2 and their_number = $1 and is_out)
+        "select coalesce((select is_out from opt_outs where our_number = $2 and their_number = $1
+                          order by said_at desc limit 1), false)
              or exists (select from phone_numbers
                         where phone_number = $1 and status not in ('ordered', 'buying', 'released'))
              or (select count(*) from messages m join phone_numbers n using (account_id)

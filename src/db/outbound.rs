@@ -181,17 +181,20 @@ pub async fn of_ref(
     .await
 }
 
-/// Which of these ids are of wishes of the account.
+/// Which of these ids are of wishes of the account, or of anybody's from the main account's number.
 pub async fn known_refs(
     conn: &mut PgConnection,
     account_id: &str,
     refs: &[String],
 ) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar("select ext_ref from outbound where account_id = $1 and ext_ref = any($2)")
-        .bind(account_id)
-        .bind(refs)
-        .fetch_all(conn)
-        .await
+    sqlx::query_scalar(
+        "select ext_ref from outbound where account_id = $1 and ext_ref = any($2)
+         union select ext_ref from outbound where is_fallback and ext_ref = any($2)",
+    )
+    .bind(account_id)
+    .bind(refs)
+    .fetch_all(conn)
+    .await
 }
 
 /// What an account's wishes became in the main account at the provider, whose lists are everybody's.
@@ -237,8 +240,8 @@ pub async fn fallback_users(
     .await
 }
 
-/// Whether something that was asked for earlier, from the same number to the same one, is not decided yet. What was not
-/// wanted any more before that moment is nobody's concern: its job is dead.
+/// Whether something that was asked for earlier, from the same number to the same one, is not decided yet; from the main
+/// account's number, by anybody. What was not wanted any more before that moment is nobody's concern: its job is dead.
 pub async fn is_behind_another(
     conn: &mut PgConnection,
     wish: &Outbound,
@@ -247,13 +250,17 @@ pub async fn is_behind_another(
     sqlx::query_scalar(
         "select exists (select from outbound
                         where account_id = $1 and from_number = $2 and to_number = $3 and state = 'asked' and id < $4
-                          and expires_at > $5)",
+                          and expires_at > $5)
+             or $6 and exists (select from outbound
+                               where is_fallback and from_number = $2 and to_number = $3 and state = 'asked' and id < $4
+                                 and expires_at > $5)",
     )
     .bind(&wish.account_id)
     .bind(&wish.from_number)
     .bind(&wish.to_number)
     .bind(wish.id)
     .bind(wanted_since)
+    .bind(wish.is_fallback)
     .fetch_one(conn)
     .await
 }

@@ -1,6 +1,7 @@
 //! The web role: providers call the receiver, apps the API, over one socket.
 //!
-//! It stores and answers. It does no work and calls no provider.
+//! The receiver stores and answers, and calls no provider. The API does no work of jobs, but asks providers while somebody
+//! waits: what is on sale, a number's details, what Stripe would charge.
 
 mod access_log;
 pub mod api;

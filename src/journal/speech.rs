@@ -73,7 +73,8 @@ impl Effect for TranscribePart<'_> {
 
     async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
         let text = self.transcriber.transcribe(self.audio, self.part).await?;
-        keep(ctx, self.account_id, self.subject(), text).await
+        let of = (self.account_id, self.recording_ref);
+        keep(ctx, of, self.subject(), text).await
     }
 }
 
@@ -123,7 +124,8 @@ impl Effect for AskAnalyst<'_> {
 
     async fn send(&self, ctx: &Context, _key: &str) -> Result<Found, ClientError> {
         let answer = self.analyst.ask(self.messages).await?;
-        keep(ctx, self.account_id, self.subject(), answer).await
+        let of = (self.account_id, self.recording_ref);
+        keep(ctx, of, self.subject(), answer).await
     }
 }
 
@@ -153,10 +155,11 @@ async fn look(
     Ok(is_kept.then(|| nothing_more(subject)))
 }
 
-/// Whichever run it came to: it is an answer to what was asked.
+/// Whichever run it came to: it is an answer to what was asked. Of a recording that was deleted meanwhile nothing is kept:
+/// whoever deletes it later has it forgotten.
 async fn keep(
     ctx: &Context,
-    account_id: &str,
+    (account_id, recording_ref): (&str, &str),
     subject: String,
     answer: String,
 ) -> Result<Found, ClientError> {
@@ -164,7 +167,10 @@ async fn keep(
     let sealed = ctx.keyring.seal(&SecretString::from(answer), place);
     let kept = async {
         let mut tx = db::begin(&ctx.pools.work).await?;
-        speech_answers::keep(&mut tx, account_id, &subject, &sealed, ctx.clock.now()).await?;
+        let recording = recordings::lock(&mut tx, account_id, recording_ref).await?;
+        if recording.is_some_and(|recording| recording.transcript != "deleted") {
+            speech_answers::keep(&mut tx, account_id, &subject, &sealed, ctx.clock.now()).await?;
+        }
         tx.commit().await
     };
     kept.await.map_err(not_kept)?;

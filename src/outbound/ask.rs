@@ -182,8 +182,8 @@ struct Sender {
     is_fallback: bool,
 }
 
-/// A number of the account's own that works; where it never had any, the main account's, if that is switched on. Never
-/// that one for who is suspended: it would undo the suspension (B61).
+/// A number of the account's own that works; where it has none in use, the main account's, if that is switched on. Never
+/// that one for who is suspended: it would undo the suspension.
 async fn sender(
     tx: &mut PgConnection,
     policy: &Policy,

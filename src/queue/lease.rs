@@ -16,7 +16,8 @@ use crate::{
     db,
 };
 
-/// The claim of one run on one job. Every write names it; when it is lost, nothing more is written.
+/// The claim of one run on one job. Every write that decides names it; when it is lost, only
+/// what a provider did is still recorded (`journal`).
 #[derive(Debug, Clone)]
 pub struct Lease {
     pub job_id: Uuid,
@@ -92,7 +93,7 @@ impl Lease {
     }
 }
 
-/// The only kind of transaction in which a run writes. Dropped, it is rolled back.
+/// The transaction in which a run decides. Dropped, it is rolled back.
 pub struct Fenced {
     tx: Transaction<'static, Postgres>,
 }

@@ -26,6 +26,11 @@ struct Amount {
 }
 
 #[derive(Deserialize)]
+struct Coupon {
+    percent_off: i64,
+}
+
+#[derive(Deserialize)]
 struct Decision {
     won: bool,
 }
@@ -34,6 +39,12 @@ impl Sandbox {
     /// Everything that was ever billed, in the order the invoices were begun.
     pub fn books(&self) -> Vec<BookedInvoice> {
         self.shared.world().stripe.books().to_vec()
+    }
+
+    /// A coupon takes so much off every line of a draft that may be discounted. False when there is no such invoice.
+    pub fn discount(&self, invoice_id: &str, percent_off: i64) -> bool {
+        let mut world = self.shared.world();
+        world.stripe.discount(invoice_id, percent_off)
     }
 
     /// Put an item nobody asked for on any invoice, a finalized one too. Returns the item's id; none
@@ -113,6 +124,10 @@ pub(super) fn change(
             } = read(body)?;
             let item = sandbox.plant_item(id, amount, &description);
             Ok(json!({"id": item.ok_or_else(|| missing("invoice", id))?}))
+        }
+        ("POST", ["invoices", id, "discount"]) => {
+            let Coupon { percent_off } = read(body)?;
+            found(sandbox.discount(id, percent_off), "invoice", id)
         }
         ("POST", ["items", id, "amount"]) => {
             let Amount { amount } = read(body)?;

@@ -66,7 +66,7 @@ async fn close(
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let done = billing::close(&mut tx, rules, &ids, ctx.clock.now()).await?;
     // What has to wait for an answer of Stripe's waits in a job of its own.
-    let waiting = done.asking.iter().map(|period_id| {
+    let waiting = done.asking.iter().map(|(period_id, _)| {
         let job = NewJob::of(&ClosePeriod {
             period_id: *period_id,
         });

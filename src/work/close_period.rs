@@ -10,8 +10,10 @@ use crate::{
     queue::{Failure, Lease, Outcome},
 };
 
-/// Stripe is asked by a job of its own.
+/// Stripe is asked by a job of its own, which asks for this one when it was answered.
 const ASKED_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(5);
+/// A subscription that Stripe does not know keeps its period open until a person has looked (`subscription_missing`).
+const ASKED_AGAIN_AFTER_MAX: TimeDelta = TimeDelta::hours(1);
 
 impl Work for ClosePeriod {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -23,9 +25,11 @@ impl Work for ClosePeriod {
         if let Some((_, until)) = closed.waiting.first() {
             return Ok(Outcome::Later(*until, "it is not over and settled".into()));
         }
-        if !closed.asking.is_empty() {
+        if let Some((_, ended_at)) = closed.asking.first() {
             let why = "Stripe is asked first what became of its subscription";
-            return Ok(Outcome::Later(now + ASKED_AGAIN_AFTER, why.into()));
+            let pause = (now - *ended_at) / 100;
+            let pause = pause.clamp(ASKED_AGAIN_AFTER, ASKED_AGAIN_AFTER_MAX);
+            return Ok(Outcome::Later(now + pause, why.into()));
         }
         Ok(match (closed.rated.len(), closed.charges.len()) {
             (0, _) => Outcome::Skipped("there is no such period any more".into()),

@@ -1,7 +1,9 @@
 //! Close the windows of usage that are over; see the promise in `jobs/close_usage_windows.rs`.
 
 use chrono::{DateTime, Utc};
-use tollkeeper_jobs::{ClosePeriod, CloseUsageWindows, NewJob, close_usage_windows::ended_before};
+use tollkeeper_jobs::{
+    ClosePeriod, CloseUsageWindows, NewJob, close_usage_windows::ended_before, prune_history,
+};
 
 use super::Work;
 use crate::{
@@ -50,7 +52,8 @@ async fn rate_again(tx: &mut Fenced, ended: &[Counter], now: DateTime<Utc>) -> R
     let days: Vec<&Counter> = ended.iter().filter(|one| one.per == "day").collect();
     let accounts: Vec<&str> = days.iter().map(|one| one.account_id.as_str()).collect();
     let starts: Vec<_> = days.iter().map(|one| one.starts_at).collect();
-    let periods = periods::over_around(tx, &accounts, &starts, now).await?;
+    let kept_from = prune_history::usage_kept_from(now);
+    let periods = periods::over_around(tx, &accounts, &starts, kept_from, now).await?;
     let jobs = periods.into_iter().map(|(period_id, account_id)| {
         NewJob::of(&ClosePeriod { period_id }).of_account(Some(account_id))
     });

@@ -45,6 +45,10 @@ async fn one(ctx: &Context, lease: &Lease, left: &LeftBehind) -> Result<(), Fail
     let mut tx = lease.begin(&ctx.pools.work).await?;
     // Nothing leaves but under this lock, and then the journal says so: see `journal::outbound::permission`.
     accounts::lock(&mut tx, &wish.account_id).await?;
+    // It was found in another transaction, and a retried job may have ended it since.
+    if !wishes::is_asked(&mut tx, wish.id).await? {
+        return Ok(());
+    }
     let asked = provider_calls::lock(&mut tx, &wish.provider, kind, &subject).await?;
     if asked.is_none_or(|asked| asked.row().state == State::Planned) {
         outbound::failed(&mut tx, &Rules::of(ctx), wish, NOT_SENT).await?;

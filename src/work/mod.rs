@@ -79,7 +79,7 @@ fn step_back(lease: &Lease) -> Duration {
 }
 
 /// How a job is done. May be run twice, at any time, beside itself: its header says why that is
-/// harmless. Every transaction that writes begins with [`Lease::begin`].
+/// harmless. Every transaction that decides begins with [`Lease::begin`].
 pub trait Work: Job {
     fn run(
         &self,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tollkeeper_jobs::{
     AttachCharges, NewJob, RecordInvoice, SyncSubscription,
@@ -60,7 +60,7 @@ impl Work for RecordInvoice {
         }
         row.invoice_id = invoices::store(&mut tx, &row).await?;
         if let Some(known) = known.filter(|known| known.status != row.status) {
-            given_up_or_paid_after_all(&mut tx, &known.status, &row).await?;
+            given_up_or_paid_after_all(&mut tx, &known.status, &row, ctx.clock.now()).await?;
         }
         if let Some(facts) = &facts {
             let grace = account::past_due_grace(ctx)?;
@@ -89,10 +89,11 @@ async fn given_up_or_paid_after_all(
     tx: &mut Fenced,
     before: &str,
     invoice: &invoices::Invoice,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let (finding, minor) = match (before, invoice.status.as_str()) {
         (_, status @ ("void" | "uncollectible")) => {
-            charges::waive_unpaid(tx, invoice.invoice_id).await?;
+            charges::waive_unpaid(tx, invoice.invoice_id, now).await?;
             let charges = charges::of_invoice(tx, invoice.invoice_id).await?;
             let usage_minor = charges.iter().map(|charge| charge.amount_minor).sum();
             match status {

@@ -62,7 +62,7 @@ impl Work for SyncSubscription {
             anchor_at: said.billing_cycle_anchor,
             trial_starts_at: said.trial_start,
             trial_ends_at: said.trial_end,
-            cancel_at_period_end: said.cancel_at_period_end,
+            cancel_at_period_end: said.ends_with_period(),
             canceled_at: said.canceled_at,
             ended_at: said.ended_at,
             past_due_since,

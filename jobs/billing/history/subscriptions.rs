@@ -36,7 +36,7 @@ impl<'a> SubscriptionNews<'a> {
             return None;
         }
         let period_ends_at = self.said.period().map(|(_, ends_at)| ends_at);
-        let with_period = period_ends_at.filter(|_| self.said.cancel_at_period_end);
+        let with_period = period_ends_at.filter(|_| self.said.ends_with_period());
         self.said.cancel_at.or(with_period)
     }
 
@@ -67,7 +67,7 @@ impl<'a> SubscriptionNews<'a> {
             return false;
         };
         let goes_on = matches!(self.said.status, Status::Active | Status::Trialing);
-        let was_to_end = before.ends_with_period && !self.said.cancel_at_period_end;
+        let was_to_end = before.ends_with_period && !self.said.ends_with_period();
         goes_on && (was_to_end || *before.status == Status::Paused)
     }
 

@@ -43,7 +43,7 @@ fn the_example_of_the_contract_has_its_numbers() {
     assert_eq!(statement.meter("voice_minutes"), voice);
     assert_eq!(statement.meter("sms"), sms);
     assert_eq!(statement.numbers_cost_minor, 500);
-    assert_eq!(statement.metered_minor(), 80);
+    assert_eq!(statement.total_minor, 580);
     assert_eq!(major_text(statement.total_minor, "usd"), "5.80");
 }
 

@@ -1,5 +1,5 @@
 //! Endpoints of OpenAI's kind: one that writes down what is said, one that analyses it. OpenAI's own, or a server of
-//! one's own (whisper.cpp, vLLM, Speaches), which differ in what they leave out (`providers.md` D3).
+//! one's own (whisper.cpp, vLLM, Speaches), which differ in what they leave out.
 //!
 //! Only what every one of them takes is sent, and only what every one of them answers is read.
 

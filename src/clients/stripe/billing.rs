@@ -97,6 +97,9 @@ impl Stripe {
             ("description", new.description),
             ("period[start]", starts_at.as_str()),
             ("period[end]", ends_at.as_str()),
+            // A coupon is for the plan. Off a line it would take what our books say is paid, and a line that gives
+            // something back is never discounted.
+            ("discountable", "false"),
         ];
         form.extend(metadata.iter().map(|(key, value)| (key.as_str(), *value)));
         self.post(&["v1", "invoiceitems"], &form, key).await

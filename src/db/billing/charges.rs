@@ -1,4 +1,5 @@
-//! What is owed. A charge is never changed; only the invoice it is on is written to it.
+//! What is owed. What a charge comes to is never changed: only the invoice it is on is written to it, and that it is waived
+//! where it would give back what nobody paid.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
@@ -194,9 +195,14 @@ pub async fn place(
 }
 
 /// What takes back usage of an invoice that was voided or written off meanwhile, and is on none yet, gives nothing back: as
-/// far as nobody paid for it. Answers how much it was, minor units.
-pub async fn waive_unpaid(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Result<i64> {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+/// far as nobody paid for it. One that takes back more than that is waived whole, and what it gives back all the same is
+/// a revision of its own, behind one that undoes as much of the waiver.
+pub async fn waive_unpaid(
+    conn: &mut PgConnection,
+    invoice_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(sqlx::AssertSqlSafe(format!(
         "with unpaid as (
              select period_id, meter, subject,
                     sum(amount_minor) filter (where {NOBODY_PAID}) as minor
@@ -212,14 +218,30 @@ pub async fn waive_unpaid(conn: &mut PgConnection, invoice_id: Uuid) -> sqlx::Re
          ),
          waived as (
              update charges c set waiver = 'invoice_voided' from taking
-             where c.charge_id = taking.charge_id and taking.so_far <= taking.minor
-             returning c.amount_minor
+             where c.charge_id = taking.charge_id and taking.so_far + c.amount_minor < taking.minor
+             returning c.period_id, c.meter, c.subject, taking.so_far - taking.minor as beyond_that
+         ),
+         last as (
+             select distinct on (c.period_id, c.meter, c.subject) c.*, waived.beyond_that::bigint
+             from waived join charges c using (period_id, meter, subject)
+             where waived.beyond_that > 0
+             order by c.period_id, c.meter, c.subject, c.revision desc
          )
-         select coalesce(-sum(amount_minor), 0)::bigint from waived"
+         insert into charges (charge_id, account_id, period_id, meter, subject, revision, previous_revision,
+                              previous_rated_minor, rated_minor, amount_minor, quantity, beyond, currency,
+                              description, waiver, created_at)
+         select gen_random_uuid(), account_id, period_id, meter, subject, revision + step, revision + step - 1,
+                case step when 1 then rated_minor else rated_minor + beyond_that end,
+                case step when 1 then rated_minor + beyond_that else rated_minor end,
+                case step when 1 then beyond_that else -beyond_that end,
+                quantity, beyond, currency, description, case step when 1 then 'invoice_voided' end, $2
+         from last cross join generate_series(1, 2) as step"
     )))
     .bind(invoice_id)
-    .fetch_one(conn)
-    .await
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// How much of what stands on an invoice was taken back and not given back, since nobody had paid for it; minor units.

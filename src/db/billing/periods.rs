@@ -264,11 +264,13 @@ pub async fn unclosed_of(
 
 /// Periods that are over, that somebody pays for and in which days of these accounts lie, given as two equally long lists
 /// of accounts and of the days' beginnings: what was used there meanwhile is still to be rated, also by whoever is
-/// closing one at this moment. No day is longer than 26 hours; to rate a period too often harms nothing.
+/// closing one at this moment. No day is longer than 26 hours; to rate a period too often harms nothing, but for one that
+/// began before `kept_from`: a part of its usage is not there any more.
 pub async fn over_around(
     conn: &mut PgConnection,
     account_ids: &[&str],
     days: &[DateTime<Utc>],
+    kept_from: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<(Uuid, String)>> {
     sqlx::query_as(
@@ -276,12 +278,13 @@ pub async fn over_around(
          from unnest($1::text[], $2::timestamptz[]) as used (account_id, starts_at)
          join billing_periods p on p.account_id = used.account_id
           and p.starts_at < used.starts_at + interval '26 hours' and p.ends_at > used.starts_at
-         where (p.closed_at is not null or p.ends_at <= $3) and p.subscription_ref is not null
+         where (p.closed_at is not null or p.ends_at <= $3) and p.subscription_ref is not null and p.starts_at >= $4
          order by p.account_id, p.period_id",
     )
     .bind(account_ids)
     .bind(days)
     .bind(now)
+    .bind(kept_from)
     .fetch_all(conn)
     .await
 }

@@ -1,4 +1,4 @@
-//! The natural keys of events: unique for all time, with the answer that was given first.
+//! The natural keys of events: unique for as long as they are kept, with the answer that was given first.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::http::problem::{Problem, timestamp};
 
-/// A success of `/api/subscription/*`: the object is in `data`, the sentence in `message`.
+/// A success, enveloped: the object is in `data`, the sentence in `message`.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct Envelope<T: Type + ParseFromJSON + ToJSON + Send + Sync> {
@@ -37,7 +37,7 @@ impl<T: Type + ParseFromJSON + ToJSON + Send + Sync> Envelope<T> {
     }
 }
 
-/// A refusal of `/api/subscription/*`.
+/// A refusal of an enveloped operation.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct EnvelopedProblem {
@@ -74,7 +74,8 @@ pub struct FlatProblem {
     pub code: String,
 }
 
-/// A refusal of `/api/billing/*`, and of `/api/phone/provision`, `release`, `details` and `search`.
+/// A refusal of `/api/billing/*`, of `/api/phone/provision`, `release`, `details` and `search`, and of
+/// `/api/calls/{callSid}/summary`.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct BareProblem {

@@ -1,6 +1,7 @@
 //! What apps ask: JSON over HTTP, described by `/openapi.json`.
 //!
-//! Every operation authenticates first, and reads and writes as the one account it is about.
+//! Every operation but `clear-cache` authenticates first. Most read and write as the one account they are about; usage and
+//! outgoing calls and messages run as the service, and name the account in each statement.
 
 mod billing;
 mod caching;

@@ -76,7 +76,7 @@ impl PhoneCall {
 pub struct TextMessage {
     /// A UUID.
     id: String,
-    /// `SM…` or `MM…`
+    /// `SM…` or `MM…`; at VoIP.ms `voipms_…`
     message_sid: String,
     user_id: String,
     from_number: Option<String>,

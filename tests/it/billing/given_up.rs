@@ -40,6 +40,8 @@ impl Billing {
 enum Step {
     /// Somebody does this with it, at Stripe.
     Is(&'static str),
+    /// More is told of than is worth an invoice of its own.
+    Late,
     TakenBack,
 }
 
@@ -62,7 +64,13 @@ async fn after(steps: &[Step]) -> (Billing, Vec<i64>) {
             Step::Is(order) => {
                 billing.order(&["invoices", id, order], &[]).await;
             }
-            Step::TakenBack => billing.take_back("CA1").await,
+            Step::Late => billing.uses_at("ann", MINUTES, 23, "CA2", used_at).await,
+            Step::TakenBack => {
+                billing.take_back("CA1").await;
+                if steps.iter().any(|step| matches!(step, Step::Late)) {
+                    billing.take_back("CA2").await;
+                }
+            }
         }
         billing.pass(TimeDelta::days(1)).await;
         billing.timetable().await;
@@ -90,6 +98,28 @@ async fn what_nobody_paid_is_not_given_back_whatever_came_first() {
     ] {
         let (billing, on_the_next) = after(steps).await;
         assert_eq!(on_the_next, [500], "the number's fee alone");
+        let waived =
+            "select sum(amount_minor)::bigint from charges where waiver = 'invoice_voided'";
+        assert_eq!(billing.house.service.value::<i64>(waived).await, -65);
+        let (status, text) = billing.command(&["check", "--full"]).await;
+        assert_eq!(status, 0, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_credit_for_more_than_nobody_paid_only_the_rest_is_given_back() {
+    use Step::{Is, Late, TakenBack};
+    for steps in [
+        &[Late, Is("void"), TakenBack][..],
+        &[Late, TakenBack, Is("void")],
+        &[Late, TakenBack, Is("mark_uncollectible"), Is("void")],
+    ] {
+        let (billing, on_the_next) = after(steps).await;
+        assert_eq!(
+            on_the_next,
+            [-30, 30, 500],
+            "what came late, and nothing else"
+        );
         let waived =
             "select sum(amount_minor)::bigint from charges where waiver = 'invoice_voided'";
         assert_eq!(billing.house.service.value::<i64>(waived).await, -65);

@@ -1,7 +1,10 @@
 //! What leaves from the main account's number is made up from the lists there, each user's own and nobody else's.
 
 use serde_json::json;
-use tollkeeper::clients::twilio::NewMessage;
+use tollkeeper::{
+    clients::twilio::NewMessage,
+    sandbox::{Fault, When},
+};
 use tollkeeper_jobs::ReconcilePhoneLogs;
 
 use super::{Ann, CALL, SMS, THEM};
@@ -79,4 +82,32 @@ async fn a_callback_that_was_lost_about_a_fallback_is_made_up_from_the_main_acco
         .await;
     assert_eq!(known, 3, "nothing of anybody else's");
     assert_eq!(house.findings().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_lost_call_from_the_shared_number_is_not_found_in_another_users_call() {
+    let ann = Ann::with(|config| {
+        config.telephony.outbound.fallback_number = SHARED.parse().ok();
+    })
+    .await;
+    let house = &ann.house;
+    house.sign_up_to("ben", SECRETARY);
+    house.take_in_all().await;
+    let sql = "update phone_numbers set status = 'released'";
+    house.service.execute(sql).await;
+    let body = json!({ "to": THEM, "message": "Hello" });
+    ann.api.post(CALL, &token("ben"), body.clone()).await;
+    house.settle().await;
+
+    house.strike("POST", "Calls.json", When::First(1), Fault::CutBeforeEffect);
+    ann.api.post(CALL, &token("ann"), body).await;
+    house.settle().await;
+
+    let sids: Vec<String> = sqlx::query_scalar("select ext_ref from outbound order by asked_at")
+        .fetch_all(&house.service.db)
+        .await
+        .unwrap();
+    let made = house.sandbox.phone_calls();
+    assert_eq!(sids, [made[0].sid.clone(), made[1].sid.clone()]);
+    assert_eq!(made.len(), 2);
 }

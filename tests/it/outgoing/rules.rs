@@ -62,6 +62,13 @@ async fn who_said_stop_is_not_written_to_until_they_say_start() {
     assert_refused(&ann.write("hello").await, 403, "RECIPIENT_OPTED_OUT");
     // Calls are another matter.
     assert_eq!(ann.call("hello").await.status, 200);
+    // Somebody else had the number before, and was told to stop as well.
+    for sql in [
+        "insert into accounts (account_id) values ('carl')",
+        "insert into opt_outs select 'carl', our_number, their_number, true, said_at - interval '1 year' from opt_outs",
+    ] {
+        ann.house.service.execute(sql).await;
+    }
     said(2, "START").await;
     assert_eq!(ann.write("hello").await.status, 200);
 

@@ -1,4 +1,4 @@
-//! What the clients of three older services send and read (`contract.md` 6.2, 7.3 and 8).
+//! What the clients of three older services send and read.
 
 use serde_json::{Value, json};
 

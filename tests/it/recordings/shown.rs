@@ -1,14 +1,18 @@
 //! What apps are shown of recordings, and what they may take back.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tollkeeper::sandbox::{Fault, When};
 use tollkeeper_jobs::ReconcilePhoneLogs;
 
-use super::{SAID, TRANSCRIPTIONS, asked, counted, house_of_ann, texts, told};
+use super::{CHAT, SAID, TRANSCRIPTIONS, asked, counted, house_of_ann, strike, texts, told};
 use crate::support::{
     api::{Api, Setup, token},
     phone::CALLER,
+    until,
 };
 
 #[tokio::test]
@@ -169,4 +173,31 @@ async fn a_deleted_transcription_is_gone_everywhere_stays_counted_and_is_not_mad
         (counted(&house).await, asked(&house, TRANSCRIPTIONS)),
         (3, 3)
     );
+}
+
+#[tokio::test]
+async fn an_answer_about_a_transcription_that_is_deleted_meanwhile_is_not_kept() {
+    let (house, web, phone) = house_of_ann(|config| config.recordings.is_deleted = false).await;
+    let by = Duration::from_secs(3);
+    strike(&house, CHAT, When::First(1), Fault::Latency { by });
+    told(&house, &web, &phone, 2, "a secret").await;
+    let api = Api::start_over(house.service.db.clone(), Setup::default()).await;
+    let ann = token("ann");
+    until("it is asked about", async || {
+        let asked =
+            "select count(*) from provider_calls where kind = 'ask_analyst' and state = 'sent'";
+        house.service.value::<i64>(asked).await == 1
+    })
+    .await;
+
+    let page = api.get("/api/transcriptions", &ann).await.body;
+    let id = page["data"]["transcriptions"][0]["id"].as_str().unwrap();
+    let target = format!("/api/transcriptions/{id}");
+    let deleted = api.call(Method::DELETE, &target, &ann, None, &[]).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.body);
+    house.settle().await;
+
+    let kept = "select count(*) from speech_answers";
+    assert_eq!(house.service.value::<i64>(kept).await, 0);
+    assert_eq!(house.dead().await, Vec::<String>::new());
 }

@@ -50,7 +50,7 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// The provider's id, or ours while it has not answered: a client that finds none would ask again (B28).
+    /// The provider's id, or ours while it has not answered: a client that finds none would ask again.
     pub fn sid(&self) -> String {
         let wish = &self.standing.wish;
         wish.ext_ref.clone().unwrap_or_else(|| wish.id.to_string())

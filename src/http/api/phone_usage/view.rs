@@ -67,7 +67,7 @@ struct TypeSummary {
 pub struct UsageRecord {
     /// A UUID.
     id: String,
-    /// `CA…`, `SM…` or `MM…`, of what it was used for.
+    /// `CA…`, `SM…`, `MM…` or `voipms_…`, of what it was used for.
     sid: String,
     /// Of the user's own number.
     phone_number_id: Option<String>,

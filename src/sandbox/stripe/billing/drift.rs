@@ -10,6 +10,14 @@ use super::{
 
 impl Stripe {
     /// Put an item nobody asked for on any invoice. Returns its id; none without such an invoice.
+    pub(in crate::sandbox) fn discount(&mut self, invoice_id: &str, percent_off: i64) -> bool {
+        let is_there = self.invoices.get(invoice_id).is_some();
+        if is_there {
+            self.change_invoice(invoice_id, |invoice| invoice.percent_off = percent_off);
+        }
+        is_there
+    }
+
     pub(in crate::sandbox) fn plant_item(
         &mut self,
         at: i64,
@@ -39,6 +47,7 @@ impl Stripe {
             period_end: end,
             quantity: 1,
             pricing,
+            is_discountable: true,
         };
         self.plant(at, invoice_id, id, line)
     }

@@ -18,7 +18,7 @@ pub(super) fn item(of: &InvoiceItem, version: ApiVersion) -> Value {
         "customer": of.customer,
         "date": of.created,
         "description": line.description,
-        "discountable": line.kind != LineKind::Proration,
+        "discountable": line.is_discountable,
         "discounts": [],
         "invoice": of.invoice,
         "livemode": false,

@@ -80,6 +80,7 @@ impl Stripe {
             period_end,
             quantity: cost.quantity,
             pricing: cost.pricing,
+            is_discountable: flag(params, "discountable")?.unwrap_or(cost.amount >= 0),
         };
         self.add_item(ask.at, &id, customer, params.get("invoice"), line);
         self.get_item(&id, ask)

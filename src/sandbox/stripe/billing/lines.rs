@@ -52,6 +52,7 @@ pub(super) fn of_subscription(id: String, item: &Item, of: &Subscription, is_tri
         period_end: of.period_end,
         quantity: item.quantity,
         pricing: Pricing::of(price),
+        is_discountable: true,
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) fn line(row: &Line, of: &Invoice, version: ApiVersion) -> Value {
         "amount": row.amount,
         "currency": row.currency,
         "description": row.description,
-        "discountable": row.kind != LineKind::Proration,
+        "discountable": row.is_discountable,
         "discounts": [],
         "invoice": (!of.id.is_empty()).then_some(&of.id),
         "livemode": false,

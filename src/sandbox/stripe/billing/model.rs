@@ -61,6 +61,8 @@ pub struct Line {
     pub period_end: i64,
     pub quantity: i64,
     pub pricing: Pricing,
+    /// Whether a coupon takes something off it.
+    pub is_discountable: bool,
 }
 
 /// Pending while it is on no invoice.
@@ -119,6 +121,8 @@ pub struct Invoice {
     pub uncollectible_at: Option<i64>,
     pub voided_at: Option<i64>,
     pub is_paid_out_of_band: bool,
+    /// By a coupon, of every line that may be discounted.
+    pub percent_off: i64,
     pub credited_before_payment: i64,
     pub credited_after_payment: i64,
     pub payment_intent: Option<String>,
@@ -160,6 +164,7 @@ impl Invoice {
             uncollectible_at: None,
             voided_at: None,
             is_paid_out_of_band: false,
+            percent_off: 0,
             credited_before_payment: 0,
             credited_after_payment: 0,
             payment_intent: None,
@@ -169,9 +174,20 @@ impl Invoice {
     }
 
     /// The sum of its lines.
-    pub fn total(&self) -> i64 {
+    pub fn subtotal(&self) -> i64 {
         let amounts = self.lines.iter().map(|line| line.amount);
         amounts.fold(0, i64::saturating_add)
+    }
+
+    /// What a coupon takes off.
+    pub fn discount(&self) -> i64 {
+        let lines = self.lines.iter().filter(|line| line.is_discountable);
+        let amounts = lines.map(|line| line.amount);
+        amounts.fold(0, i64::saturating_add).max(0) * self.percent_off / 100
+    }
+
+    pub fn total(&self) -> i64 {
+        self.subtotal() - self.discount()
     }
 
     /// What is to be paid; of a draft as far as one can tell.

@@ -53,9 +53,10 @@ pub fn invoice(of: &Invoice, version: ApiVersion) -> Value {
             "paid_at": of.paid_at,
             "voided_at": of.voided_at,
         },
-        "subtotal": total,
+        "subtotal": of.subtotal(),
         "test_clock": null,
         "total": total,
+        "total_discount_amounts": (of.discount() > 0).then(|| json!([{ "amount": of.discount() }])),
     });
     match version {
         ApiVersion::Old => add_old_fields(&mut value, of),

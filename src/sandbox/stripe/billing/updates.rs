@@ -188,5 +188,6 @@ pub(super) fn line_of(of: &Subscription, part: Part, item_id: &str) -> Line {
         period_end: part.end,
         quantity: part.quantity,
         pricing: Pricing::of(&part.price),
+        is_discountable: false,
     }
 }

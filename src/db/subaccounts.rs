@@ -131,6 +131,22 @@ pub async fn sealed_token(
     .await
 }
 
+/// Its token is another one.
+pub async fn set_token(
+    conn: &mut PgConnection,
+    subaccount_ref: &str,
+    auth_token_sealed: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update twilio_subaccounts set auth_token_sealed = $2, updated_at = now() where subaccount_ref = $1",
+    )
+    .bind(subaccount_ref)
+    .bind(auth_token_sealed)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whose subaccount it is.
 pub async fn owner(conn: &mut PgConnection, subaccount_ref: &str) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar("select account_id from twilio_subaccounts where subaccount_ref = $1")

@@ -47,7 +47,8 @@ kept as (
                      when held.outcome = 'stop' or held.outcome = 'retry' and held.failed >= held.attempts_max
                      then 'dead' else 'waiting' end,
         run_at = case when is_once_more then now() else coalesce(held.later_at, held.run_at) end,
-        not_before = case when held.outcome = 'later' and held.is_asked_for and not is_once_more then held.later_at end,
+        -- What a newer wish does not shorten: a back-off, and the patience that a provider asks for. Not what a run chose.
+        not_before = case when held.is_asked_for and not is_once_more then held.later_at end,
         failures = case when is_once_more then 0 else held.failed end,
         -- A run that ended of itself: its worker survived it.
         crashes = 0,

@@ -88,6 +88,12 @@ impl Sandbox {
         self.shared.world().twilio.subaccounts()
     }
 
+    /// Somebody makes the second token of a subaccount its first. The new one; none where there is no such subaccount.
+    pub fn promote_token(&self, subaccount_sid: &str) -> Option<String> {
+        let mut world = self.shared.world();
+        world.twilio.promote_token(subaccount_sid)
+    }
+
     /// The phone numbers owned now, with owner and friendly name.
     pub fn numbers(&self) -> Vec<twilio::Number> {
         self.shared.world().twilio.numbers()

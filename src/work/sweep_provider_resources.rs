@@ -2,6 +2,7 @@
 
 mod dids;
 mod numbers;
+mod tokens;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -13,7 +14,7 @@ use tollkeeper_jobs::{
     provision_subaccount::SubaccountStatus,
     sweep_provider_resources::{
         FINDINGS, NUMBER_MISSING, OnSubaccount, OurSubaccount, SUBACCOUNT_MISSING,
-        TOKEN_UNREADABLE, decide_on_subaccount,
+        decide_on_subaccount,
     },
     telephony::{desired::Standing, outbound::Carrier},
 };
@@ -26,17 +27,14 @@ use crate::{
         accounts, findings,
         phone_numbers::{self, PhoneNumber},
         provider_calls,
-        sealed_columns::{self, Column},
         subaccounts::{self, Subaccount},
         telephony,
     },
     journal::{self, Unfinished, twilio::CloseDouble},
     queue::{self, Failure, Lease, Outcome},
-    sealed::Place,
 };
 
 const LISTING_TRIES: usize = 6;
-const TOKENS_AT_ONCE: i64 = 500;
 
 impl Work for SweepProviderResources {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -135,6 +133,9 @@ impl Sweep {
     ) -> Result<Option<String>, Failure> {
         self.seen_accounts.insert(listed.sid.clone());
         let (ours, account_id) = self.our_subaccount(ctx, listed).await?;
+        if matches!(ours, OurSubaccount::Known { .. }) {
+            tokens::keep_up(ctx, lease, listed, &account_id).await?;
+        }
         match decide_on_subaccount(&ours, &listed.status, has_numbers) {
             OnSubaccount::Fine => {}
             OnSubaccount::Note => self.note(ctx, lease, &account_id, &listed.status).await?,
@@ -279,29 +280,6 @@ impl Sweep {
         self.findings
             .retain(|finding| !moved.contains(finding.subject.as_str()));
         Ok(())
-    }
-
-    /// A token that does not open keeps every callback of its subaccount out.
-    async fn look_at_tokens(&mut self, ctx: &Context) -> Result<(), Failure> {
-        let mut after = String::new();
-        loop {
-            let mut conn = ctx.pools.work.acquire().await?;
-            let column = Column::SubaccountToken;
-            let tokens = sealed_columns::batch(&mut conn, column, &after, TOKENS_AT_ONCE).await?;
-            drop(conn);
-            let Some(last) = tokens.last() else {
-                return Ok(());
-            };
-            after = last.row.clone();
-            for token in &tokens {
-                let account_id = &token.row;
-                let place = Place::subaccount_token(account_id);
-                if let Err(error) = ctx.keyring.open(&token.sealed, place) {
-                    let detail = json!({ "why": error.to_string() });
-                    self.report(TOKEN_UNREADABLE, account_id, account_id, detail);
-                }
-            }
-        }
     }
 
     fn report(&mut self, kind: &'static str, subject: &str, account_id: &str, detail: Value) {

@@ -1,6 +1,6 @@
 //! The promises of the queue, through real workers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use tollkeeper::{
@@ -323,16 +323,46 @@ async fn a_second_wish_does_not_undo_a_back_off() {
     service.enqueue(&probe).await;
     service
         .execute(
-            "update queue.jobs set state = 'waiting', failures = 1, run_at = now() + interval '1 hour'",
+            "update queue.jobs set state = 'waiting', failures = 1, run_at = now() + interval '1 hour',
+                                   not_before = now() + interval '1 hour'",
         )
         .await;
+    let is_kept =
+        "select state = 'waiting' and run_at > now() + interval '59 minutes' from queue.jobs";
 
     service.enqueue(&probe).await;
+    assert!(service.value::<bool>(is_kept).await);
 
-    let kept: bool = service
-        .value(
-            "select state = 'waiting' and run_at > now() + interval '59 minutes' from queue.jobs",
-        )
+    // It ran meanwhile, and chose its time by what it found: who knows more asks again.
+    service
+        .execute("update queue.jobs set not_before = null")
         .await;
-    assert!(kept);
+    service.enqueue(&probe).await;
+    assert!(!service.value::<bool>(is_kept).await);
+}
+
+#[tokio::test]
+async fn a_failure_keeps_its_back_off_and_a_time_that_was_chosen_keeps_none() {
+    let mut service = Service::new().await;
+    let mut config = (*service.ctx.config).clone();
+    config.worker.backoff_scale = 1000.0;
+    service.ctx.config = Arc::new(config);
+    let test = Uuid::now_v7();
+    let worker = service.work(probes());
+    let later = Does::Later(Utc::now() + TimeDelta::days(8));
+    for (key, does) in [("fails", Does::Fail { times: 1 }), ("chooses", later)] {
+        service.enqueue(&Probe::new(test, key, does)).await;
+    }
+
+    until("both have run", async || {
+        let waiting = "select count(*) from queue.jobs where state = 'waiting'";
+        service.value::<i64>(waiting).await == 2
+    })
+    .await;
+    worker.stop().await;
+
+    let bound = "select count(*) from queue.jobs where not_before = run_at and failures = 1";
+    let free = "select count(*) from queue.jobs where not_before is null and failures = 0";
+    assert_eq!(service.value::<i64>(bound).await, 1);
+    assert_eq!(service.value::<i64>(free).await, 1);
 }

@@ -187,6 +187,15 @@ impl Twilio {
         self.accounts[1..].to_vec()
     }
 
+    /// Somebody makes the second token of a subaccount its first. The new one; none where there is no such subaccount.
+    pub fn promote_token(&mut self, subaccount_sid: &str) -> Option<String> {
+        let token = self.new_sid("");
+        let mut accounts = self.accounts.iter_mut();
+        let account = accounts.find(|account| account.sid == subaccount_sid)?;
+        account.auth_token.clone_from(&token);
+        Some(token)
+    }
+
     /// The numbers owned now.
     pub fn numbers(&self) -> Vec<Number> {
         self.numbers.clone()

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::settings::{COLLEAGUE, Desk, SETTINGS};
+use super::{
+    house_of_ann,
+    settings::{COLLEAGUE, Desk, SETTINGS},
+};
 use crate::support::{
     api::token,
-    phone::{CALLER, sid},
+    phone::{CALLER, Phone, sid},
 };
 
 #[tokio::test]
@@ -86,4 +89,27 @@ async fn every_url_that_the_provider_is_given_is_served_to_it_and_to_nobody_else
     }
     desk.house.settle().await;
     assert_eq!(desk.house.dead().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_token_that_was_promoted_at_twilio_is_known_after_the_next_sweep() {
+    let (house, web, mut phone) = house_of_ann().await;
+    phone.token = house.sandbox.promote_token(&phone.account_sid).unwrap();
+    let told = async |phone: &Phone, nth| {
+        let sid = sid("SM", nth);
+        let params = [
+            ("MessageSid", sid.as_str()),
+            ("From", CALLER),
+            ("To", &phone.number),
+            ("Body", "hello"),
+        ];
+        let answer = phone.tell(&web, "/api/twilio/sms", &params).await;
+        answer.status().as_u16()
+    };
+    assert_eq!(told(&phone, 1).await, 403);
+
+    house.sweep().await;
+
+    assert_eq!(told(&phone, 2).await, 200);
+    assert_eq!(house.findings().await, Vec::<String>::new());
 }

@@ -180,7 +180,9 @@ async fn an_answer_about_a_transcription_that_is_deleted_meanwhile_is_not_kept()
     let (house, web, phone) = house_of_ann(|config| config.recordings.is_deleted = false).await;
     let by = Duration::from_secs(3);
     strike(&house, CHAT, When::First(1), Fault::Latency { by });
-    house.sandbox.analyse_next("what a model says that does not keep to the form");
+    house
+        .sandbox
+        .analyse_next("what a model says that does not keep to the form");
     told(&house, &web, &phone, 2, "a secret").await;
     let api = Api::start_over(house.service.db.clone(), Setup::default()).await;
     let ann = token("ann");

@@ -189,6 +189,8 @@ impl Story {
         self.until("two calls are told of", told).await?;
         let written = async || calls::written(&web).await;
         self.until("a message is told of", written).await?;
+        let subaccount = &self.works.sandbox.subaccounts()[0];
+        self.works.sandbox.promote_token(&subaccount.sid).unwrap();
         self.resume("sweep_provider_resources").await;
         self.apps.announce(&self.works.db).await;
         self.rest(include_str!("upkeep_done.sql")).await?;

@@ -135,7 +135,8 @@ fn read(answer: &Answer) -> Result<Value, ClientError> {
     let status = answer.status;
     match status {
         200..=299 => {}
-        401 | 403 | 429 => {
+        401 | 403 => return Err(call::key_refused(PROVIDER, status, answer.retry_after())),
+        429 => {
             return Err(ClientError::TryLater {
                 provider: PROVIDER,
                 status,
@@ -156,19 +157,13 @@ fn read(answer: &Answer) -> Result<Value, ClientError> {
         Some("success") => Ok(said),
         // Of our account, not of this request: what is repaired there must not have killed every job.
         Some(
-            word @ ("missing_credentials"
-            | "invalid_credentials"
-            | "api_not_enabled"
-            | "ip_not_enabled"
-            | "method_maintenance"),
-        ) => {
-            tracing::warn!(word, "VoIP.ms does not serve this account now");
-            Err(ClientError::TryLater {
-                provider: PROVIDER,
-                status,
-                after: None,
-            })
-        }
+            "missing_credentials" | "invalid_credentials" | "api_not_enabled" | "ip_not_enabled",
+        ) => Err(call::key_refused(PROVIDER, status, None)),
+        Some("method_maintenance") => Err(ClientError::TryLater {
+            provider: PROVIDER,
+            status,
+            after: None,
+        }),
         Some(word @ ("sms_failed" | "order_failed" | "cancel_failed")) => {
             Err(call::open(PROVIDER, Some(status), word))
         }

@@ -257,8 +257,8 @@ fn refusal(answer: &Answer) -> ClientError {
         after: answer.retry_after(),
     };
     match (status, should_retry) {
-        // Our key, not this request: a rotation must not kill every job there is.
-        (401 | 403 | 429, _) => return try_later,
+        (401 | 403, _) => return call::key_refused(PROVIDER, status, answer.retry_after()),
+        (429, _) => return try_later,
         // Not stored under the key: the same one may be used again without a look.
         (500.., Some("true")) => {
             return call::open(PROVIDER, None, format!("status {status}, to be repeated"));
@@ -281,6 +281,8 @@ fn refusal(answer: &Answer) -> ClientError {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
 
     fn check(status: u16, should_retry: Option<&str>, expected: &str) {
@@ -324,6 +326,27 @@ mod tests {
         check(503, Some("false"), "unknown");
         check(500, Some("true"), "unknown, same key");
         check(302, None, "refused");
+    }
+
+    #[test]
+    fn a_key_that_is_refused_is_counted() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            for status in [401, 403, 404, 429, 500] {
+                check(
+                    status,
+                    None,
+                    match status {
+                        404 => "refused",
+                        500 => "unknown",
+                        _ => "later",
+                    },
+                );
+            }
+        });
+        let counted = r#"tollkeeper_provider_keys_refused_total{provider="stripe"} 2"#;
+        let figures = recorder.handle().render();
+        assert!(figures.contains(counted), "{figures}");
     }
 
     #[test]

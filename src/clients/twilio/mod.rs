@@ -260,8 +260,8 @@ fn refusal(answer: &Answer) -> ClientError {
     }
     let status = answer.status;
     match status {
-        // 401 is our token, not this request: a rotation must not kill every job there is.
-        401 | 429 => {
+        401 => return call::key_refused(PROVIDER, status, answer.retry_after()),
+        429 => {
             return ClientError::TryLater {
                 provider: PROVIDER,
                 status,

@@ -49,29 +49,6 @@ async fn overage_is_on_the_draft_of_its_own_cycle_to_the_cent() {
 }
 
 #[tokio::test]
-async fn a_coupon_takes_nothing_off_what_was_used() {
-    let billing = Billing::new().await;
-    let ann = billing.customer("ann").await;
-    billing.uses("ann", MINUTES, 150).await;
-    billing.pass_end("ann", TimeDelta::minutes(11)).await;
-    let draft = billing.last_invoice(&ann).await;
-    let id = draft["id"].as_str().unwrap();
-    assert!(billing.house.sandbox.discount(id, 50));
-
-    billing.pass(TimeDelta::hours(2)).await;
-
-    let paid = billing.last_invoice(&ann).await;
-    assert_eq!(paid["status"], "paid");
-    assert_eq!(paid["subtotal"], 4_565);
-    assert_eq!(
-        paid["total"], 2_565,
-        "half of the plan, and all of the usage"
-    );
-    billing.timetable().await;
-    billing.check_calm().await;
-}
-
-#[tokio::test]
 async fn who_cancels_is_billed_what_they_used_on_an_invoice_of_its_own() {
     let billing = Billing::new().await;
     let ann = billing.customer("ann").await;

@@ -2,6 +2,7 @@
 //! Stripe whose own books are the judge.
 
 mod commands;
+mod coupons;
 mod cycle;
 mod dunning;
 mod given_up;

@@ -181,7 +181,19 @@ impl Story {
         self.until("the refund is entered", entered).await?;
         calls::untold(&self.works.sandbox, &self.twilio, &self.works.db).await;
         calls::asked(&self.works.sandbox, &self.works.db).await;
+        // The list of recordings would take the forgotten one up as well: the sweep is to come first.
+        self.pause("reconcile_phone_logs").await;
         self.execute(include_str!("upkeep.sql")).await;
+        let taken_up = async || {
+            let sql = "select not exists (select from recordings
+                                          where fetched_at is not null and transcript in ('pending', 'processing'))
+                           or exists (select from queue.jobs where kind = 'transcribe_recording')";
+            let found: Result<bool, _> = sqlx::query_scalar(sql).fetch_one(&self.works.db).await;
+            found.is_ok_and(|found| found)
+        };
+        self.until("the forgotten recording is taken up", taken_up)
+            .await?;
+        self.resume("reconcile_phone_logs").await;
         self.until("an event is taken", async || self.post(&upcoming).await)
             .await?;
         let web = self.web.address.to_string();

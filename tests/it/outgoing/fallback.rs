@@ -13,15 +13,21 @@ use crate::support::{api::token, house::SECRETARY};
 const MASTER: &str = "AC00000000000000000000000000000001";
 const SHARED: &str = "+18455550100";
 
-#[tokio::test]
-async fn a_callback_that_was_lost_about_a_fallback_is_made_up_from_the_main_accounts_lists() {
+/// Both may use the main account's number.
+async fn beside_ben() -> Ann {
     let ann = Ann::with(|config| {
         config.telephony.outbound.fallback_number = SHARED.parse().ok();
     })
     .await;
+    ann.house.sign_up_to("ben", SECRETARY);
+    ann.house.take_in_all().await;
+    ann
+}
+
+#[tokio::test]
+async fn a_callback_that_was_lost_about_a_fallback_is_made_up_from_the_main_accounts_lists() {
+    let ann = beside_ben().await;
     let house = &ann.house;
-    house.sign_up_to("ben", SECRETARY);
-    house.take_in_all().await;
     // Neither has a number any more, and ann not even a subaccount.
     for sql in [
         "update phone_numbers set status = 'released'",
@@ -86,13 +92,8 @@ async fn a_callback_that_was_lost_about_a_fallback_is_made_up_from_the_main_acco
 
 #[tokio::test]
 async fn a_lost_call_from_the_shared_number_is_not_found_in_another_users_call() {
-    let ann = Ann::with(|config| {
-        config.telephony.outbound.fallback_number = SHARED.parse().ok();
-    })
-    .await;
+    let ann = beside_ben().await;
     let house = &ann.house;
-    house.sign_up_to("ben", SECRETARY);
-    house.take_in_all().await;
     let sql = "update phone_numbers set status = 'released'";
     house.service.execute(sql).await;
     let body = json!({ "to": THEM, "message": "Hello" });

@@ -1,8 +1,9 @@
 //! Put what an account owes on its renewal's draft invoice.
 //!
 //! Enqueued by `record_invoice` when Stripe tells of such a draft, by `raise_usage_invoice` when more is owed while it is
-//! still open, and by `sweep_charges` for what was begun. Safe to run twice: a charge is on one invoice only, and each line is an effect of the journal. A
-//! draft that ends meanwhile gives back what does not stand on it. Asks for `compare_invoice`.
+//! still open, and by `sweep_charges` for what was begun. Safe to run twice: a charge is on one invoice only, and each
+//! line is an effect of the journal. A draft that ends meanwhile gives back what does not stand on it. Asks for
+//! `compare_invoice`.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

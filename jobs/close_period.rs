@@ -1,9 +1,9 @@
 //! Rate one billing period that is over, and charge the difference to what was charged for it before.
 //!
-//! Enqueued by `open_period` for its end, by `close_due_periods` when it is over, by `attach_charges` when its invoice is there already, and by
-//! `close_usage_windows` when something was used in it that came late. Safe to run twice, at any time: it always rates
-//! the whole period, under the account's lock, and a period that comes to the same as before is charged nothing. It
-//! never closes a period on old news: what Stripe said of its subscription must be newer than the period's end.
+//! Enqueued by `open_period` for its end, by `close_due_periods` when it is over, by `attach_charges` when its invoice is
+//! there already, and by `close_usage_windows` when something was used in it that came late. Safe to run twice, at any
+//! time: it always rates the whole period, under the account's lock, and a period that comes to the same as before is
+//! charged nothing. It never closes a period on old news: what Stripe said of its subscription must be newer than the period's end.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

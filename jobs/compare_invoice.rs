@@ -1,8 +1,7 @@
 //! Compare what stands on an invoice with what should, before anybody is asked to pay it.
 //!
-//! Enqueued by `attach_charges` and `raise_usage_invoice` once their lines are there, and by
-//! `reconcile_account`. Safe to run twice: it reads, and
-//! what is surplus on a draft is deleted through the journal. What is missing or altered is no work of ours: the account
+//! Enqueued by `attach_charges` and `raise_usage_invoice` once their lines are there, and by `reconcile_account`. Safe to
+//! run twice: it reads, and what is surplus on a draft is deleted through the journal. What is missing or altered is no work of ours: the account
 //! is parked, with a finding, until a person has looked. Asks for `finalize_invoice` where the invoice is ours.
 
 use serde::{Deserialize, Serialize};

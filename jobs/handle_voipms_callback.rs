@@ -1,8 +1,7 @@
 //! Look at VoIP.ms for the message that a stored callback tells of, and write down and meter what is found there.
 //!
 //! Enqueued by the receiver in the transaction that stores the webhook, and by `reconcile_phone_logs` for what
-//! was kept meanwhile. The callback is not signed: it says only where to
-//! look, and its text is neither billed nor shown. Safe to run twice: what is listed counts once, under its id there.
+//! was kept meanwhile. The callback is not signed: it says only where to look, and its text is neither billed nor shown. Safe to run twice: what is listed counts once, under its id there.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Give an account its own Twilio subaccount, once.
 //!
-//! Enqueued by `sync_subscription` when a plan with telephony is active, by `reactivate_telephony`, and by the API. Safe to run
-//! twice: the order's row is unique per account, the subaccount carries the account in its name, and
+//! Enqueued by `sync_subscription` when a plan with telephony is active, by `reactivate_telephony`, and by the
+//! API. Safe to run twice: the order's row is unique per account, the subaccount carries the account in its name, and
 //! the journal looks for that name before it asks for another one. It never closes a subaccount.
 
 use serde::{Deserialize, Serialize};

@@ -32,7 +32,7 @@ pub struct Closed {
     pub charges: Vec<NewCharge>,
     /// Those that cannot be rated yet, and when they may be.
     pub waiting: Vec<(Uuid, DateTime<Utc>)>,
-    /// Stripe is asked first about the subscriptions of these.
+    /// Stripe is asked first about the subscriptions of these, and when they ended.
     pub asking: Vec<(Uuid, DateTime<Utc>)>,
 }
 

@@ -103,15 +103,16 @@ pub(super) async fn answer(
 }
 
 /// Our key is no good there, which is no fault of this request: a rotation must not kill every job there is. They all wait,
-/// so it is counted and told, or nobody would hear of it.
+/// so it is counted and told, or nobody would hear of it. `word` is the provider's, where it has one.
 pub(super) fn key_refused(
     provider: &'static str,
     status: u16,
+    word: &str,
     after: Option<Duration>,
 ) -> ClientError {
     metrics::counter!("tollkeeper_provider_keys_refused_total", "provider" => provider)
         .increment(1);
-    tracing::warn!(provider, status, "a provider refuses our key");
+    tracing::warn!(provider, status, word, "a provider refuses our key");
     ClientError::TryLater {
         provider,
         status,

@@ -135,7 +135,14 @@ fn read(answer: &Answer) -> Result<Value, ClientError> {
     let status = answer.status;
     match status {
         200..=299 => {}
-        401 | 403 => return Err(call::key_refused(PROVIDER, status, answer.retry_after())),
+        401 | 403 => {
+            return Err(call::key_refused(
+                PROVIDER,
+                status,
+                "",
+                answer.retry_after(),
+            ));
+        }
         429 => {
             return Err(ClientError::TryLater {
                 provider: PROVIDER,
@@ -157,8 +164,11 @@ fn read(answer: &Answer) -> Result<Value, ClientError> {
         Some("success") => Ok(said),
         // Of our account, not of this request: what is repaired there must not have killed every job.
         Some(
-            "missing_credentials" | "invalid_credentials" | "api_not_enabled" | "ip_not_enabled",
-        ) => Err(call::key_refused(PROVIDER, status, None)),
+            word @ ("missing_credentials"
+            | "invalid_credentials"
+            | "api_not_enabled"
+            | "ip_not_enabled"),
+        ) => Err(call::key_refused(PROVIDER, status, word, None)),
         Some("method_maintenance") => Err(ClientError::TryLater {
             provider: PROVIDER,
             status,

@@ -76,16 +76,13 @@ async fn answered<E: Endpoint>(
     rules: Arc<Rules>,
 ) -> Result<Response> {
     let family = Family::of(request.uri().path());
-    let answer = match read_body(&mut request, rules.body_deadline).await {
-        Ok(()) => {
-            // From here on it is us who are slow.
-            let peer = request.remote_addr().as_socket_addr().copied();
-            let _owed = peer.map(|peer| rules.places.owe(peer, Clock::instant));
-            next.call(request).await.map(IntoResponse::into_response)
-        }
-        Err(error) => Err(error),
-    };
-    Ok(answer.unwrap_or_else(|error| rendered(error, family, &rules.clock)))
+    if let Err(error) = read_body(&mut request, rules.body_deadline).await {
+        return Ok(rendered(Err::<(), _>(error), family, &rules.clock));
+    }
+    // From here on it is us who are slow.
+    let peer = request.remote_addr().as_socket_addr().copied();
+    let _owed = peer.map(|peer| rules.places.owe(peer, Clock::instant));
+    Ok(rendered(next.call(request).await, family, &rules.clock))
 }
 
 /// So that no endpoint can be held by a slow one.
@@ -120,8 +117,16 @@ fn declared(request: &Request) -> Option<u64> {
         .ok()
 }
 
-/// An error as a body of this shape; the route that it came from is kept.
-pub(super) fn rendered(error: poem::Error, family: Family, clock: &Clock) -> Response {
+/// What was answered; an error as a body of this shape, with the route that it came from.
+pub(super) fn rendered<T: IntoResponse>(
+    answered: Result<T>,
+    family: Family,
+    clock: &Clock,
+) -> Response {
+    let error = match answered {
+        Ok(answer) => return answer.into_response(),
+        Err(error) => error,
+    };
     let pattern = error.data::<PathPattern>().cloned();
     let mut response = match Problem::of_error(&error) {
         Some(problem) => problem.into_response(family, clock.now()),

@@ -54,7 +54,7 @@ pub async fn retry(conn: &mut PgConnection, id: Uuid, by: By<'_>) -> Result<(), 
         return Err(OperateError::WrongState { id, state, advice });
     }
     let run = sqlx::query(
-        "update queue.jobs set state = 'ready', run_at = now(), failures = 0, crashes = 0 where id = $1",
+        "update queue.jobs set state = 'ready', run_at = now(), not_before = null, failures = 0, crashes = 0 where id = $1",
     )
     .bind(id)
     .execute(&mut *tx)
@@ -201,7 +201,7 @@ async fn retry_matching_once(
     let mut tx = conn.begin().await?;
     let retried = sqlx::query(matching!(
         "update queue.jobs job
-         set state = 'ready', run_at = now(), failures = 0, crashes = 0
+         set state = 'ready', run_at = now(), not_before = null, failures = 0, crashes = 0
          from matching
          where job.id = matching.id and job.state = matching.state"
     ))

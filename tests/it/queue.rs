@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use tollkeeper::{
-    queue::{self, Enqueued, look},
+    queue::{
+        self, Enqueued, look,
+        operate::{self, By},
+    },
     worker::Register,
 };
 use tollkeeper_jobs::NewJob;
@@ -333,6 +336,21 @@ async fn a_second_wish_does_not_undo_a_back_off() {
     service.enqueue(&probe).await;
     assert!(service.value::<bool>(is_kept).await);
 
+    // A person has it run at once: a wish that comes now does not put it off again.
+    let mut conn = service.db.acquire().await.unwrap();
+    let id: Uuid = service.value("select id from queue.jobs").await;
+    let by = By {
+        who: "ben",
+        why: "it is repaired",
+    };
+    operate::retry(&mut conn, id, by).await.unwrap();
+    service.enqueue(&probe).await;
+    let is_due = "select state = 'ready' and run_at <= now() from queue.jobs";
+    assert!(service.value::<bool>(is_due).await);
+
+    service
+        .execute("update queue.jobs set state = 'waiting', failures = 1, run_at = now() + interval '1 hour'")
+        .await;
     // It ran meanwhile, and chose its time by what it found: who knows more asks again.
     service
         .execute("update queue.jobs set not_before = null")

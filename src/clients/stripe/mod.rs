@@ -257,7 +257,7 @@ fn refusal(answer: &Answer) -> ClientError {
         after: answer.retry_after(),
     };
     match (status, should_retry) {
-        (401 | 403, _) => return call::key_refused(PROVIDER, status, answer.retry_after()),
+        (401 | 403, _) => return call::key_refused(PROVIDER, status, "", answer.retry_after()),
         (429, _) => return try_later,
         // Not stored under the key: the same one may be used again without a look.
         (500.., Some("true")) => {

@@ -260,7 +260,7 @@ fn refusal(answer: &Answer) -> ClientError {
     }
     let status = answer.status;
     match status {
-        401 => return call::key_refused(PROVIDER, status, answer.retry_after()),
+        401 => return call::key_refused(PROVIDER, status, "", answer.retry_after()),
         429 => {
             return ClientError::TryLater {
                 provider: PROVIDER,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::{
-    Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response,
+    Endpoint, EndpointExt, PathPattern, Request, Response,
     http::{Method, header},
     middleware::Cors,
 };
@@ -59,10 +59,7 @@ async fn counted<E: Endpoint>(
     let tally = Arc::new(Tally::of(given.limits.clone()));
     request.set_data(tally.clone());
     request.set_data(given.authenticator.clone());
-    let mut response = match routes.call(request).await {
-        Ok(response) => response.into_response(),
-        Err(error) => rendered(error, family, &given.clock),
-    };
+    let mut response = rendered(routes.call(request).await, family, &given.clock);
     tally.tell(response.headers_mut());
     Ok(response)
 }
@@ -105,10 +102,7 @@ async fn measured<E: Endpoint>(
     let family = Family::of(request.uri().path());
     let method = access_log::method(request.method());
     let started = Clock::instant();
-    let mut response = match routes.call(request).await {
-        Ok(response) => response.into_response(),
-        Err(error) => rendered(error, family, &clock),
-    };
+    let mut response = rendered(routes.call(request).await, family, &clock);
     caching::vary(&mut response);
     let route = match response.data::<PathPattern>() {
         Some(pattern) if !pattern.0.is_empty() => pattern.0.to_string(),

@@ -9,7 +9,7 @@ use super::{
 };
 
 impl Stripe {
-    /// Put an item nobody asked for on any invoice. Returns its id; none without such an invoice.
+    /// A coupon takes so much off what may be discounted. False without such an invoice.
     pub(in crate::sandbox) fn discount(&mut self, invoice_id: &str, percent_off: i64) -> bool {
         let is_there = self.invoices.get(invoice_id).is_some();
         if is_there {
@@ -18,6 +18,7 @@ impl Stripe {
         is_there
     }
 
+    /// Put an item nobody asked for on any invoice. Returns its id; none without such an invoice.
     pub(in crate::sandbox) fn plant_item(
         &mut self,
         at: i64,

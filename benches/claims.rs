@@ -56,25 +56,27 @@ async fn median_claim(conn: &mut PgConnection) -> sqlx::Result<Duration> {
     for _ in 0..CLAIMS {
         let mut tx = conn.begin().await?;
         let begun = Instant::now();
-        let claimed = sqlx::query(include_str!("../src/queue/claim.sql"))
-            .bind("default")
-            .bind(WANTED)
-            .bind("")
-            .bind(i16::MIN)
-            .bind(chrono::DateTime::UNIX_EPOCH)
-            .bind(uuid::Uuid::nil())
-            .bind(2_i64)
-            .bind(sqlx::postgres::types::PgInterval {
-                months: 0,
-                days: 0,
-                microseconds: 30_000_000,
-            })
-            .bind("bench")
-            .bind(vec!["noop".to_owned()])
-            .bind(true)
-            .bind(uuid::Uuid::new_v4())
-            .fetch_all(&mut *tx)
-            .await?;
+        let claimed = sqlx::query(
+            "select * from queue.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind("default")
+        .bind(WANTED)
+        .bind("")
+        .bind(i16::MIN)
+        .bind(chrono::DateTime::UNIX_EPOCH)
+        .bind(uuid::Uuid::nil())
+        .bind(2_i64)
+        .bind(sqlx::postgres::types::PgInterval {
+            months: 0,
+            days: 0,
+            microseconds: 30_000_000,
+        })
+        .bind("bench")
+        .bind(vec!["noop".to_owned()])
+        .bind(true)
+        .bind(uuid::Uuid::new_v4())
+        .fetch_all(&mut *tx)
+        .await?;
         times.push(begun.elapsed());
         assert_eq!(claimed.len(), WANTED as usize);
         tx.rollback().await?;

@@ -27,7 +27,7 @@ pub async fn measure(server: &Server, rows: &mut Rows) -> anyhow::Result<()> {
         tokio::spawn(
             ctx.wake
                 .clone()
-                .tell_others(ctx.pools.console.clone(), told.clone()),
+                .tell_others(ctx.pools.queue.clone(), told.clone()),
         );
         let worker = database.worker(&[])?;
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -20,7 +20,7 @@ pub fn allow_all(config: &Config) {
     let allowed = if is_raised { limit.rlim_max } else { before };
     let pools = &config.pools;
     let needed = config.http.connections_max as u64
-        + u64::from(pools.ingest + pools.api + pools.work + pools.console)
+        + u64::from(pools.ingest + pools.api + pools.queue + pools.work + pools.console)
         + OTHERS;
     if is_known && allowed < needed {
         tracing::warn!(

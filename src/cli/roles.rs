@@ -98,7 +98,7 @@ pub async fn run(
     tokio::spawn(
         ctx.wake
             .clone()
-            .tell_others(ctx.pools.console.clone(), stop.clone()),
+            .tell_others(ctx.pools.queue.clone(), stop.clone()),
     );
     let mut ended = Ok(());
     while let Some(part) = parts.join_next().await {

@@ -16,7 +16,7 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, futures::Notified, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -25,13 +25,12 @@ use tokio_util::{
 use super::{
     ack::AckLayer,
     claim::{Claimant, Claimed, Place},
+    ready_lanes::ReadyLanes,
     suspects::{Alone, Suspects},
-    wake::Wake,
 };
 use crate::{clock::Clock, db::Kept};
 
 const BATCH_MAX: usize = 500;
-const POLL_MIN: Duration = Duration::from_millis(20);
 /// How long a busy lane goes on before it looks at the first account again.
 const ANEW_AFTER: Duration = Duration::from_millis(100);
 
@@ -50,8 +49,7 @@ pub(super) struct Fetcher {
     pub claimant: Claimant,
     pub slots: usize,
     pub suspects: Suspects,
-    pub poll_max: Duration,
-    pub wake: Wake,
+    pub ready: ReadyLanes,
     pub stop: CancellationToken,
 }
 
@@ -73,7 +71,6 @@ impl Fetcher {
         let slots = Arc::new(Semaphore::new(self.slots));
         let mut kept = Kept::new(self.pool.clone());
         let mut round = Round::new();
-        let mut pause = POLL_MIN;
         loop {
             if slots.available_permits() == 0 {
                 kept.give_back();
@@ -87,7 +84,7 @@ impl Fetcher {
                 free.push(slot);
             }
             // From here on: what is stored while the claim runs is not slept over.
-            let heard = self.wake.heard();
+            let heard = self.ready.heard(self.claimant.lane);
             let is_mid_round = round.is_on();
             let wants_alone = std::mem::take(&mut round.is_suspect_ready);
             let alone = match wants_alone {
@@ -102,7 +99,7 @@ impl Fetcher {
                 Ok(claimed)
                     if claimed.is_empty() && !is_mid_round && !round.is_news(wants_alone) => {}
                 Ok(claimed) => {
-                    pause = POLL_MIN;
+                    self.ready.took();
                     if !self.hand_out(claimed, free, alone, &out).await {
                         return;
                     }
@@ -113,23 +110,8 @@ impl Fetcher {
                 }
             }
             drop((free, alone));
-            self.until_ready(&mut kept, heard, &mut pause).await;
-        }
-    }
-
-    /// Sleep until the lane has something to take. Of the rings that wake it most are for a job of another lane.
-    async fn until_ready<'a>(&'a self, kept: &mut Kept, heard: Notified<'a>, pause: &mut Duration) {
-        let mut heard = heard;
-        loop {
             kept.give_back();
-            tokio::select! {
-                _ = heard => *pause = POLL_MIN,
-                _ = tokio::time::sleep(*pause) => *pause = (*pause * 2).min(self.poll_max),
-                _ = self.stop.cancelled() => return,
-            }
-            heard = self.wake.heard();
-            // One that cannot be asked is found out about by the claim.
-            if self.claimant.is_any_ready(kept).await.unwrap_or(true) {
+            if self.stop.run_until_cancelled(heard).await.is_none() {
                 return;
             }
         }

@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{
-    Connection, PgConnection, Row,
+    Row,
     postgres::{PgRow, types::PgInterval},
 };
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,9 @@ use uuid::Uuid;
 use super::lease::Lease;
 use crate::clock::Clock;
 use crate::db::Kept;
+
+/// What it takes and how is written there: migration 0036.
+const CLAIM: &str = "select * from queue.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 /// A job this process may now run.
 #[derive(Debug, Clone)]
@@ -122,20 +125,6 @@ impl Claimant {
         })
     }
 
-    /// Whether anything is due in the lane, be it paused or another's: a tenth of what a claim costs that finds nothing.
-    pub async fn is_any_ready(&self, kept: &mut Kept) -> sqlx::Result<bool> {
-        let mut conn = kept.take().await?;
-        let is_any = sqlx::query_scalar(
-            "select exists (select from queue.jobs where state = 'ready' and crashes = 0 and lane = $1)
-                 or exists (select from queue.jobs where state = 'ready' and crashes > 0 and lane = $1)",
-        )
-        .bind(self.lane.as_str())
-        .fetch_one(&mut *conn)
-        .await?;
-        kept.keep(conn);
-        Ok(is_any)
-    }
-
     /// Take one suspect, or, if there is none any more, one other job.
     pub async fn claim_suspect(&self, kept: &mut Kept) -> sqlx::Result<Vec<Claimed>> {
         let asked_at = Clock::instant();
@@ -151,26 +140,7 @@ impl Claimant {
         suspect: bool,
     ) -> sqlx::Result<Vec<PgRow>> {
         let mut conn = kept.take().await?;
-        let rows = self.take_on(&mut conn, want, place, suspect).await;
-        match rows {
-            Ok(_) => kept.keep(conn),
-            // A `begin` may have been carried out before its turn was refused. sqlx knows of no transaction then, and
-            // whoever had the connection next would be in a broken one.
-            Err(_) => conn.close_on_drop(),
-        }
-        rows
-    }
-
-    async fn take_on(
-        &self,
-        conn: &mut PgConnection,
-        want: usize,
-        place: &Place,
-        suspect: bool,
-    ) -> sqlx::Result<Vec<PgRow>> {
-        // Claims of a lane take turns: two at once would both see the same room below a cap.
-        let mut tx = conn.begin_with(turn_of(self.lane)).await?;
-        let rows = sqlx::query(include_str!("claim.sql"))
+        let rows = sqlx::query(CLAIM)
             .bind(self.lane.as_str())
             .bind(want as i64)
             .bind(place.account_id.as_str())
@@ -183,9 +153,9 @@ impl Claimant {
             .bind(&*self.kinds)
             .bind(suspect)
             .bind(Uuid::new_v4())
-            .fetch_all(&mut *tx)
+            .fetch_all(&mut *conn)
             .await?;
-        tx.commit().await?;
+        kept.keep(conn);
         Ok(rows)
     }
 
@@ -216,31 +186,6 @@ impl Claimant {
                 })
             })
             .collect()
-    }
-}
-
-/// Begins the transaction and waits for the lane's turn, in one round trip. A process that is stopped
-/// or cut off here holds the turn of every worker: the server ends its session.
-///
-/// The claim waits for no disk. What a run makes durable comes after it in the log, so no effect outlives
-/// its claim; and a claim that a crash of the server undoes takes the fence of its run away with it.
-macro_rules! turn {
-    ($lane:literal) => {
-        concat!(
-            "begin; set local idle_in_transaction_session_timeout = '5s'; set local lock_timeout = '10s';
-             set local synchronous_commit = off; select pg_advisory_xact_lock(7238113, ",
-            $lane,
-            ")"
-        )
-    };
-}
-
-fn turn_of(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Money => turn!("1"),
-        Lane::Voice => turn!("2"),
-        Lane::Default => turn!("3"),
-        Lane::Bulk => turn!("4"),
     }
 }
 

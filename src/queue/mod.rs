@@ -14,6 +14,7 @@ pub mod history;
 mod lease;
 pub mod look;
 pub mod operate;
+mod ready_lanes;
 mod runs;
 mod suspects;
 pub mod timetable;
@@ -39,6 +40,7 @@ use ack::{Ack, AckLayer};
 use backend::Fetcher;
 use claim::Claimant;
 use held::Held;
+use ready_lanes::ReadyLanes;
 use runs::Runs;
 use suspects::Suspects;
 
@@ -54,6 +56,7 @@ pub struct Queue {
     held: Held,
     runs: Runs,
     suspects: Suspects,
+    ready: ReadyLanes,
     /// Ends the claiming.
     stop: CancellationToken,
     /// Ends the renewals, the sweeps and the waking, after the last run.
@@ -79,7 +82,14 @@ impl Queue {
         let runs = Runs::spawn(pool.clone());
         tasks.spawn(held.clone().keep_renewed(ctx.clone(), closed.clone()));
         tasks.spawn(upkeep::keep_moving(ctx.clone(), closed.clone()));
-        tasks.spawn(ctx.wake.clone().hear_others(pool, closed.clone()));
+        let ready = ReadyLanes::default();
+        tasks.spawn(ready.clone().keep_listening(pool.clone(), closed.clone()));
+        tasks.spawn(ready.clone().keep_looking(
+            pool,
+            ctx.wake.clone(),
+            settings.poll_max,
+            closed.clone(),
+        ));
         tasks.spawn(gauges::keep_measured(
             ctx.pools.console.clone(),
             closed.clone(),
@@ -103,6 +113,7 @@ impl Queue {
             held,
             runs,
             suspects,
+            ready,
             stop,
             closed,
             tasks,
@@ -130,8 +141,7 @@ impl Queue {
             claimant,
             slots,
             suspects: self.suspects.clone(),
-            poll_max: settings.poll_max,
-            wake: self.ctx.wake.clone(),
+            ready: self.ready.clone(),
             stop: self.stop.clone(),
         };
         LaneQueue::spawn(fetcher, self.ack.clone(), &self.fetching)

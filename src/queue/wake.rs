@@ -6,13 +6,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::PgPool;
 use tokio::sync::{Notify, futures::Notified};
 use tokio_util::sync::CancellationToken;
+use tollkeeper_jobs::Lane;
 
-const CHANNEL: &str = "tollkeeper_jobs";
+use super::ready_lanes::of_ready_lanes;
+
+/// A message on it names the lanes that have something ready, with a space between two.
+pub(super) const CHANNEL: &str = "tollkeeper_jobs";
 const TOLD_EVERY: Duration = Duration::from_millis(100);
-const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
 /// Rung after a commit that stored jobs.
 #[derive(Debug, Clone, Default)]
@@ -33,11 +36,11 @@ impl Wake {
     }
 
     /// Hears every ring from the moment of this call on, not of the first poll.
-    pub fn heard(&self) -> Notified<'_> {
+    pub(super) fn heard(&self) -> Notified<'_> {
         self.here.notified()
     }
 
-    /// Pass rings on to the other processes.
+    /// Pass rings on to the other processes, with the lanes they are for: nobody there need look.
     pub async fn tell_others(self, pool: PgPool, stop: CancellationToken) {
         while stop
             .run_until_cancelled(self.elsewhere.notified())
@@ -45,34 +48,18 @@ impl Wake {
             .is_some()
         {
             // A hint waits for no disk and no standby: the shared lock is held until its commit is done.
-            let hint = "select set_config('synchronous_commit', 'off', true), pg_notify($1, '')";
-            if let Err(error) = sqlx::query(hint).bind(CHANNEL).execute(&pool).await {
+            let hint = of_ready_lanes!(
+                "select set_config('synchronous_commit', 'off', true), pg_notify($2, string_agg(name, ' '))",
+                "having count(*) > 0"
+            );
+            let told = sqlx::query(hint)
+                .bind(Lane::ALL.map(Lane::as_str))
+                .bind(CHANNEL)
+                .execute(&pool);
+            if let Err(error) = told.await {
                 tracing::debug!(%error, "cannot wake other processes; they poll");
             }
             tokio::time::sleep(TOLD_EVERY).await;
-        }
-    }
-
-    /// Hear the rings of other processes. Behind a transaction pooler nothing is heard: workers poll.
-    pub async fn hear_others(self, pool: PgPool, stop: CancellationToken) {
-        let _ = stop
-            .run_until_cancelled(async {
-                loop {
-                    if let Err(error) = self.listen(&pool).await {
-                        tracing::debug!(%error, "cannot listen for jobs; polling");
-                    }
-                    tokio::time::sleep(RECONNECT_AFTER).await;
-                }
-            })
-            .await;
-    }
-
-    async fn listen(&self, pool: &PgPool) -> sqlx::Result<()> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
-        loop {
-            listener.recv().await?;
-            self.here.notify_waiters();
         }
     }
 }

@@ -49,3 +49,4 @@ mod timetable;
 mod turns;
 mod usage;
 mod voipms;
+mod waking;

@@ -33,6 +33,15 @@ async fn a_lane_claims_when_it_is_told_and_not_while_all_are_empty() {
     })
     .await;
 
+    // A look asks this index once for each lane, a claim once.
+    until("it has looked again and again", async || {
+        let looked =
+            "select idx_scan from pg_stat_user_indexes where indexrelname = 'jobs_suspect'";
+        service.value::<i64>(looked).await > 4 + 5 * 4
+    })
+    .await;
+    assert!(claims(4).await, "an idle process claims nothing");
+
     service.execute("notify tollkeeper_jobs, 'voice'").await;
     until("one lane claimed", async || claims(5).await).await;
     service

@@ -3,7 +3,8 @@
 //! Enqueued by `open_period` for its end, by `close_due_periods` when it is over, by `attach_charges` when its invoice is
 //! there already, and by `close_usage_windows` when something was used in it that came late. Safe to run twice, at any
 //! time: it always rates the whole period, under the account's lock, and a period that comes to the same as before is
-//! charged nothing. It never closes a period on old news: what Stripe said of its subscription must be newer than the period's end.
+//! charged nothing. It never closes a period on old news: what Stripe said of its subscription must be newer than the period's end; nor on
+//! terms that nobody knows: a price that sells no tier is somebody's to name, or to accept as it is, first.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,12 @@ pub struct Facts {
     pub settles_for: TimeDelta,
     /// When Stripe was last asked about its subscription. None: nobody pays for it.
     pub synced_at: Option<DateTime<Utc>>,
+    /// Its subscription has a price that sells no tier we know, and nobody has accepted that.
+    pub has_unknown_price: bool,
 }
+
+/// How soon it is looked again whether a price is known by now.
+const PRICE_LOOKED_AGAIN: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
@@ -56,6 +62,7 @@ pub fn decide(facts: &Facts, now: DateTime<Utc>) -> Plan {
     }
     match facts.synced_at {
         Some(synced_at) if synced_at < facts.ends_at => Plan::AskStripe,
+        _ if facts.has_unknown_price => Plan::WaitUntil(now + PRICE_LOOKED_AGAIN),
         _ => Plan::Rate,
     }
 }
@@ -69,8 +76,9 @@ mod tests {
 
     #[test]
     fn a_period_is_rated_when_it_has_settled_and_stripe_was_asked_since_its_end() {
-        let check = |synced: Option<i64>, now: i64, plan: Plan| {
+        let check_priced = |has_unknown_price, synced: Option<i64>, now: i64, plan: Plan| {
             let facts = Facts {
+                has_unknown_price,
                 ends_at: END,
                 settles_for: TimeDelta::minutes(10),
                 synced_at: synced.map(|seconds| END + TimeDelta::seconds(seconds)),
@@ -81,6 +89,10 @@ mod tests {
                 "{synced:?} {now}"
             );
         };
+        let check = |synced, now, plan| check_priced(false, synced, now, plan);
+        check_priced(true, Some(-1), 600, Plan::AskStripe);
+        let in_an_hour = SETTLED + PRICE_LOOKED_AGAIN;
+        check_priced(true, Some(0), 600, Plan::WaitUntil(in_an_hour));
         check(Some(0), 599, Plan::WaitUntil(SETTLED));
         check(Some(0), 600, Plan::Rate);
         check(Some(-1), 600, Plan::AskStripe);

@@ -73,12 +73,13 @@ const NAME_MAX: usize = 64;
 /// SHA-256 of the id, used where the id does not fit.
 pub fn friendly_name(account_id: &str, digest: &str) -> String {
     let plain = format!("acct:{account_id}");
-    let is_plain =
-        plain.len() <= NAME_MAX && account_id.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain = plain.len() <= NAME_MAX
+        && !account_id.starts_with('#')
+        && account_id.bytes().all(|byte| byte.is_ascii_graphic());
     if is_plain {
         return plain;
     }
-    // `#` keeps a digest apart from an id that looks like one.
+    // `#` keeps a digest apart from an id that looks like one: an id that begins so has a digest too.
     format!("acct:#{}", &digest[..NAME_MAX - 6])
 }
 
@@ -90,7 +91,12 @@ mod tests {
     fn a_name_fits_and_tells_accounts_apart() {
         let digest = "0123456789abcdef".repeat(4);
         assert_eq!(friendly_name("user_42", &digest), "acct:user_42");
-        for id in ["x".repeat(60), "zoë".to_owned(), "a b".to_owned()] {
+        for id in [
+            "x".repeat(60),
+            "zoë".to_owned(),
+            "a b".to_owned(),
+            format!("#{}", &digest[..58]),
+        ] {
             let name = friendly_name(&id, &digest);
             assert!(
                 name.starts_with("acct:#0123") && name.len() == NAME_MAX,

@@ -23,6 +23,9 @@ use crate::{
     queue,
 };
 
+/// The finding about a subscription whose price sells no tier.
+pub const UNKNOWN_PRICE: &str = "unknown_price";
+
 /// What came of closing periods.
 #[derive(Debug, Default)]
 pub struct Closed {
@@ -53,13 +56,16 @@ pub async fn close(
     accounts::lock_all(tx, &accounts).await?;
     let subscriptions = align(tx, rules.catalogue, &accounts, now).await?;
 
+    let subscription_refs: Vec<&str> = subscriptions.keys().map(String::as_str).collect();
+    let unknown_prices = findings::open_about(tx, UNKNOWN_PRICE, &subscription_refs).await?;
+
     let mut closed = Closed::default();
     let mut jobs = Vec::new();
     let mut ready = Vec::new();
     for period in periods::load(tx, period_ids).await? {
         let plan = match period.closed_at {
             Some(_) => Plan::Rate,
-            None => decide(&facts(&period, rules, &subscriptions), now),
+            None => decide(&facts(&period, rules, &subscriptions, &unknown_prices), now),
         };
         match plan {
             Plan::Rate => ready.push(period),
@@ -103,12 +109,18 @@ pub async fn close(
     Ok(closed)
 }
 
-fn facts(period: &StoredPeriod, rules: Rules<'_>, subscriptions: &Subscriptions) -> Facts {
+fn facts(
+    period: &StoredPeriod,
+    rules: Rules<'_>,
+    subscriptions: &Subscriptions,
+    unknown_prices: &[String],
+) -> Facts {
     let subscription_ref = period.subscription_ref.as_ref();
     let subscription = subscription_ref.and_then(|one| subscriptions.get(one));
     Facts {
         ends_at: period.ends_at,
         settles_for: rules.settles_for,
         synced_at: subscription.map(|row| row.synced_at),
+        has_unknown_price: subscription_ref.is_some_and(|one| unknown_prices.contains(one)),
     }
 }

@@ -23,7 +23,7 @@ use tollkeeper_jobs::{billing::caps::Caps, plans::Catalogue};
 use crate::{config::Config, context::Context};
 
 pub use added::added;
-pub use close::{Closed, close};
+pub use close::{Closed, UNKNOWN_PRICE, close};
 pub use givebacks::{post_dispute, post_refunds};
 pub use history::tell_of_subscription;
 pub use ledger::post_invoice;

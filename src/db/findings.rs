@@ -206,6 +206,21 @@ pub async fn open_subjects(
     .await
 }
 
+/// Those of these subjects about which a finding of a kind is open.
+pub async fn open_about(
+    conn: &mut PgConnection,
+    kind: &str,
+    subjects: &[&str],
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select subject from findings where kind = $1 and subject = any($2) and closed_at is null",
+    )
+    .bind(kind)
+    .bind(subjects)
+    .fetch_all(conn)
+    .await
+}
+
 /// Whether a finding of a kind is open.
 pub async fn is_any_open(conn: &mut PgConnection, kind: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar(

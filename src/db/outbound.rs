@@ -240,8 +240,8 @@ pub async fn fallback_users(
     .await
 }
 
-/// Whether something that was asked for earlier, from the same number to the same one, is not decided yet; from the main
-/// account's number, by anybody. What was not wanted any more before that moment is nobody's concern: its job is dead.
+/// Whether something of its sort that was asked for earlier, from the same number to the same one, is not decided yet;
+/// from the main account's number, by anybody. (Calls and messages are in lists of their own at the provider.) What was not wanted any more before that moment is nobody's concern: its job is dead.
 pub async fn is_behind_another(
     conn: &mut PgConnection,
     wish: &Outbound,
@@ -249,11 +249,11 @@ pub async fn is_behind_another(
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select from outbound
-                        where account_id = $1 and from_number = $2 and to_number = $3 and state = 'asked' and id < $4
-                          and expires_at > $5)
+                        where account_id = $1 and from_number = $2 and to_number = $3 and channel = $7
+                          and state = 'asked' and id < $4 and expires_at > $5)
              or $6 and exists (select from outbound
-                               where is_fallback and from_number = $2 and to_number = $3 and state = 'asked' and id < $4
-                                 and expires_at > $5)",
+                               where is_fallback and from_number = $2 and to_number = $3 and channel = $7
+                                 and state = 'asked' and id < $4 and expires_at > $5)",
     )
     .bind(&wish.account_id)
     .bind(&wish.from_number)
@@ -261,6 +261,7 @@ pub async fn is_behind_another(
     .bind(wish.id)
     .bind(wanted_since)
     .bind(wish.is_fallback)
+    .bind(&wish.channel)
     .fetch_one(conn)
     .await
 }

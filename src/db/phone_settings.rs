@@ -20,11 +20,12 @@ pub struct OfNumber {
     pub spent_micros: Option<i64>,
 }
 
-/// The settings of a number and of its account: of `owner`, else of whoever has the number. And what is spent of today,
+/// The settings of a number and of its account: of `owner`, else of whoever has the number, else of `named`. And what is spent of today,
 /// where there is a cap.
 pub async fn of_number(
     conn: &mut PgConnection,
     owner: Option<&str>,
+    named: Option<&str>,
     phone_number: &str,
     today: Option<Today>,
 ) -> sqlx::Result<OfNumber> {
@@ -43,7 +44,7 @@ pub async fn of_number(
                 case when $3 is not null then {spent} end as spent_micros
          from (select coalesce($1, (select account_id from phone_numbers
                                     where phone_number = $2
-                                      and status not in ('ordered', 'buying', 'released'))) as account_id) whose
+                                      and status not in ('ordered', 'buying', 'released')), $6) as account_id) whose
          left join phone_system_config a on a.account_id = whose.account_id and a.phone_number = ''
          left join phone_system_config n on n.account_id = whose.account_id and n.phone_number = $2"
     )))
@@ -52,6 +53,7 @@ pub async fn of_number(
     .bind(today.map(|today| today.day()))
     .bind(today.map(|today| today.now))
     .bind(today.map(|today| today.minute_micros))
+    .bind(named)
     .fetch_one(conn)
     .await
 }

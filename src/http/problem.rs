@@ -160,6 +160,14 @@ impl Problem {
 
     fn body(&self, family: Family, now: DateTime<Utc>) -> Value {
         match family {
+            // Who asked was refused before the envelope's own code ran; the shipped clients look for both.
+            Family::Enveloped if self.status == StatusCode::UNAUTHORIZED => json!({
+                "success": false,
+                "error": self.message,
+                "message": self.message,
+                "code": self.code,
+                "timestamp": timestamp(now),
+            }),
             Family::Enveloped => {
                 let mut error = json!({
                     "code": self.code,

@@ -2,14 +2,14 @@
 
 use chrono::TimeDelta;
 use sqlx::PgConnection;
-use tollkeeper_jobs::telephony::desired::Standing;
+use tollkeeper_jobs::telephony::{desired::Standing, outbound::Channel};
 
 use super::Permission;
 use crate::{
     clients::ClientError,
     context::Context,
     db::{
-        accounts,
+        accounts, messages,
         outbound::{self, Outbound},
         overview::{self, PhoneNumber},
         telephony,
@@ -66,6 +66,10 @@ pub(super) async fn permission(
         return Ok(Permission::NotWanted(
             "the number it was to leave from was given back meanwhile",
         ));
+    }
+    let is_message = wish.channel() == Channel::Message;
+    if is_message && messages::is_opted_out(tx, &wish.from_number, &wish.to_number).await? {
+        return Ok(Permission::NotWanted("its recipient has written STOP"));
     }
     if outbound::is_behind_another(tx, wish, now - ctx.quiet_time()).await? {
         let until = now + ANOTHER_IS_FIRST;

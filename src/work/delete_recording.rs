@@ -1,6 +1,9 @@
 //! Delete a recording at the provider; see the promise in `jobs/delete_recording.rs`.
 
-use tollkeeper_jobs::DeleteRecording;
+use tollkeeper_jobs::{
+    DeleteRecording,
+    telephony::recordings::{Recording, look_again_at},
+};
 
 use super::Work;
 use crate::{
@@ -23,6 +26,12 @@ impl Work for DeleteRecording {
         let is_done = recording.transcript == "completed" && ctx.config.recordings.is_deleted;
         if !is_wished && !is_done {
             return Ok(Outcome::Skipped("it is kept".into()));
+        }
+        // What is still being made cannot be deleted, and its id may lead nowhere yet: that is not "gone already".
+        let is_whole = Recording::from(&recording).status.is_final();
+        let now = ctx.clock.now();
+        if !is_whole && let Some(at) = look_again_at(recording.told_at, now) {
+            return Ok(Outcome::Later(at, "it is not complete yet".into()));
         }
         if recording.removed_at.is_none() {
             let effect = RemoveRecording {

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tollkeeper_jobs::{
     AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges,
+    poll_invoice_drafts::made_since,
     sweep_charges::{owed_for_long_since, unpaid_for_long_since},
 };
 
@@ -19,6 +20,7 @@ use crate::{
 const BATCH_MAX: i64 = 500;
 const OWED_FOR_LONG: &str = "owed_for_long";
 const UNPAID_FOR_LONG: &str = "own_invoice_unpaid";
+const KEPT_AS_DRAFT: &str = "usage_on_kept_draft";
 
 impl Work for SweepCharges {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
@@ -41,6 +43,7 @@ impl Work for SweepCharges {
         }
         tell_of_what_is_owed_for_long(ctx, lease).await?;
         tell_of_what_is_unpaid_for_long(ctx, lease).await?;
+        tell_of_what_stays_a_draft(ctx, lease).await?;
         Ok(match asked {
             0 => Outcome::Skipped("everything is on an invoice".into()),
             _ => Outcome::Done,
@@ -98,6 +101,24 @@ async fn tell_of_what_is_unpaid_for_long(ctx: &Context, lease: &Lease) -> Result
     let kinds = vec![UNPAID_FOR_LONG; subjects.len()];
     let why = "it is paid, void or written off";
     findings::close_all_but(&mut tx, &[UNPAID_FOR_LONG], &kinds, &subjects, why).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A renewal's invoice with usage on it that should be final by now: Stripe could not finalize it, or keeps it as a draft.
+async fn tell_of_what_stays_a_draft(ctx: &Context, lease: &Lease) -> Result<(), Failure> {
+    let mut tx = lease.begin(&ctx.pools.work).await?;
+    let before = made_since(ctx.clock.now());
+    let kept = invoices::kept_drafts(&mut tx, before).await?;
+    for one in &kept {
+        let detail = json!({ "usage_minor": one.due_minor, "currency": one.currency });
+        let subject = &one.stripe_ref;
+        findings::keep(&mut tx, KEPT_AS_DRAFT, subject, &one.account_id, &detail).await?;
+    }
+    let subjects: Vec<&str> = kept.iter().map(|one| one.stripe_ref.as_str()).collect();
+    let kinds = vec![KEPT_AS_DRAFT; subjects.len()];
+    let why = "it is no draft any more";
+    findings::close_all_but(&mut tx, &[KEPT_AS_DRAFT], &kinds, &subjects, why).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use tollkeeper_jobs::{
 
 use super::{Work, account};
 use crate::{
-    billing,
+    billing::{self, UNKNOWN_PRICE},
     context::Context,
     db::{accounts, findings, subscriptions, telephony},
     queue::{self, Failure, Lease, Outcome},
@@ -20,7 +20,6 @@ use crate::{
 
 const MISSING: &str = "subscription_missing";
 const UNRESOLVED: &str = "unresolved_customer";
-const UNKNOWN_PRICE: &str = "unknown_price";
 
 impl Work for SyncSubscription {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {

@@ -38,6 +38,35 @@ async fn a_wrong_request_is_refused_in_the_shape_of_its_path() {
 }
 
 #[tokio::test]
+async fn what_is_sent_empty_is_left_out() {
+    let api = Api::start().await;
+    let key = api.key(&[Scope::All]).await;
+    let nothing = async |path: &str, credential: &str, headers: &[(&str, &str)]| {
+        api.call(Method::POST, path, credential, None, headers)
+            .await
+    };
+
+    let json = [("content-type", "application/json")];
+    for headers in [&[][..], &json] {
+        let answer = nothing("/api/subscription/check-limits", &key, headers).await;
+        assert_eq!(answer.body["error"]["code"], "MISSING_PARAMETERS");
+        let answer = nothing("/api/subscription/clear-cache", &key, headers).await;
+        assert_enveloped(&answer, 403, "FORBIDDEN", "Invalid admin key");
+    }
+    let lists = [
+        "/api/twilio/calls?limit=&cursor=&phoneNumber=&type",
+        "/api/twilio/sms?limit=",
+        "/api/transcriptions?status=&limit=",
+    ];
+    for path in lists {
+        let answer = api.get(path, &token("ann")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    }
+    let wrong = api.get("/api/twilio/calls?limit=x", &token("ann")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn only_listed_origins_may_ask_from_a_browser() {
     let origins = vec!["https://crm.example".to_owned()];
     let api = Api::start_with(Setup {

@@ -255,12 +255,12 @@ pub async fn own_unfinished(
     .await
 }
 
-/// An invoice of our own that was made out and not paid.
+/// An invoice that something is not paid of.
 #[derive(Debug, Clone, FromRow)]
 pub struct Unpaid {
     pub account_id: String,
     pub stripe_ref: String,
-    /// Minor units that are left to pay.
+    /// Minor units that are left to pay: of the whole, or of our charges on a draft.
     pub due_minor: i64,
     pub currency: String,
 }
@@ -274,6 +274,22 @@ pub async fn own_unpaid(
         "select account_id, stripe_ref, total_minor - paid_minor as due_minor, currency from invoices
          where is_own and status = 'open' and finalized_at < $1 and stripe_ref is not null
          order by finalized_at, stripe_ref",
+    )
+    .bind(before)
+    .fetch_all(conn)
+    .await
+}
+
+/// Stripe's drafts that were made before then and have charges on them.
+pub async fn kept_drafts(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> sqlx::Result<Vec<Unpaid>> {
+    sqlx::query_as(
+        "select i.account_id, i.stripe_ref, sum(c.amount_minor)::bigint as due_minor, i.currency
+         from invoices i join charges c using (invoice_id)
+         where i.status = 'draft' and not i.is_own and i.created_at < $1
+         group by i.account_id, i.stripe_ref, i.currency order by i.stripe_ref",
     )
     .bind(before)
     .fetch_all(conn)

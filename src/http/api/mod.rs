@@ -7,6 +7,7 @@ mod billing;
 mod caching;
 mod edge;
 mod envelope;
+mod left_out;
 mod links;
 mod number_view;
 mod numbers;
@@ -193,6 +194,9 @@ pub fn routes(ctx: &Context, options: Options) -> impl Endpoint<Output = Respons
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
         .at("/api/phone/health", health::phone(ctx))
-        .nest("/api", service.around(caching::answered));
+        .nest(
+            "/api",
+            service.around(left_out::tidied).around(caching::answered),
+        );
     edge::wrap(routes, authenticator, &ctx.config, ctx.clock.clone())
 }

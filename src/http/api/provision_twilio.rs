@@ -23,11 +23,11 @@ pub struct ProvisionTwilio {
     /// Required from an app; a user's own when left out.
     pub(super) user_id: Option<UserId>,
     /// Required. Kept only from an app, and only where none is known yet.
-    pub(super) email: Option<String>,
+    email: Option<String>,
     /// Required, and a tier we know. What counts is the user's own subscription.
     pub(super) subscription_tier: Option<String>,
     /// Three digits: where the number should be.
-    pub(super) area_code: Option<String>,
+    area_code: Option<String>,
 }
 
 /// A number, or where it stands.
@@ -65,9 +65,18 @@ pub enum ProvisionAnswer {
 }
 
 impl ProvisionTwilio {
+    /// As it is stored and looked up.
+    pub(super) fn email(&self) -> Option<&str> {
+        self.email.as_deref().map(str::trim)
+    }
+
+    pub(super) fn area_code(&self) -> Option<&str> {
+        self.area_code.as_deref().filter(|code| !code.is_empty())
+    }
+
     /// 400 for what is missing or cannot be.
     pub(super) fn check(&self, shared: &Shared) -> Result<(), Problem> {
-        let email = self.email.as_deref().map(str::trim).unwrap_or_default();
+        let email = self.email().unwrap_or_default();
         let tier = self
             .subscription_tier
             .as_deref()
@@ -89,7 +98,7 @@ impl ProvisionTwilio {
             let tier = tier.chars().take(64).collect();
             return Err(invalid_tier(Ineligible { tier, status: None }));
         }
-        if !self.area_code.as_deref().is_none_or(is_area_code) {
+        if !self.area_code().is_none_or(is_area_code) {
             return Err(Problem::bad_request(
                 "INVALID_AREA_CODE",
                 "areaCode is three digits",

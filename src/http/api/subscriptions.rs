@@ -86,15 +86,9 @@ impl Subscriptions {
             .map_err(invalid_tier)?;
         standing.count_order(&caller, &account)?;
         // What a user says about their own address is not known to be theirs.
-        let email = wish.email.as_deref().filter(|_| caller.is_service());
+        let email = wish.email().filter(|_| caller.is_service());
         shared
-            .order_telephony(
-                &mut tx,
-                &account,
-                email,
-                wish.area_code.as_deref(),
-                NumberWish::Any,
-            )
+            .order_telephony(&mut tx, &account, email, wish.area_code(), NumberWish::Any)
             .await?;
         tx.commit().await?;
         shared.ordered(&account, &caller);

@@ -100,7 +100,10 @@ impl Taken {
             is_owed: false,
             notice,
         };
-        self.open.insert(peer, open);
+        if self.open.insert(peer, open).is_some() {
+            // The one before from the same port has ended, and its request is still worked on: it gives nothing back.
+            return;
+        }
         *self.by_client.entry(one_client(peer.ip())).or_default() += 1;
         self.crowd.grown(self.open.len());
     }
@@ -228,6 +231,19 @@ mod tests {
 
         drop(first);
         assert!(take(&places, &limits, "[2001:db8::3]:1").is_some());
+    }
+
+    #[test]
+    fn who_comes_again_from_the_same_port_has_one_place() {
+        let (places, limits) = (Arc::default(), limits(10, 2));
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            all.push(take(&places, &limits, "192.0.2.1:1"));
+        }
+        assert!(all.iter().all(Option::is_some));
+        drop(all);
+        let two = [1, 2].map(|port| take(&places, &limits, &format!("192.0.2.1:{port}")));
+        assert!(two.iter().all(Option::is_some), "all were given back");
     }
 
     #[test]

@@ -201,7 +201,8 @@ impl Receiver {
         let found = async {
             let mut conn = self.ctx.pools.ingest.acquire().await?;
             let today = cap.map(|_| Today { now, minute_micros });
-            phone_settings::of_number(&mut conn, owner, &line::as_stored(to), today).await
+            let named = incoming.user_id.as_deref();
+            phone_settings::of_number(&mut conn, owner, named, &line::as_stored(to), today).await
         };
         let found = found.await.map_err(|error| {
             tracing::warn!(%error, "what a number is to do cannot be read");

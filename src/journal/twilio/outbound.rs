@@ -54,10 +54,11 @@ impl Effect for Dispatch<'_> {
         tx: &mut PgConnection,
     ) -> Result<Permission, Failure> {
         let is_fallback = self.wish.is_fallback;
+        // One whose included number failed may have another that works.
         let may = |standing| match standing {
-            Some(Standing::Active) => true,
             Some(Standing::Suspended | Standing::Released) => false,
-            _ => is_fallback,
+            Some(_) => true,
+            None => is_fallback,
         };
         outbound::permission(ctx, tx, self.wish, may).await
     }

@@ -316,7 +316,7 @@ async fn the_settings_of_one_user_never_answer_anothers_call() {
         AS_EVER
     );
     // A number under the master account is whose it is, and the user named by the path must agree.
-    let asked = async |nth: usize, path: &str| {
+    let asked = async |nth: usize, path: &str, to: &str| {
         let call = sid("CA", nth);
         let params = [
             ("AccountSid", "AC00000000000000000000000000000001"),
@@ -324,7 +324,7 @@ async fn the_settings_of_one_user_never_answer_anothers_call() {
             ("CallStatus", "ringing"),
             ("Direction", "inbound"),
             ("From", CALLER),
-            ("To", &desk.phone.number),
+            ("To", to),
         ];
         let answer = desk
             .web
@@ -332,10 +332,14 @@ async fn the_settings_of_one_user_never_answer_anothers_call() {
             .await;
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
-    let (status, heard) = asked(2, "/voice/inbound").await;
+    let anns = &desk.phone.number;
+    let (status, heard) = asked(2, "/voice/inbound", anns).await;
     assert!(status == 200 && heard.contains("Ann's number."), "{heard}");
-    let (status, heard) = asked(3, "/voice/ben").await;
+    let (status, heard) = asked(3, "/voice/ben", anns).await;
     assert!(status == 404 && heard.contains("<Reject/>"), "{heard}");
+    // Of a number that nobody has, the path alone says whose call it is, and whose minutes.
+    let (status, heard) = asked(4, "/voice/ann", "+15005550008").await;
+    assert!(status == 200 && heard.contains("This is Ann."), "{heard}");
     let kept = desk.api.get(SETTINGS, &token("ben")).await.body;
     assert_eq!(kept["data"]["own"], json!({}));
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tollkeeper::sandbox::{Fault, When};
 
-use super::{Ann, assert_refused};
+use super::{Ann, THEM, assert_refused};
+use crate::support::phone::sid;
 
 #[tokio::test]
 async fn a_lost_answer_dials_and_sends_once() {
@@ -111,6 +112,48 @@ async fn nothing_leaves_from_a_number_that_was_given_back_after_the_click() {
         (ann.made(), ann.spent().await, ann.held().await),
         ((0, 0), 0, 0)
     );
+}
+
+#[tokio::test]
+async fn a_number_that_works_calls_though_the_included_one_failed() {
+    let failed = "update telephony set status = 'failed' where account_id = 'ann'";
+    let ann = changed_after_the_click(failed).await;
+    assert_eq!(ann.made(), (1, 0));
+    assert_eq!(ann.call("Hello again").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_says_stop_after_the_click_is_not_written_to() {
+    let ann = Ann::waiting(Duration::from_millis(200), |_| {}).await;
+    let busy = Fault::TooManyRequests {
+        retry_after_seconds: Some(30),
+    };
+    let messages = "Messages.json";
+    ann.house.strike("POST", messages, When::First(1), busy);
+    assert_eq!(ann.write("Hello").await.status, 202);
+    ann.phone
+        .message(&ann.web, &sid("SM", 1), THEM, "STOP")
+        .await;
+    ann.house.settle().await;
+    ann.house.pass(TimeDelta::seconds(31)).await;
+    assert_eq!(
+        (ann.made(), ann.spent().await, ann.held().await),
+        ((0, 0), 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_waits_keeps_no_call_from_being_dialled() {
+    let ann = Ann::waiting(Duration::from_secs(4), |_| {}).await;
+    let full = Fault::Refuse {
+        status: 429,
+        code: "21611".into(),
+    };
+    ann.house
+        .strike("POST", "Messages.json", When::Always, full);
+    assert_eq!(ann.write("Hello").await.status, 202);
+    assert_eq!(ann.call("Hello").await.status, 200);
+    assert_eq!(ann.made(), (1, 0));
 }
 
 /// Ann asks for a call, which the provider has no time for at first; this changes before it is asked again.

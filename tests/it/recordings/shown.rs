@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tollkeeper::sandbox::{Fault, When};
 use tollkeeper_jobs::ReconcilePhoneLogs;
 
-use super::{CHAT, SAID, TRANSCRIPTIONS, asked, counted, house_of_ann, strike, texts, told};
+use super::{
+    CHAT, SAID, TRANSCRIPTIONS, asked, counted, house_of_ann, recorded, strike, texts, told,
+};
 use crate::support::{
     api::{Api, Setup, token},
     phone::CALLER,
@@ -173,6 +175,34 @@ async fn a_deleted_transcription_is_gone_everywhere_stays_counted_and_is_not_mad
         (counted(&house).await, asked(&house, TRANSCRIPTIONS)),
         (3, 3)
     );
+}
+
+#[tokio::test]
+async fn what_is_deleted_before_its_recording_is_complete_is_deleted_when_it_is() {
+    let (house, web, phone) = house_of_ann(|config| config.recordings.is_deleted = false).await;
+    let recording = recorded(&house, &phone, 2, "a secret");
+    phone.recorded(&web, &recording, "in-progress", "").await;
+    house.settle().await;
+    let api = Api::start_over(house.service.db.clone(), Setup::default()).await;
+    let ann = token("ann");
+    let page = api.get("/api/transcriptions", &ann).await.body;
+    let id = page["data"]["transcriptions"][0]["id"].as_str().unwrap();
+    let target = format!("/api/transcriptions/{id}");
+    let deleted = api.call(Method::DELETE, &target, &ann, None, &[]).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.body);
+    house.settle().await;
+    assert_eq!(house.sandbox.recordings().len(), 1, "it is not asked yet");
+
+    phone
+        .recorded(&web, &recording, "completed", "https://x.test")
+        .await;
+    house.settle().await;
+    house.pass(TimeDelta::minutes(1)).await;
+    house.settle().await;
+
+    assert_eq!(house.sandbox.recordings().len(), 0);
+    assert_eq!(asked(&house, TRANSCRIPTIONS), 0);
+    assert_eq!(house.dead().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -42,22 +42,28 @@ impl Shared {
             return caller.account(scope, named, missing_user);
         }
         caller.require(scope)?;
-        let found = self.by_email(email).await?;
         if let Principal::User {
             account_id,
             email: own,
         } = caller.principal()
         {
-            let is_own = found.iter().any(|found| found == account_id.as_str())
-                || own
-                    .as_ref()
-                    .is_some_and(|own| own.eq_ignore_ascii_case(email));
+            // Counted before anything is looked up for them.
+            let account = caller.account(scope, None, missing_user)?;
+            let is_own = own
+                .as_ref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(email))
+                || self
+                    .by_email(email)
+                    .await?
+                    .iter()
+                    .any(|found| found == account_id.as_str());
             // Whose any other address is, and whether it is anybody's, is told to apps alone.
             return match is_own {
-                true => caller.account(scope, None, missing_user),
+                true => Ok(account),
                 false => Err(Problem::not_your_own()),
             };
         }
+        let found = self.by_email(email).await?;
         match found.as_slice() {
             [] => caller.account(scope, Some(&unknown(email)), missing_user),
             [only] => caller.account(scope, Some(only), missing_user),

@@ -62,7 +62,10 @@ impl Work for AttachCharges {
                 queue::enqueue_all(&mut tx, &close.collect::<Vec<_>>()).await?;
                 tx.commit().await?;
                 ctx.wake.ring();
-                let at = (now + RATED_AFTER).max(ended_by + Rules::of(ctx).settles_for);
+                let settled_at = ended_by + Rules::of(ctx).settles_for;
+                // Ever more seldom: what keeps it from being rated may be a person's matter.
+                let pause = ((now - settled_at) / 20).max(RATED_AFTER);
+                let at = (now + pause).max(settled_at);
                 return Ok(Outcome::Later(at, "its period is rated first".into()));
             }
             Plan::Attach => {

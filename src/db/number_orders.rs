@@ -1,6 +1,7 @@
 //! What apps order of numbers, give back and prefer, written down for the workers. Runs in a transaction of
 //! [`super::as_account`], under the account's lock wherever something is written.
 
+use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 use tollkeeper_jobs::telephony::outbound::Carrier;
 use uuid::Uuid;
@@ -141,6 +142,21 @@ pub async fn count(conn: &mut PgConnection, account_id: &str) -> sqlx::Result<i6
         "select count(*) from phone_numbers where account_id = $1 and status not in ('releasing', 'released')",
     )
     .bind(account_id)
+    .fetch_one(conn)
+    .await
+}
+
+/// How many numbers were bought for the account since then, those that it gave back included.
+pub async fn bought_since(
+    conn: &mut PgConnection,
+    account_id: &str,
+    since: DateTime<Utc>,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from phone_numbers where account_id = $1 and purchased_at > $2",
+    )
+    .bind(account_id)
+    .bind(since)
     .fetch_one(conn)
     .await
 }

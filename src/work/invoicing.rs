@@ -111,22 +111,12 @@ pub async fn refused(
     let why = format!("Stripe refused an invoice of it: {}", refusal.code);
     let mut tx = lease.begin(&ctx.pools.work).await?;
     accounts::lock(&mut tx, account_id).await?;
-    findings::open(
-        &mut tx,
-        REFUSED,
-        &invoice.invoice_id.to_string(),
-        account_id,
-        &detail,
-    )
-    .await?;
-    parks::park(
-        &mut tx,
-        account_id,
-        &why,
-        "raise_usage_invoice",
-        ctx.clock.now(),
-    )
-    .await?;
+    let subject = invoice.invoice_id.to_string();
+    // What a person accepted keeps the account's other invoices no longer. It stays owed: `sweep_charges` tells of that.
+    if findings::keep(&mut tx, REFUSED, &subject, account_id, &detail).await? {
+        let now = ctx.clock.now();
+        parks::park(&mut tx, account_id, &why, "raise_usage_invoice", now).await?;
+    }
     tx.commit().await?;
     Ok(Outcome::Skipped(why))
 }

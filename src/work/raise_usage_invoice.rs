@@ -24,7 +24,7 @@ use crate::{
 
 impl Work for RaiseUsageInvoice {
     async fn run(&self, ctx: &Context, lease: &Lease) -> Result<Outcome, Failure> {
-        let outcome = decide(ctx, lease, &self.account_id).await?;
+        let mut outcome = decide(ctx, lease, &self.account_id).await?;
         let mut conn = ctx.pools.work.acquire().await?;
         let unfinished = invoices::own_unfinished(&mut conn, &self.account_id).await?;
         if parks::of(&mut conn, &self.account_id).await?.is_some() {
@@ -32,9 +32,8 @@ impl Work for RaiseUsageInvoice {
         }
         drop(conn);
         for invoice in unfinished {
-            if let Some(ended) = build(ctx, lease, invoice).await? {
-                return Ok(ended);
-            }
+            // One that Stripe wants none of keeps no other: a park stops those by itself.
+            outcome = build(ctx, lease, invoice).await?.unwrap_or(outcome);
         }
         Ok(outcome)
     }
@@ -87,7 +86,8 @@ async fn decide(ctx: &Context, lease: &Lease, account_id: &str) -> Result<Outcom
     Ok(outcome)
 }
 
-/// See that an invoice of ours is there with all its lines, and have it compared. Some: the run ends with this.
+/// See that an invoice of ours is there with all its lines, and have it compared. Some: it could not, and what that
+/// comes to.
 async fn build(
     ctx: &Context,
     lease: &Lease,

@@ -319,15 +319,16 @@ pub async fn total_of(conn: &mut PgConnection, period_id: Uuid) -> sqlx::Result<
     .await
 }
 
-/// Who owes something since before then that is on no invoice: the account, how much in minor units, and the currency.
+/// Who owes something since before then that is on no invoice, or on one that could not be made: the account, how much in minor units, and the currency.
 pub async fn owed_for_long(
     conn: &mut PgConnection,
     since: DateTime<Utc>,
 ) -> sqlx::Result<Vec<(String, i64, String)>> {
     sqlx::query_as(
-        "select account_id, sum(amount_minor)::bigint, currency from charges
-         where invoice_id is null and waiver is null
-         group by account_id, currency having min(created_at) < $1 order by 1, 3",
+        "select c.account_id, sum(c.amount_minor)::bigint, c.currency
+         from charges c left join invoices i using (invoice_id)
+         where c.waiver is null and (c.invoice_id is null or i.status = 'planned')
+         group by c.account_id, c.currency having min(c.created_at) < $1 order by 1, 3",
     )
     .bind(since)
     .fetch_all(conn)

@@ -1,8 +1,13 @@
 //! What becomes of who does not pay, and of who pays after all.
 
 use chrono::TimeDelta;
+use tollkeeper::{
+    billing::operate::{self, Approves},
+    queue::operate::By,
+    sandbox::{Fault, Provider, Rule, When},
+};
 
-use super::Billing;
+use super::{Billing, MINUTES};
 
 #[tokio::test]
 async fn a_renewal_that_is_not_paid_suspends_after_the_grace_time_and_a_payment_restores() {
@@ -131,4 +136,47 @@ async fn an_invoice_of_our_own_that_nobody_pays_is_a_finding_until_it_is_dealt_w
     billing.pass(TimeDelta::seconds(1)).await;
     billing.timetable().await;
     billing.check_calm().await;
+}
+
+#[tokio::test]
+async fn an_invoice_that_stripe_wants_none_of_parks_once_and_is_not_forgotten() {
+    let billing = Billing::new().await;
+    let ann = billing.customer("ann").await;
+    let refuse = Fault::Refuse {
+        status: 400,
+        code: "resource_missing".into(),
+    };
+    let rule = Rule::on(
+        Provider::Stripe,
+        "POST",
+        "/v1/invoices",
+        When::Always,
+        refuse,
+    );
+    billing.house.sandbox.add_rules(vec![rule]);
+    billing.uses("ann", MINUTES, 150).await;
+    billing.pass(TimeDelta::days(3)).await;
+    billing.cancel(&ann).await;
+    billing.pass(TimeDelta::minutes(11)).await;
+    billing.timetable().await;
+    assert_eq!(billing.house.findings().await, ["invoice_refused"]);
+
+    let mut conn = billing.house.service.db.acquire().await.unwrap();
+    let by = By {
+        who: "finance",
+        why: "they are gone",
+    };
+    let now = billing.now();
+    operate::unpark(&mut conn, "ann", Approves::Nothing, by, now)
+        .await
+        .unwrap();
+    billing.house.settle().await;
+    billing.timetable().await;
+    assert_eq!(billing.house.findings().await, [""; 0], "it was accepted");
+    let parked = "select count(*) from billing_parks";
+    assert_eq!(billing.house.service.value::<i64>(parked).await, 0);
+
+    billing.pass(TimeDelta::days(61)).await;
+    billing.timetable().await;
+    assert_eq!(billing.house.findings().await, ["owed_for_long"]);
 }

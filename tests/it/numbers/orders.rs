@@ -1,5 +1,6 @@
 //! Orders: intent first, one purchase, and an answer that says what became of it.
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -8,7 +9,7 @@ use tollkeeper::{
     sandbox::{Fault, When, stripe::Status},
 };
 
-use super::{Desk, PROVISION, PURCHASE, THE_ONE};
+use super::{Desk, PROVISION, PURCHASE, RELEASE, THE_ONE};
 use crate::support::{
     house::{PRICE, TO_NUMBERS},
     web::VOIPMS_TOKEN,
@@ -192,6 +193,32 @@ async fn twenty_orders_at_once_stay_within_the_limit_of_an_account() {
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
     assert_eq!(desk.held(), (4, 4));
+    desk.close().await;
+}
+
+#[tokio::test]
+async fn numbers_given_back_at_once_are_not_bought_without_end() {
+    let desk = Desk::with(PRICE, |config| {
+        config.telephony.numbers_per_account_max = 2;
+    })
+    .await;
+    let on_sale = desk.on_sale("628", 4).await;
+    let mut statuses = Vec::new();
+    for number in &on_sale {
+        let bought = desk.buy("ann", number).await;
+        statuses.push(bought.status);
+        if bought.status != 200 {
+            assert!(bought.body.to_string().contains("TOO_MANY_PURCHASES"));
+            break;
+        }
+        let back = json!({ "phoneSid": bought.body["sid"] });
+        desk.post("ann", RELEASE, back).await;
+        desk.house.settle().await;
+    }
+    // The plan's own and three: twice as many as may be had at once.
+    assert_eq!(statuses, [200, 200, 200, 409]);
+    desk.house.pass(TimeDelta::days(31)).await;
+    assert_eq!(desk.buy("ann", &on_sale[3]).await.status, 200);
     desk.close().await;
 }
 

@@ -3,6 +3,7 @@
 //! Which order a request means, its `Idempotency-Key` says, else the number it names: the same request means the same
 //! order for as long as that number is the user's. What it comes to the workers write.
 
+use chrono::TimeDelta;
 use poem::http::StatusCode;
 use sqlx::PgConnection;
 use tollkeeper_jobs::{
@@ -27,6 +28,9 @@ use crate::{
     },
     queue,
 };
+
+/// In this time a user has at most twice as many numbers bought as they may have at once.
+const LATELY: TimeDelta = TimeDelta::days(30);
 
 /// What an app wants bought.
 pub struct Wish {
@@ -207,15 +211,7 @@ impl Shared {
         }
         let eligibility = self.eligibility(tx, account).await?;
         eligibility.map_err(|_| unpaid("provisioning"))?;
-        let count = number_orders::count(tx, account.as_str()).await?;
-        if count >= i64::from(self.numbers_per_account_max) {
-            let max = self.numbers_per_account_max;
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "NUMBER_LIMIT_REACHED",
-                format!("A user has at most {max} numbers; release one first"),
-            ));
-        }
+        self.has_room_for_a_number(tx, account).await?;
         caller.count_order(account)?;
         let (id, key) = (Uuid::now_v7(), wish.key(caller));
         let order = NewOrder {
@@ -252,6 +248,32 @@ impl Shared {
 }
 
 impl Shared {
+    /// 409 for who has as many numbers as a user may, or gave so many back of late: a provider is paid a month for each,
+    /// however soon it is given back.
+    async fn has_room_for_a_number(
+        &self,
+        tx: &mut PgConnection,
+        account: &AccountId,
+    ) -> Result<(), Problem> {
+        let max = i64::from(self.numbers_per_account_max);
+        if number_orders::count(tx, account.as_str()).await? >= max {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "NUMBER_LIMIT_REACHED",
+                format!("A user has at most {max} numbers; release one first"),
+            ));
+        }
+        let lately = self.clock.now() - LATELY;
+        if number_orders::bought_since(tx, account.as_str(), lately).await? >= 2 * max {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "TOO_MANY_PURCHASES",
+                "Too many numbers were bought for this user in the last 30 days: order again later",
+            ));
+        }
+        Ok(())
+    }
+
     /// Why no order can be made beside what there is: the user's own is still going, or, at VoIP.ms, somebody else's is
     /// there.
     async fn in_the_way(

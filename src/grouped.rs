@@ -1,11 +1,12 @@
 //! Asking the database in groups: one look, or one commit, for all that came while the one before was under way.
 //!
 //! Who comes alone waits for nobody. What comes meanwhile goes together, so groups grow with the load and a
-//! flush of the disk is shared. A group that the database refuses is tried one by one: what cannot be done
+//! flush of the disk is shared. A group that the database refuses is tried half by half: what cannot be done
 //! fails alone.
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -156,11 +157,7 @@ impl<T: Together> Clerk<T> {
         // When the last of them has gone nothing more is begun for them.
         let until = group.iter().map(|one| one.until).max();
         let until = until.unwrap_or_else(|| Instant::from_std(Clock::instant()));
-        let answers = match self.attempt(&asked, &mut kept, until).await {
-            Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(Failed::Refused) => self.one_by_one(&asked, &mut kept, until).await,
-            Err(failed) => asked.iter().map(|_| Err(failed)).collect(),
-        };
+        let answers = self.apart(&asked, &mut kept, until).await;
         for (one, answer) in group.into_iter().zip(answers) {
             // Who went away has it done all the same.
             let _ = one.answer.send(answer);
@@ -168,24 +165,33 @@ impl<T: Together> Clerk<T> {
         kept
     }
 
-    async fn one_by_one(
-        &self,
-        asked: &[&T::Asked],
-        kept: &mut Kept,
+    /// All together, or half by half where the database refuses them: what cannot be done fails alone, and costs the
+    /// others a few commits.
+    fn apart<'a>(
+        &'a self,
+        asked: &'a [&'a T::Asked],
+        kept: &'a mut Kept,
         until: Instant,
-    ) -> Vec<Result<T::Answer, Failed>> {
-        let mut answers = Vec::with_capacity(asked.len());
-        let mut is_there = true;
-        for one in asked {
-            if !is_there {
-                answers.push(Err(Failed::TooSlow));
-                continue;
+    ) -> BoxFuture<'a, Vec<Result<T::Answer, Failed>>> {
+        let all = |failed| asked.iter().map(|_| Err(failed)).collect();
+        Box::pin(async move {
+            match self.attempt(asked, kept, until).await {
+                Ok(answers) => answers.into_iter().map(Ok).collect(),
+                Err(Failed::Refused) if asked.len() > 1 => {
+                    let (first, rest) = asked.split_at(asked.len() / 2);
+                    let mut answers = self.apart(first, kept, until).await;
+                    let is_too_slow = |one: &Result<_, Failed>| matches!(one, Err(Failed::TooSlow));
+                    let is_there = !answers.iter().any(is_too_slow);
+                    if is_there {
+                        answers.extend(self.apart(rest, kept, until).await);
+                    } else {
+                        answers.extend(rest.iter().map(|_| Err(Failed::TooSlow)));
+                    }
+                    answers
+                }
+                Err(failed) => all(failed),
             }
-            let answer = self.attempt(&[*one], kept, until).await;
-            is_there = !matches!(answer, Err(Failed::TooSlow));
-            answers.push(answer.and_then(|mut all| all.pop().ok_or(Failed::Refused)));
-        }
-        answers
+        })
     }
 
     async fn attempt(

@@ -1,6 +1,7 @@
 //! `track-usage`: it was done, and it is counted once.
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tollkeeper::clock::Clock;
@@ -40,6 +41,25 @@ async fn tracking_never_refuses_whatever_the_limit() {
         assert_eq!(app.track("ann", feature, 1000).await.status, 200);
     }
     assert_eq!(app.used("ann", "ai_queries").await, 1000);
+}
+
+#[tokio::test]
+async fn a_counter_that_is_full_fails_its_own_reports_alone() {
+    let app = App::start().await;
+    assert_eq!(app.track("zoe", "ai_queries", 1).await.status, 200);
+    let full = "update usage_counters set quantity = 9223372036854775807 where account_id = 'zoe'";
+    sqlx::query(full).execute(&app.api.db).await.unwrap();
+
+    let users: Vec<String> = (0..40).map(|nth| format!("user-{nth}")).collect();
+    let theirs = users.iter().map(|user| app.track(user, "ai_queries", 1));
+    let hers = (0..4).map(|_| app.track("zoe", "ai_queries", 1));
+    let (theirs, hers) = tokio::join!(join_all(theirs), join_all(hers));
+
+    assert!(theirs.iter().all(|answer| answer.status == 200));
+    assert!(hers.iter().all(|answer| answer.status == 503));
+    for user in &users {
+        assert_eq!(app.used(user, "ai_queries").await, 1);
+    }
 }
 
 #[tokio::test]

@@ -166,7 +166,6 @@ impl Problem {
                 "error": self.message,
                 "message": self.message,
                 "code": self.code,
-                "timestamp": timestamp(now),
             }),
             Family::Enveloped => {
                 let mut error = json!({

@@ -19,7 +19,7 @@ use crate::{
         speech::{Analyst, Transcriber},
     },
     context::Context,
-    db::{self, recordings, speech_answers},
+    db::{self, accounts, recordings, speech_answers},
     queue::Failure,
     sealed::Place,
 };
@@ -167,6 +167,8 @@ async fn keep(
     let sealed = ctx.keyring.seal(&SecretString::from(answer), place);
     let kept = async {
         let mut tx = db::begin(&ctx.pools.work).await?;
+        // Before its recording, as everybody does: what is kept names the account.
+        accounts::lock(&mut tx, account_id).await?;
         let recording = recordings::lock(&mut tx, account_id, recording_ref).await?;
         if recording.is_some_and(|recording| recording.transcript != "deleted") {
             speech_answers::keep(&mut tx, account_id, &subject, &sealed, ctx.clock.now()).await?;

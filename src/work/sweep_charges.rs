@@ -1,6 +1,7 @@
 //! Find what is owed and on no invoice; see the promise in `jobs/sweep_charges.rs`.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
 use tollkeeper_jobs::{
     AttachCharges, NewJob, RaiseUsageInvoice, SweepCharges,
     poll_invoice_drafts::made_since,
@@ -72,17 +73,14 @@ async fn tell_of_what_is_owed_for_long(ctx: &Context, lease: &Lease) -> Result<(
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let since = owed_for_long_since(ctx.clock.now());
     let owed = charges::owed_for_long(&mut tx, since).await?;
-    for (account_id, amount_minor, currency) in &owed {
-        let detail = json!({ "amount_minor": amount_minor, "currency": currency });
-        findings::keep(&mut tx, OWED_FOR_LONG, account_id, account_id, &detail).await?;
-    }
-    let subjects: Vec<&str> = owed
-        .iter()
-        .map(|(account_id, ..)| account_id.as_str())
-        .collect();
-    let kinds = vec![OWED_FOR_LONG; subjects.len()];
-    let why = "it is on an invoice now";
-    findings::close_all_but(&mut tx, &[OWED_FOR_LONG], &kinds, &subjects, why).await?;
+    let left = owed
+        .into_iter()
+        .map(|(account_id, amount_minor, currency)| Left {
+            subject: account_id.clone(),
+            account_id,
+            detail: json!({ "amount_minor": amount_minor, "currency": currency }),
+        });
+    tell(&mut tx, OWED_FOR_LONG, left, "it is on an invoice now").await?;
     tx.commit().await?;
     Ok(())
 }
@@ -92,15 +90,13 @@ async fn tell_of_what_is_unpaid_for_long(ctx: &Context, lease: &Lease) -> Result
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let before = unpaid_for_long_since(ctx.clock.now());
     let unpaid = invoices::own_unpaid(&mut tx, before).await?;
-    for one in &unpaid {
-        let detail = json!({ "due_minor": one.due_minor, "currency": one.currency });
-        let subject = &one.stripe_ref;
-        findings::keep(&mut tx, UNPAID_FOR_LONG, subject, &one.account_id, &detail).await?;
-    }
-    let subjects: Vec<&str> = unpaid.iter().map(|one| one.stripe_ref.as_str()).collect();
-    let kinds = vec![UNPAID_FOR_LONG; subjects.len()];
+    let left = unpaid.into_iter().map(|one| Left {
+        subject: one.stripe_ref,
+        account_id: one.account_id,
+        detail: json!({ "due_minor": one.due_minor, "currency": one.currency }),
+    });
     let why = "it is paid, void or written off";
-    findings::close_all_but(&mut tx, &[UNPAID_FOR_LONG], &kinds, &subjects, why).await?;
+    tell(&mut tx, UNPAID_FOR_LONG, left, why).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -110,15 +106,36 @@ async fn tell_of_what_stays_a_draft(ctx: &Context, lease: &Lease) -> Result<(), 
     let mut tx = lease.begin(&ctx.pools.work).await?;
     let before = made_since(ctx.clock.now());
     let kept = invoices::kept_drafts(&mut tx, before).await?;
-    for one in &kept {
-        let detail = json!({ "usage_minor": one.due_minor, "currency": one.currency });
-        let subject = &one.stripe_ref;
-        findings::keep(&mut tx, KEPT_AS_DRAFT, subject, &one.account_id, &detail).await?;
-    }
-    let subjects: Vec<&str> = kept.iter().map(|one| one.stripe_ref.as_str()).collect();
-    let kinds = vec![KEPT_AS_DRAFT; subjects.len()];
-    let why = "it is no draft any more";
-    findings::close_all_but(&mut tx, &[KEPT_AS_DRAFT], &kinds, &subjects, why).await?;
+    let left = kept.into_iter().map(|one| Left {
+        subject: one.stripe_ref,
+        account_id: one.account_id,
+        detail: json!({ "usage_minor": one.due_minor, "currency": one.currency }),
+    });
+    tell(&mut tx, KEPT_AS_DRAFT, left, "it is no draft any more").await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// What a person is told of.
+struct Left {
+    subject: String,
+    account_id: String,
+    detail: Value,
+}
+
+/// All that is left of a kind, and nothing that was and is not any more.
+async fn tell(
+    tx: &mut PgConnection,
+    kind: &str,
+    left: impl Iterator<Item = Left>,
+    why_not_any_more: &str,
+) -> sqlx::Result<()> {
+    let left: Vec<Left> = left.collect();
+    for one in &left {
+        findings::keep(tx, kind, &one.subject, &one.account_id, &one.detail).await?;
+    }
+    let subjects: Vec<&str> = left.iter().map(|one| one.subject.as_str()).collect();
+    let kinds = vec![kind; subjects.len()];
+    findings::close_all_but(tx, &[kind], &kinds, &subjects, why_not_any_more).await?;
     Ok(())
 }

@@ -67,6 +67,25 @@ async fn what_is_sent_empty_is_left_out() {
 }
 
 #[tokio::test]
+async fn blanks_around_an_address_are_not_part_of_it() {
+    let api = Api::start().await;
+    api.subscriber("ann", "repx1", "active").await;
+    let key = api.key(&[Scope::TelephonyWrite]).await;
+    let wish = json!({
+        "userId": "ann", "email": " ann@example.com ", "subscriptionTier": "repx1", "areaCode": "",
+    });
+
+    let answer = api.post(PROVISION, &key, wish).await;
+
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    let kept: String = sqlx::query_scalar("select email from accounts where account_id = 'ann'")
+        .fetch_one(&api.db)
+        .await
+        .unwrap();
+    assert_eq!(kept, "ann@example.com");
+}
+
+#[tokio::test]
 async fn only_listed_origins_may_ask_from_a_browser() {
     let origins = vec!["https://crm.example".to_owned()];
     let api = Api::start_with(Setup {

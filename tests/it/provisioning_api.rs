@@ -204,25 +204,6 @@ async fn the_own_subscription_decides_and_not_what_the_request_says() {
 }
 
 #[tokio::test]
-async fn blanks_around_an_address_are_not_part_of_it() {
-    let api = Api::start().await;
-    api.subscriber("ann", "repx1", "active").await;
-    let key = api.key(&[Scope::TelephonyWrite]).await;
-    let mut body = wish("ann");
-    body["email"] = json!(" ann@example.com ");
-    body["areaCode"] = json!("");
-
-    let answer = api.post(PROVISION, &key, body).await;
-
-    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
-    let kept: String = sqlx::query_scalar("select email from accounts where account_id = 'ann'")
-        .fetch_one(&api.db)
-        .await
-        .unwrap();
-    assert_eq!(kept, "ann@example.com");
-}
-
-#[tokio::test]
 async fn an_incomplete_order_is_refused_with_the_old_texts() {
     let api = Api::start().await;
     api.subscriber("ann", "repx1", "active").await;

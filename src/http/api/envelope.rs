@@ -60,7 +60,8 @@ pub struct ProblemBody {
     pub details: Option<Any<Value>>,
 }
 
-/// A refusal of `/api/twilio/*`, `/api/sms/*` and `/api/subscription/{userId}`.
+/// A refusal of `/api/twilio/*`, `/api/sms/*` and `/api/subscription/{userId}`, and of the enveloped operations for who
+/// has no good credential.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct FlatProblem {
@@ -68,7 +69,7 @@ pub struct FlatProblem {
     pub success: bool,
     /// A sentence for a person; of calls and messages the status in words (`Bad Request`).
     pub error: String,
-    /// The sentence, where `error` is the status in words.
+    /// The sentence, where `error` is the status in words, and beside it for who is not signed in.
     pub message: Option<String>,
     /// UPPER_SNAKE; never changes once given out.
     pub code: String,
@@ -89,6 +90,23 @@ pub struct BareProblem {
     pub phone_number: Option<String>,
 }
 
+/// The body of an operation's refusals, and what stands in its place for who has no good credential.
+pub trait RefusalBody: Type + ParseFromJSON + ToJSON {
+    type Unauthorized: Type + ParseFromJSON + ToJSON;
+}
+
+impl RefusalBody for EnvelopedProblem {
+    type Unauthorized = FlatProblem;
+}
+
+impl RefusalBody for FlatProblem {
+    type Unauthorized = FlatProblem;
+}
+
+impl RefusalBody for BareProblem {
+    type Unauthorized = BareProblem;
+}
+
 /// The refusal of an operation whose refusals have the body `B`. `B` is documentation: the body is
 /// written where every error is, by the family of the path.
 pub struct Refused<B>(Problem, PhantomData<fn() -> B>);
@@ -105,7 +123,7 @@ impl<B> From<Refused<B>> for poem::Error {
     }
 }
 
-impl<B: Type + ParseFromJSON + ToJSON> ApiResponse for Refused<B> {
+impl<B: RefusalBody> ApiResponse for Refused<B> {
     fn meta() -> MetaResponses {
         let responses = [
             (400, "Something in the request is missing or wrong."),
@@ -138,7 +156,10 @@ impl<B: Type + ParseFromJSON + ToJSON> ApiResponse for Refused<B> {
                     status_range: None,
                     content: vec![MetaMediaType {
                         content_type: Json::<B>::CONTENT_TYPE,
-                        schema: Json::<B>::schema_ref(),
+                        schema: match status {
+                            401 => Json::<B::Unauthorized>::schema_ref(),
+                            _ => Json::<B>::schema_ref(),
+                        },
                     }],
                     headers: Vec::new(),
                 })
@@ -148,5 +169,6 @@ impl<B: Type + ParseFromJSON + ToJSON> ApiResponse for Refused<B> {
 
     fn register(registry: &mut Registry) {
         B::register(registry);
+        B::Unauthorized::register(registry);
     }
 }

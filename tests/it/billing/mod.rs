@@ -6,6 +6,7 @@ mod coupons;
 mod cycle;
 mod dunning;
 mod given_up;
+mod held_up;
 pub mod histories;
 mod history;
 mod invariants;

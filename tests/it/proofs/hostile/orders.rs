@@ -97,7 +97,7 @@ fn bodies(key: &str) -> Vec<Case> {
     };
     let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     let bodies: Vec<(&str, Vec<u8>, &'static str)> = vec![
-        ("nothing", b"".to_vec(), "INVALID_REQUEST"),
+        ("nothing", b"".to_vec(), "MISSING_PARAMETERS"),
         ("a list", b"[]".to_vec(), "INVALID_REQUEST"),
         ("null", b"null".to_vec(), "INVALID_REQUEST"),
         ("a number", b"1e999".to_vec(), "INVALID_REQUEST"),

@@ -3,8 +3,9 @@
 //! Enqueued by `open_period` for its end, by `close_due_periods` when it is over, by `attach_charges` when its invoice is
 //! there already, and by `close_usage_windows` when something was used in it that came late. Safe to run twice, at any
 //! time: it always rates the whole period, under the account's lock, and a period that comes to the same as before is
-//! charged nothing. It never closes a period on old news: what Stripe said of its subscription must be newer than the period's end; nor on
-//! terms that nobody knows: a price that sells no tier is somebody's to name, or to accept as it is, first.
+//! charged nothing. It never closes a period on old news: what Stripe said of its subscription must be newer than the
+//! period's end; nor on terms that nobody knows: a price that sells no tier is somebody's to name, or to accept as it is,
+//! first.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

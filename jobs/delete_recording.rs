@@ -1,7 +1,8 @@
 //! Delete a recording at the provider, and what was kept of answers about it.
 //!
 //! Enqueued with the transcript, if the settings say so, and when somebody deletes the transcription. Safe to run twice:
-//! what is gone counts as deleted. It waits for the end of what is still recorded, and never deletes what was neither transcribed nor wished away.
+//! what is gone counts as deleted. It waits for the end of what is still recorded, and never deletes what was neither
+//! transcribed nor wished away.
 
 use serde::{Deserialize, Serialize};
 

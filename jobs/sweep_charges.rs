@@ -1,9 +1,9 @@
 //! Find what is owed and on no invoice, and invoices of ours that were begun and not finished.
 //!
 //! Enqueued by the timetable. Safe to run twice: it only asks for `raise_usage_invoice` and, where lines were begun,
-//! `attach_charges`, of which one lives at a time for each account and invoice. It is what gets charges onto invoices; webhooks only make it happen sooner. What no invoice took for
-//! two months is a finding, and so is an invoice of ours that nobody paid for one, and a draft with usage on it that Stripe
-//! has not finalized in time.
+//! `attach_charges`, of which one lives at a time for each account and invoice. It is what gets charges onto invoices;
+//! webhooks only make it happen sooner. What no invoice took for two months is a finding, and so is an invoice of ours
+//! that nobody paid for one, and a draft with usage on it that Stripe has not finalized in time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

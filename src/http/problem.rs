@@ -160,7 +160,7 @@ impl Problem {
 
     fn body(&self, family: Family, now: DateTime<Utc>) -> Value {
         match family {
-            // Who asked was refused before the envelope's own code ran; the shipped clients look for both.
+            // The older systems refused who was not signed in before the envelope: the sentence is in `error`.
             Family::Enveloped if self.status == StatusCode::UNAUTHORIZED => json!({
                 "success": false,
                 "error": self.message,

@@ -99,8 +99,8 @@ impl History {
         }
         let facts = close_period::Facts {
             ends_at,
-            // Every run asks Stripe first.
             has_unknown_price: false,
+            // Every run asks Stripe first.
             synced_at: Some(self.now),
             settles_for: SETTLES_FOR,
         };
